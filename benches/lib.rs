@@ -1,0 +1,1 @@
+//! Benches of the workspace; see the files beside this one.
