@@ -1,1 +1,36 @@
-//! Placeholder
+//! Typed bindings for IPVS, the layer-4 load balancer of the Linux kernel.
+
+mod address;
+mod config;
+mod daemon;
+mod destination;
+mod flags;
+mod forwarding;
+mod info;
+mod name;
+mod persistence;
+mod request;
+mod scheduler;
+mod service;
+mod stats;
+mod table;
+mod unknown;
+pub mod validate;
+pub mod wire;
+
+pub use address::Family;
+pub use config::Timeouts;
+pub use daemon::{DaemonRole, SyncDaemon};
+pub use destination::{Destination, DestinationEntry, DestinationKey};
+pub use flags::{ServiceFlags, TunnelFlags};
+pub use forwarding::{Encapsulation, Forwarding, TunnelType};
+pub use info::{Info, IpvsVersion};
+pub use name::{EngineName, InterfaceName, Name, SchedulerName};
+pub use persistence::{Persistence, PersistenceMask};
+pub use request::{Change, Query, Request};
+pub use scheduler::{OtherScheduler, Scheduler};
+pub use service::{Protocol, ServiceEntry, ServiceKey, VirtualService};
+pub use stats::{CounterWidth, Rates, Stats};
+pub use table::{Table, TableService};
+pub use unknown::UnknownAttributes;
+pub use validate::ValidationError;

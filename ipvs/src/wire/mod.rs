@@ -1,0 +1,3 @@
+//! The bytes of the protocol.
+
+pub mod attributes;
