@@ -14,6 +14,7 @@ mod scheduler;
 mod service;
 mod stats;
 mod table;
+pub mod transport;
 mod unknown;
 pub mod validate;
 pub mod wire;

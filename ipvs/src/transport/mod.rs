@@ -1,0 +1,47 @@
+//! How datagrams get to the kernel and back.
+//!
+//! The trait is sealed: its two implementations are the netlink socket and, with feature
+//! `memory`, the in-memory kernel. A transport carries bytes and time-outs; it knows nothing of
+//! what they mean.
+
+use core::fmt;
+use core::time::Duration;
+use std::io;
+
+use bytes::BytesMut;
+
+pub(crate) mod sealed {
+    /// Keeps [`Transport`](super::Transport) to this crate's own implementations.
+    pub trait Sealed {}
+}
+
+/// A connection to a kernel that speaks netlink.
+pub trait Transport: sealed::Sealed + fmt::Debug {
+    /// Sends one datagram of one or more requests. The kernel handles them before this returns.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; none of the requests was handled then.
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()>;
+
+    /// Replaces the content of `buffer` by the next datagram.
+    ///
+    /// Waits at most `timeout`; zero looks only at what is there already.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, except those that [`Received`] tells.
+    fn receive(&mut self, buffer: &mut BytesMut, timeout: Duration) -> io::Result<Received>;
+}
+
+/// What became of a [`Transport::receive`].
+#[expect(clippy::exhaustive_enums, reason = "the trait is sealed")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Received {
+    /// The buffer holds a datagram.
+    Datagram,
+    /// Nothing came in time.
+    TimedOut,
+    /// The receive queue overflowed (`ENOBUFS`): replies are missing from here on.
+    Overrun,
+}
