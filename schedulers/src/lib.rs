@@ -1,1 +1,115 @@
-//! Placeholder
+//! The Linux kernel's IPVS schedulers, pick for pick.
+//!
+//! A [`VirtualService`] holds destinations, counts their connections and asks a [`Scheduler`] where
+//! the next connection goes. The picks are the kernel's: same list order, same state, same reaction
+//! to an edit in mid-run. Nothing here reads a clock, opens anything or draws random numbers by
+//! itself, so the same calls give the same picks, always.
+//!
+//! # Should you use it?
+//!
+//! Yes, to answer "which server will the kernel pick?" without a kernel: capacity planning,
+//! simulation, tests of a configuration, or a forwarder in user space that must agree with IPVS.
+//!
+//! No, if you want to *program* IPVS: that is the `lvs-ipvs` crate, and then the kernel schedules.
+//! No, if any fair rotation will do: `iter().cycle()` is simpler than reproducing a kernel's state.
+//!
+//! # First minute
+//!
+//! ```
+//! use lvs_schedulers::{Algorithm, Context, Destination, Flow, Semantics, VirtualService};
+//! use std::time::Duration;
+//!
+//! let mut service = VirtualService::new(Algorithm::Wrr, Semantics::LINUX_6_1);
+//! let a = service.add(Destination::new("10.2.1.1:80".parse()?).with_weight(4))?;
+//! let b = service.add(Destination::new("10.2.1.2:80".parse()?).with_weight(3))?;
+//! let c = service.add(Destination::new("10.2.1.3:80".parse()?).with_weight(2))?;
+//!
+//! let flow = Flow::tcp("192.0.2.7:40000".parse()?, "192.0.2.1:80".parse()?);
+//! let mut context = Context::new(Duration::ZERO);
+//! let picks: Vec<_> = (0..9).map(|_| service.schedule(&flow, &mut context)).collect();
+//! assert_eq!(picks, [c, b, a, a, b, a, c, b, a].map(Some));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`schedule`](VirtualService::schedule) only picks. [`connect`](VirtualService::connect) also
+//! counts the connection until it [expires](VirtualService::expire), which thresholds need.
+//!
+//! # One algorithm on your own servers
+//!
+//! Every algorithm also works alone, on a slice of any type that is a [`Candidate`]:
+//!
+//! ```
+//! use lvs_schedulers::{Candidate, Context, Flow, Scheduler, Wrr};
+//!
+//! struct Mirror { url: &'static str, weight: u32 }
+//! impl Candidate for Mirror {
+//!     fn weight(&self) -> u32 { self.weight }
+//! }
+//!
+//! let mirrors = [Mirror { url: "a", weight: 2 }, Mirror { url: "b", weight: 1 }];
+//! let mut wrr = Wrr::new();
+//! wrr.bind(&mirrors);
+//! let flow = Flow::tcp(([192, 0, 2, 7], 40000).into(), ([192, 0, 2, 1], 80).into());
+//! let mut context = Context::new(Default::default());
+//! let urls: String = (0..6)
+//!     .filter_map(|_| wrr.pick(&mirrors, &flow, &mut context))
+//!     .map(|index| mirrors[index].url)
+//!     .collect();
+//! assert_eq!(urls, "abaaba");
+//! ```
+//!
+//! A scheduler of your own implements [`Scheduler`] and plugs into [`VirtualService::with_scheduler`].
+//!
+//! # Modules
+//!
+//! | Module | Content |
+//! |---|---|
+//! | [`virtual_service`] | destinations in the kernel's order, hooks, thresholds, connection accounting |
+//! | [`destination`] | settings of a destination, and what is read back: counts, overloaded, available |
+//! | [`scheduler`] | the open trait, what a scheduler sees of a destination, lookup by kernel name |
+//! | [`rr`], [`wrr`] | the algorithms |
+//! | [`flow`] | the packet that asks for a destination |
+//! | [`context`] | what is passed in: the time |
+//! | [`semantics`] | where kernel generations differ, as single switches with presets |
+//! | [`error`] | what can be wrong with a call |
+//!
+//! # Features and `no_std`
+//!
+//! | Feature | Default | Adds |
+//! |---|---|---|
+//! | `std` | yes | nothing but `std` in the dependencies' error types |
+//!
+//! The crate is `no_std` and needs `alloc`. It forbids unsafe code. No input panics.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod arena;
+pub mod context;
+pub mod destination;
+pub mod error;
+pub mod flow;
+pub mod rr;
+pub mod scheduler;
+pub mod semantics;
+pub mod virtual_service;
+pub mod wrr;
+
+pub use context::{Context, Timestamp};
+pub use destination::{Destination, DestinationEntry};
+pub use error::{Error, UnknownScheduler};
+pub use flow::{Flow, Protocol};
+pub use rr::Rr;
+pub use scheduler::{Algorithm, Candidate, Scheduler};
+pub use semantics::{Semantics, ThresholdEdits};
+pub use virtual_service::{ConnectionId, DestinationId, VirtualService};
+pub use wrr::Wrr;
+
+/// Runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,120 @@
+//! Storage with keys that stay valid while other values come and go, and that are refused once
+//! their own value is gone.
+
+use alloc::vec::Vec;
+
+/// Names a value in an [`Arena`]. The generation tells a value from a later one in its place.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Key {
+    index: usize,
+    generation: u32,
+}
+
+/// Places of removed values are used again, so that the memory is bounded by the most values held
+/// at one time.
+#[derive(Debug)]
+pub(crate) struct Arena<T> {
+    slots: Vec<Slot<T>>,
+    free: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    value: Option<T>,
+}
+
+impl<T> Arena<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(crate) fn insert(&mut self, value: T) -> Key {
+        let index = self.free.pop().unwrap_or(self.slots.len());
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.value = Some(value);
+            return Key {
+                index,
+                generation: slot.generation,
+            };
+        }
+        self.slots.push(Slot {
+            generation: 0,
+            value: Some(value),
+        });
+        Key {
+            index,
+            generation: 0,
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        let slot = self
+            .slots
+            .get_mut(key.index)
+            .filter(|slot| slot.generation == key.generation)?;
+        let value = slot.value.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.index);
+        Some(value)
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        let slot = self
+            .slots
+            .get(key.index)
+            .filter(|slot| slot.generation == key.generation)?;
+        slot.value.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let slot = self
+            .slots
+            .get_mut(key.index)
+            .filter(|slot| slot.generation == key.generation)?;
+        slot.value.as_mut()
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().filter_map(|slot| slot.value.as_mut())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_of_removed_value_is_refused_even_after_reuse() {
+        let mut arena = Arena::new();
+        let first = arena.insert('a');
+        assert_eq!(arena.remove(first), Some('a'));
+        assert_eq!(arena.remove(first), None);
+        let second = arena.insert('b');
+        assert_eq!(arena.get(first), None);
+        assert_eq!(arena.get_mut(first), None);
+        assert_eq!(arena.remove(first), None);
+        assert_eq!(arena.get(second), Some(&'b'));
+        assert_eq!(arena.slots.len(), 1, "the place is used again");
+        assert_eq!(arena.len(), 1);
+    }
+
+    #[test]
+    fn iteration_skips_free_places() {
+        let mut arena = Arena::new();
+        let gone = arena.insert(1);
+        arena.insert(2);
+        arena.remove(gone);
+        assert_eq!(
+            arena.values_mut().map(|value| *value).collect::<Vec<_>>(),
+            [2]
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! The interface of an algorithm, and the kernel's algorithms by name.
+//!
+//! # Order
+//!
+//! A list of destinations is a slice in the order in which they were added. The kernel links a new
+//! destination at the *head* of its list and walks from there, so its walk is the slice **from the
+//! last element to the first**, and ties go to the destination added last. Added destinations go to
+//! the end of the slice and disturb no index; a removal shifts the indices above it.
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::str::FromStr;
+
+use crate::context::Context;
+use crate::error::UnknownScheduler;
+use crate::flow::Flow;
+use crate::rr::Rr;
+use crate::semantics::Semantics;
+use crate::wrr::Wrr;
+
+/// What a scheduler can see of a destination. Implement it to run an algorithm on a type of yours.
+///
+/// The default answers fit a destination without connection counts and thresholds.
+pub trait Candidate {
+    /// Share of new connections relative to the others; 0 = none.
+    fn weight(&self) -> u32;
+
+    /// Whether the destination has reached its upper threshold and takes no new connections.
+    fn is_overloaded(&self) -> bool {
+        false
+    }
+
+    /// Whether the destination is (still) in the list of its service.
+    fn is_available(&self) -> bool {
+        true
+    }
+
+    /// Number of active connections.
+    fn active(&self) -> u32 {
+        0
+    }
+
+    /// Number of inactive connections.
+    fn inactive(&self) -> u32 {
+        0
+    }
+}
+
+/// A scheduling algorithm: one object per virtual service, for destinations of type `D`.
+///
+/// All methods get the list as it is *after* the change, in the order explained in the
+/// [module documentation](self). Call the hook for every change of the list, as
+/// [`VirtualService`](crate::VirtualService) does; a forgotten hook gives picks the kernel would not
+/// make, but no panic and no endless loop.
+///
+/// ```
+/// use lvs_schedulers::{
+///     Candidate, Context, Destination, Flow, Scheduler, Semantics, VirtualService,
+/// };
+///
+/// /// Always the destination with the fewest connections.
+/// #[derive(Debug)]
+/// struct Fewest;
+///
+/// impl<D: Candidate> Scheduler<D> for Fewest {
+///     fn name(&self) -> &str {
+///         "fewest"
+///     }
+///     fn pick(&mut self, list: &[D], _: &Flow, _: &mut Context<'_>) -> Option<usize> {
+///         let eligible = |d: &D| d.weight() > 0 && !d.is_overloaded();
+///         let candidates = list.iter().enumerate().rev().filter(|(_, d)| eligible(d));
+///         candidates.min_by_key(|(_, d)| d.active() + d.inactive()).map(|(index, _)| index)
+///     }
+/// }
+///
+/// let mut service = VirtualService::with_scheduler(Box::new(Fewest), Semantics::LINUX_6_1);
+/// let a = service.add(Destination::new("10.2.1.1:80".parse()?))?;
+/// let b = service.add(Destination::new("10.2.1.2:80".parse()?))?;
+/// let flow = Flow::tcp("192.0.2.7:40000".parse()?, "192.0.2.1:80".parse()?);
+/// let mut context = Context::new(Default::default());
+/// service.connect(&flow, &mut context).ok_or("nothing picked")?;
+/// assert_eq!(service.schedule(&flow, &mut context), Some(a), "b has one connection");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Scheduler<D>: fmt::Debug + Send + Sync {
+    /// The name users know the algorithm by, for the kernel's ones the kernel's.
+    fn name(&self) -> &str;
+
+    /// The scheduler starts on a list that may have destinations already.
+    fn bind(&mut self, list: &[D]) {
+        let _ = list;
+    }
+
+    /// A destination was appended: `list[index]`, the last one.
+    fn added(&mut self, list: &[D], index: usize) {
+        let _ = (list, index);
+    }
+
+    /// The destination that was at `index` is gone; those above it have moved down by one.
+    fn removed(&mut self, list: &[D], index: usize) {
+        let _ = (list, index);
+    }
+
+    /// The settings of `list[index]` were replaced, maybe by the same values.
+    fn edited(&mut self, list: &[D], index: usize) {
+        let _ = (list, index);
+    }
+
+    /// The index of the destination for a new connection; `None` if there is none to give.
+    fn pick(&mut self, list: &[D], flow: &Flow, context: &mut Context<'_>) -> Option<usize>;
+}
+
+/// The kernel's algorithms, under the kernel's names.
+///
+/// ```
+/// use lvs_schedulers::Algorithm;
+///
+/// assert_eq!("wrr".parse(), Ok(Algorithm::Wrr));
+/// assert_eq!(Algorithm::Wrr.to_string(), "wrr");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Algorithm {
+    /// Round robin: [`Rr`].
+    Rr,
+    /// Weighted round robin: [`Wrr`].
+    Wrr,
+}
+
+impl Algorithm {
+    /// All algorithms of this version.
+    pub const ALL: &'static [Self] = &[Self::Rr, Self::Wrr];
+
+    /// The kernel's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rr => Rr::NAME,
+            Self::Wrr => Wrr::NAME,
+        }
+    }
+
+    /// A new scheduler of this algorithm that behaves as `semantics` says.
+    ///
+    /// rr and wrr behave alike under all semantics.
+    pub fn scheduler<D: Candidate>(self, semantics: Semantics) -> Box<dyn Scheduler<D>> {
+        let _ = semantics;
+        match self {
+            Self::Rr => Box::new(Rr::new()),
+            Self::Wrr => Box::new(Wrr::new()),
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = UnknownScheduler;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.iter().find(|algorithm| algorithm.name() == name);
+        known.copied().ok_or_else(|| UnknownScheduler::new(name))
+    }
+}
+
+/// Displays the names of all algorithms, for messages.
+pub(crate) struct Known;
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, algorithm) in Algorithm::ALL.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            f.write_str(algorithm.name())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn every_name_parses_to_its_algorithm_and_the_scheduler_carries_it() {
+        for &algorithm in Algorithm::ALL {
+            assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
+            let scheduler = algorithm.scheduler::<crate::DestinationEntry>(Semantics::LINUX_6_1);
+            assert_eq!(scheduler.name(), algorithm.name());
+        }
+    }
+
+    #[test]
+    fn names_are_exact() {
+        for name in ["", "WRR", "wrr ", "ip_vs_wrr", "lc\0"] {
+            assert_eq!(name.parse::<Algorithm>().unwrap_err().name(), name);
+        }
+    }
+}

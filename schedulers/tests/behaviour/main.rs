@@ -1,0 +1,10 @@
+//! Behaviour of services and schedulers through the public interface.
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod thresholds;
+#[cfg(test)]
+mod vectors;
