@@ -1,6 +1,8 @@
 //! Behaviour of services and schedulers through the public interface.
 
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod support;
