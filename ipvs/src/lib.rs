@@ -12,6 +12,7 @@ mod persistence;
 mod request;
 mod scheduler;
 mod service;
+mod snapshot;
 mod stats;
 mod table;
 pub mod transport;
@@ -31,7 +32,13 @@ pub use persistence::{Persistence, PersistenceMask};
 pub use request::{Change, Query, Request};
 pub use scheduler::{OtherScheduler, Scheduler};
 pub use service::{Protocol, ServiceEntry, ServiceKey, VirtualService};
+pub use snapshot::{Snapshot, SnapshotService};
 pub use stats::{CounterWidth, Rates, Stats};
 pub use table::{Table, TableService};
 pub use unknown::UnknownAttributes;
 pub use validate::ValidationError;
+
+/// Time since boot on a clock that goes on while the machine sleeps (`CLOCK_BOOTTIME`).
+///
+/// What needs the time takes it as an argument; nothing in this crate's core reads a clock.
+pub type Timestamp = core::time::Duration;
