@@ -1,1 +1,127 @@
-//! Placeholder
+//! Health checks for load balancers: pluggable probes, rise and fall, one event loop.
+//!
+//! A [`Driver`] runs any number of [`Check`]s on the thread that polls it. A check is a [`Probe`]
+//! (what is tried: a TCP connection, an external command, your own) and a [`Policy`] (how often,
+//! how long, how many failures take it down). Every attempt gives a [`Report`]; what the reports of
+//! one destination mean for its entry in the kernel's table is decided by an
+//! [`Aggregate`](aggregate::Aggregate).
+//!
+//! Works without privileges:
+//!
+//! ```
+//! use std::net::TcpListener;
+//! use std::time::Duration;
+//! use lvs_healthcheck::policy::{Policy, Spread};
+//! use lvs_healthcheck::{Check, CheckEvent, Config, Driver, Health, Target, TcpProbe};
+//!
+//! let server = TcpListener::bind("127.0.0.1:0")?;
+//! let probe = TcpProbe::new(Target::new(server.local_addr()?));
+//! let policy = Policy::default().with_interval(Duration::from_secs(1)).with_spread(Spread::None);
+//!
+//! let mut driver = Driver::new(Config::default())?;
+//! driver.add(Check::new(probe, policy))?;
+//!
+//! let mut events = Vec::new();
+//! driver.poll(Some(Duration::from_secs(5)), &mut events)?;
+//! for event in &events {
+//!     let CheckEvent::Completed(report) = event else { continue };
+//!     println!("{} {}: {}", report.check, report.health, report.outcome);
+//!     assert_eq!(report.health, Health::Up);
+//! }
+//! assert_eq!(events.len(), 1);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Should you use it?
+//!
+//! Yes, if your program decides which servers get traffic (a load balancer, a DNS server, a VRRP
+//! node) and wants checks that behave like those of keepalived or HAProxy, on its own thread and in
+//! its own event loop.
+//!
+//! No, if you want a finished daemon (use keepalived), or only to wait once until a port opens
+//! (`TcpStream::connect_timeout` of std will do).
+//!
+//! # The API on one screen
+//!
+//! ```
+//! use std::time::Duration;
+//! use lvs_healthcheck::aggregate::{Aggregate, Combine, Desired, Member, Removal, UnknownAs};
+//! use lvs_healthcheck::policy::{Keepalived, KeepalivedChecker, Policy};
+//! use lvs_healthcheck::probe::CloseMode;
+//! use lvs_healthcheck::{
+//!     Check, CheckEvent, CheckId, Command, CommandProbe, Config, Driver, Report, Target, TcpProbe,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // What to try.
+//! let tcp = TcpProbe::new(Target::new("192.0.2.7:80".parse()?).with_mark(7))
+//!     .with_close(CloseMode::Fin);
+//! let command: Command = "/data/es_check.sh 192.0.2.7 9200".parse()?;
+//! let load = CommandProbe::new(command).with_dynamic(CommandProbe::DYNAMIC_MAX_KEEPALIVED);
+//!
+//! // How to judge it: from the words of a keepalived.conf, or word by word.
+//! let mut knobs = Keepalived::new();
+//! knobs.delay_loop = Some(Duration::from_secs(3));
+//! let policy = Policy::keepalived(KeepalivedChecker::Misc, &knobs);
+//! let native = Policy::default().with_rise(2).with_fall(3).with_timeout(Duration::from_secs(1));
+//!
+//! // Run it. `Driver` is `AsFd`: readable when `poll` has something to do.
+//! let mut driver = Driver::new(Config::default())?;
+//! let tcp: CheckId = driver.add(Check::new(tcp, native))?;
+//! let load: CheckId = driver.add(Check::new(load, policy).with_key("web/192.0.2.7"))?;
+//!
+//! // What it means for one destination.
+//! let mut server: Aggregate<CheckId> =
+//!     Aggregate::new(10).with_combine(Combine::Additive).with_removal(Removal::Inhibit);
+//! server.insert(tcp, Member::required(UnknownAs::Up));
+//! server.insert(load, Member::required(UnknownAs::Up));
+//!
+//! let mut events: Vec<CheckEvent> = Vec::new();
+//! # for _ in 0..1 {
+//! driver.poll(Some(Duration::ZERO), &mut events)?;
+//! for event in events.drain(..) {
+//!     let CheckEvent::Completed(report) = event else { continue };
+//!     let Report { check, at, health, change, hint, no_new, log, .. } = &report;
+//!     if server.update(check, *health, *hint, *no_new) {
+//!         match server.desired() {
+//!             Desired::Present { weight } => println!("{at:?}: weight {weight}"),
+//!             Desired::Absent => println!("{at:?}: out of the table"),
+//!             _ => {}
+//!         }
+//!     }
+//!     if let Some(change) = change {
+//!         println!("{check}: {} to {}: {}", change.from, change.to, report.outcome);
+//!     }
+//! }
+//! # }
+//! driver.set_policy(tcp, Policy::default())?;
+//! driver.remove(load)?;
+//! # Ok(())
+//! # }
+//! ```
+
+extern crate alloc;
+
+pub mod aggregate;
+mod attempt;
+mod check;
+mod driver;
+mod error;
+pub mod outcome;
+pub mod policy;
+pub mod probe;
+mod target;
+
+/// Time since boot on a clock that goes on while the machine is suspended (`CLOCK_BOOTTIME`).
+pub type Timestamp = core::time::Duration;
+
+pub use self::attempt::Attempt;
+pub use self::check::{Check, CheckEvent, CheckId, Report};
+pub use self::driver::{Config, Driver, lookup_user};
+pub use self::error::{Error, Invalid};
+pub use self::outcome::{Code, Outcome, Phase, Verdict, WeightHint};
+pub use self::policy::{Health, Policy};
+pub use self::probe::Probe;
+pub use self::probe::command::{Command, CommandProbe};
+pub use self::probe::tcp::TcpProbe;
+pub use self::target::Target;

@@ -1,0 +1,228 @@
+//! What a check does in one attempt: definitions ([`Probe`]) and the engines they make
+//! ([`Engine`]).
+//!
+//! An engine does no I/O and reads no clock. It is started, is told what happened, and answers
+//! with what to do next, so the same code runs under the blocking driver, under an async one, and
+//! in a test that replays recorded events:
+//!
+//! ```
+//! use std::time::Duration;
+//! use lvs_healthcheck::probe::{Action, Event, Step};
+//! use lvs_healthcheck::{Attempt, Code, Health, Probe, Target, TcpProbe};
+//!
+//! let probe = TcpProbe::new(Target::new("192.0.2.7:80".parse()?));
+//! let now = Duration::from_secs(100);
+//! let attempt = Attempt::new(1, now, Duration::from_secs(3), None, Health::Unknown);
+//! let mut engine = probe.engine(&attempt);
+//!
+//! let Step::Do(actions) = engine.start(now) else { panic!("done before it began") };
+//! assert!(actions.iter().any(|action| matches!(action, Action::Connect { .. })));
+//! let Step::Done(outcome) = engine.on_event(Event::Connected, now) else { panic!("not done") };
+//! assert_eq!(outcome.code, Code::Ok);
+//! # Ok::<_, std::net::AddrParseError>(())
+//! ```
+//!
+//! # Contract
+//!
+//! Between a driver and an engine:
+//!
+//! 1. [`Engine::start`] is called once, first; then [`Engine::on_event`] as things happen, until
+//!    the engine answers [`Step::Done`] or [`Step::End`]. It is never called again after that.
+//! 2. An engine reports exactly one outcome: in `Done`, or in [`Step::Report`] if something is
+//!    left to clean up.
+//! 3. [`Event::Deadline`] comes when the last [`Action::SetDeadline`] asked for it, and in any
+//!    case at [`Attempt::deadline`] while nothing was reported. An engine that does not report
+//!    then is ended by the driver with [`Code::TimeoutIo`](crate::Code::TimeoutIo).
+//! 4. Bytes arrive in any fragmentation. An engine keeps at most its documented limit of them.
+//! 5. Actions are performed in order. One that fails comes back as [`Event::Failed`], and the
+//!    rest of its step is dropped.
+
+pub mod command;
+mod errno;
+pub mod tcp;
+
+use core::fmt;
+use core::net::IpAddr;
+
+pub use self::errno::{Errno, Operation, Origin};
+use crate::Timestamp;
+use crate::attempt::Attempt;
+use crate::error::Invalid;
+use crate::outcome::Outcome;
+use crate::target::Target;
+
+/// The definition of a probe: the trait to implement for a probe of one's own.
+///
+/// ```
+/// use lvs_healthcheck::probe::{Engine, Event, Step};
+/// use lvs_healthcheck::{Attempt, Code, Outcome, Phase, Probe, Timestamp};
+///
+/// /// Passes in the first half of every minute.
+/// #[derive(Debug)]
+/// struct HalfMinute;
+///
+/// impl Probe for HalfMinute {
+///     fn engine(&self, _attempt: &Attempt) -> Box<dyn Engine> {
+///         Box::new(Self)
+///     }
+/// }
+///
+/// impl Engine for HalfMinute {
+///     fn start(&mut self, now: Timestamp) -> Step {
+///         let code = if now.as_secs() % 60 < 30 { Code::Ok } else { Code::Status };
+///         Step::Done(Outcome::new(code, Phase::Match))
+///     }
+///
+///     fn on_event(&mut self, _event: Event<'_>, _now: Timestamp) -> Step {
+///         Step::Done(Outcome::new(Code::Cancelled, Phase::Match))
+///     }
+/// }
+/// ```
+pub trait Probe: fmt::Debug + Send + Sync {
+    /// Makes the engine for one attempt.
+    fn engine(&self, attempt: &Attempt) -> Box<dyn Engine>;
+
+    /// Checks the settings; called once, when the check is added.
+    ///
+    /// # Errors
+    ///
+    /// The first setting out of range.
+    fn validate(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
+
+    /// What an attempt occupies, for the limits of the
+    /// timetable.
+    fn resource(&self) -> Resource {
+        Resource::Socket
+    }
+
+    /// The machine an attempt puts load on, if that can be told.
+    fn host(&self) -> Option<IpAddr> {
+        None
+    }
+}
+
+/// What an attempt occupies while it runs.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Resource {
+    /// At most one socket.
+    Socket,
+    /// A child process.
+    Process,
+}
+
+/// One attempt, as a state machine without I/O. See the [contract](crate::probe#contract).
+pub trait Engine: fmt::Debug + Send {
+    /// Begins.
+    fn start(&mut self, now: Timestamp) -> Step;
+
+    /// Goes on after something happened.
+    fn on_event(&mut self, event: Event<'_>, now: Timestamp) -> Step;
+}
+
+/// Something happened.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// [`Action::Connect`] succeeded.
+    Connected,
+    /// An action failed, now or later.
+    Failed {
+        /// What was being done.
+        operation: Operation,
+        /// The operating system's answer.
+        errno: Errno,
+        /// Where the answer comes from.
+        origin: Origin,
+        /// More, for people; may be empty.
+        detail: &'a str,
+    },
+    /// The time asked for, or that of the whole attempt, has come.
+    Deadline,
+    /// [`Action::Spawn`] succeeded.
+    Spawned,
+    /// Output of the child, standard output and standard error mixed as they came.
+    ChildOutput(&'a [u8]),
+    /// The child and all who inherited its output have closed it.
+    ChildOutputEnd,
+    /// The child has ended. It is still a zombie until the engine's answer was carried out, so a
+    /// signal in that answer cannot reach a stranger.
+    ChildExit(ChildStatus),
+    /// The check was removed: come to an end. An outcome is not wanted any more.
+    Cancel,
+}
+
+/// How a child process ended.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ChildStatus {
+    /// It exited with this code, 0 to 255.
+    Code(u8),
+    /// A signal of this number ended it.
+    Signal(i32),
+    /// Somebody else in this process took its status away.
+    Lost,
+}
+
+/// What the engine wants next.
+#[derive(Debug)]
+#[must_use]
+#[non_exhaustive]
+pub enum Step {
+    /// Go on: do these in order (there may be none) and come back with the next event.
+    Do(Vec<Action>),
+    /// The outcome is known; close everything.
+    Done(Outcome),
+    /// The outcome is known, but something must still be brought to an end: deliver the outcome
+    /// now, do these, and go on with events. The check does not start again before
+    /// [`Step::End`].
+    Report(Outcome, Vec<Action>),
+    /// After `Report` or [`Event::Cancel`]: do these, then close everything.
+    End(Vec<Action>),
+}
+
+/// Something for the driver to do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Open a TCP connection. Answered by [`Event::Connected`] or [`Event::Failed`].
+    Connect {
+        /// Where to.
+        target: Target,
+        /// How it will be closed in the end; one way needs an option set before connecting.
+        close: CloseMode,
+    },
+    /// Send [`Event::Deadline`] at this time, instead of the one asked for before.
+    SetDeadline(Timestamp),
+    /// Start an external command. Answered by [`Event::Spawned`] or [`Event::Failed`].
+    Spawn(command::Command),
+    /// Send a signal to the command's process group.
+    Signal(Signal),
+}
+
+/// How a TCP connection is closed.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum CloseMode {
+    /// In order: the server accepts a connection and reads an end of file.
+    #[default]
+    Fin,
+    /// By reset: the server accepts a connection and reads an error. Leaves no `TIME_WAIT` here,
+    /// but many servers log it.
+    Rst,
+    /// By reset before the handshake's last packet, so that the server's program never sees a
+    /// connection. Best effort: it becomes `Rst` when the kernel acknowledges first.
+    HalfOpen,
+}
+
+/// The signals the kill ladder uses.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Signal {
+    /// `SIGTERM`
+    Term,
+    /// `SIGKILL`
+    Kill,
+}
