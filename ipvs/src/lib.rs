@@ -1,17 +1,23 @@
 //! Typed bindings for IPVS, the layer-4 load balancer of the Linux kernel.
 
 mod address;
+mod batch;
+mod client;
 mod config;
 mod daemon;
 mod destination;
+mod error;
 mod flags;
 mod forwarding;
 mod info;
 mod name;
+mod namespace;
+pub mod operation;
 mod persistence;
 mod request;
 mod scheduler;
 mod service;
+pub mod session;
 mod snapshot;
 mod stats;
 mod table;
@@ -21,17 +27,24 @@ pub mod validate;
 pub mod wire;
 
 pub use address::Family;
+pub use batch::Report;
+pub use client::{Client, Options};
 pub use config::Timeouts;
 pub use daemon::{DaemonRole, SyncDaemon};
 pub use destination::{Destination, DestinationEntry, DestinationKey};
+pub use error::{
+    DecodeError, DecodeProblem, Error, ExtAck, Reason, Rejected, RequestKind, UnknownCause,
+};
 pub use flags::{ServiceFlags, TunnelFlags};
 pub use forwarding::{Encapsulation, Forwarding, TunnelType};
 pub use info::{Info, IpvsVersion};
 pub use name::{EngineName, InterfaceName, Name, SchedulerName};
+pub use namespace::Namespace;
 pub use persistence::{Persistence, PersistenceMask};
 pub use request::{Change, Query, Request};
 pub use scheduler::{OtherScheduler, Scheduler};
 pub use service::{Protocol, ServiceEntry, ServiceKey, VirtualService};
+pub use session::Outcome;
 pub use snapshot::{Snapshot, SnapshotService};
 pub use stats::{CounterWidth, Rates, Stats};
 pub use table::{Table, TableService};

@@ -4,14 +4,21 @@
 //! `memory`, the in-memory kernel. A transport carries bytes and time-outs; it knows nothing of
 //! what they mean.
 
+#[cfg(feature = "neli")]
+mod descriptor;
+mod socket;
+
 use core::fmt;
 use core::time::Duration;
 use std::io;
 
 use bytes::BytesMut;
 
+pub use socket::NetlinkSocket;
+
 pub(crate) mod sealed {
     /// Keeps [`Transport`](super::Transport) to this crate's own implementations.
+    #[expect(unnameable_types, reason = "that it cannot be named is its use")]
     pub trait Sealed {}
 }
 

@@ -1,0 +1,107 @@
+//! IPVS of another network namespace.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::thread;
+
+use nix::sched::{CloneFlags, setns};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::transport::NetlinkSocket;
+
+/// A network namespace, held open.
+///
+/// A netlink socket belongs for good to the namespace it was opened in, so a client made here
+/// can be used from any thread.
+///
+/// ```no_run
+/// use lvs_ipvs::Namespace;
+///
+/// // Made by `ip netns add blue`; needs CAP_SYS_ADMIN to enter.
+/// let mut ipvs = Namespace::open("/run/netns/blue")?.client()?;
+/// println!("{} services", ipvs.services()?.len());
+/// # Ok::<(), lvs_ipvs::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Namespace {
+    file: File,
+}
+
+impl Namespace {
+    /// Opens a namespace by its file: `/run/netns/NAME`, or `/proc/PID/ns/net`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when there is no such file or it may not be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let file = File::open(path)
+            .map_err(|error| Error::io("cannot open the network namespace", error))?;
+        Ok(Self { file })
+    }
+
+    /// The namespace of the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] without `/proc`.
+    pub fn current() -> Result<Self, Error> {
+        Self::open("/proc/thread-self/ns/net")
+    }
+
+    /// Connects to the IPVS of the namespace.
+    ///
+    /// Entering a namespace is a matter of a thread, and leaving it again can fail; so a thread
+    /// is started that enters, opens the socket and ends before this returns (`setns(2)`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with `EPERM` without `CAP_SYS_ADMIN` over the namespace and in the caller's
+    /// own user namespace, with `EINVAL` when the file is not a network namespace; else as
+    /// [`Client::connect`].
+    pub fn client(&self) -> Result<Client, Error> {
+        let socket = thread::scope(|scope| {
+            let opened = scope.spawn(|| {
+                setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|errno| {
+                    Error::io("cannot enter the network namespace", errno.into())
+                })?;
+                NetlinkSocket::open()
+                    .map_err(|error| Error::io("cannot open a generic netlink socket", error))
+            });
+            opened.join().unwrap_or_else(|_| {
+                let error = io::Error::other("the thread that entered it died");
+                Err(Error::io("cannot enter the network namespace", error))
+            })
+        })?;
+        Client::with_transport(socket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_namespace_is_an_error() {
+        let error = Namespace::open("/run/netns/there-is-none-of-this-name").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot open the network namespace"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_no_namespace_is_an_error() {
+        let file = Namespace::open("/proc/self/status").unwrap();
+        let error = file.client().unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot enter the network namespace"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! Operations of one or more steps, without the socket.
+//!
+//! An operation submits requests to a [`Session`] and is fed the session's events until it is
+//! done. Clients only carry bytes and time, so a blocking and an asynchronous client cannot
+//! disagree on what an operation does.
+
+mod changes;
+mod collect;
+mod snapshot;
+
+pub use changes::{ApplyChanges, ChangeOne};
+pub use collect::{Collect, GetOne};
+pub use snapshot::TakeSnapshot;
+
+use crate::error::Error;
+use crate::session::{Event, Session};
+
+/// Something to be done over a session.
+pub trait Operation {
+    /// What comes of it.
+    type Output;
+
+    /// Submits the first requests. Called once, before anything else.
+    fn start(&mut self, session: &mut Session);
+
+    /// Takes the next event of the session. Events of requests that are not of this operation
+    /// do not occur: a session runs one operation at a time.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the operation early; the caller then abandons its requests.
+    fn step(
+        &mut self,
+        session: &mut Session,
+        event: Event<'_>,
+    ) -> Result<Step<Self::Output>, Error>;
+}
+
+/// Whether an operation is done.
+#[expect(clippy::exhaustive_enums, reason = "done or not")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step<T> {
+    /// More events are needed.
+    Continue,
+    /// Done.
+    Done(T),
+}

@@ -1,0 +1,485 @@
+//! The conversation with the kernel, without the socket: sequence numbers, a window of
+//! unanswered requests, acknowledgements, dumps, lost answers.
+//!
+//! ```text
+//! submit ─► queue ─► poll_transmit ─► in flight ─► handle(datagram) ─► events
+//!                                         └─ overrun, timed_out, failed ─► poll_event
+//! ```
+//!
+//! The kernel handles requests in order and while `send` runs, so whatever is not in the receive
+//! queue after an overflow is lost for good: after [`Session::overrun`], read until nothing is
+//! left, then call [`Session::drained`]; what is still unanswered becomes *unknown*.
+//!
+//! A socket can have one dump at a time, so a dump is sent only when the previous one has ended.
+//! Requests of an abandoned operation (see [`Session::abandon`]) stay in flight without events
+//! until their answers arrive.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+
+use crate::address::Family;
+use crate::config::Timeouts;
+use crate::daemon::SyncDaemon;
+use crate::error::{DecodeError, ExtAck, Rejected, RequestKind, UnknownCause};
+use crate::info::Info;
+use crate::request::{Query, Request};
+use crate::validate::ValidationError;
+use crate::wire::{
+    self, Acknowledgement, Body, DestinationView, FamilyId, FamilyInfo, Message, Messages,
+    ServiceView, attributes::command,
+};
+
+/// Requests that may be unanswered at a time. Their acknowledgements fit the smallest default
+/// receive buffer of a socket.
+pub const WINDOW: usize = 128;
+
+/// Requests in one datagram at most; more gains nothing.
+const REQUESTS_PER_DATAGRAM: usize = 64;
+
+/// Length of the netlink and the generic netlink header: where attributes start.
+const ATTRIBUTES_OFFSET: usize = 20;
+
+/// Number of a request within its session, counting up from 0.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RequestId(u64);
+
+impl RequestId {
+    /// How many requests were submitted from `first` up to this one.
+    pub(crate) fn since(self, first: Self) -> usize {
+        usize::try_from(self.0.wrapping_sub(first.0)).unwrap_or(usize::MAX)
+    }
+}
+
+/// Something that happened to a request.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A message that answers a query. A dump has any number of them.
+    Reply {
+        /// The query.
+        request: RequestId,
+        /// What it says.
+        reply: Reply<'a>,
+    },
+    /// The last event of a request.
+    Completed {
+        /// The request.
+        request: RequestId,
+        /// What became of it.
+        outcome: Outcome,
+    },
+}
+
+/// The content of a reply.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack while it is looked at"
+)]
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub enum Reply<'a> {
+    /// To [`Query::Service`] and [`Query::Services`].
+    Service(ServiceView<'a>),
+    /// To [`Query::Destinations`].
+    Destination(DestinationView<'a>),
+    /// To [`Query::Daemons`].
+    Daemon(SyncDaemon),
+    /// To [`Query::Timeouts`].
+    Timeouts(Timeouts),
+    /// To [`Query::Info`].
+    Info(Info),
+    /// To [`Query::Family`].
+    Family(FamilyInfo),
+}
+
+/// What became of a request.
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "done, refused, not known, not tried"
+)]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The kernel did it, or the answer is complete.
+    Done,
+    /// The kernel refused.
+    Rejected(Rejected),
+    /// It may or may not have been done.
+    Unknown(UnknownCause),
+    /// It was never sent, so nothing was done.
+    NotSent,
+    /// Its arguments cannot be right; it was not sent.
+    Invalid(ValidationError),
+}
+
+impl Outcome {
+    /// The outcome as a result for a single request.
+    ///
+    /// # Errors
+    ///
+    /// Everything but [`Outcome::Done`].
+    pub fn into_result(self, request: RequestKind) -> Result<(), crate::Error> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Rejected(rejected) => Err(rejected.into()),
+            Self::Unknown(cause) => Err(crate::Error::UnknownOutcome { request, cause }),
+            Self::NotSent => Err(crate::Error::NotSent(request)),
+            Self::Invalid(error) => Err(error.into()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct InFlight {
+    request: Request,
+    // Answers are still awaited, but nobody wants to hear of them.
+    abandoned: bool,
+    // A reply could not be read; the request cannot be done any more.
+    unreadable: Option<DecodeError>,
+}
+
+/// A sans-IO session; see the [module](self).
+#[derive(Debug)]
+pub struct Session {
+    family: FamilyId,
+    next: u64,
+    // Submitted and not yet sent; the first has the id `next - queue.len()`.
+    queue: VecDeque<Request>,
+    // Sent, from `oldest` on without gaps; `None` where the outcome is known.
+    in_flight: VecDeque<Option<InFlight>>,
+    oldest: u64,
+    unanswered: usize,
+    dump: bool,
+    completed: VecDeque<(RequestId, Outcome)>,
+}
+
+impl Session {
+    /// A session with that family number; resolve it with [`Query::Family`] and
+    /// [`set_family`](Self::set_family).
+    #[must_use]
+    pub const fn new(family: FamilyId) -> Self {
+        Self {
+            family,
+            next: 0,
+            queue: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            oldest: 0,
+            unanswered: 0,
+            dump: false,
+            completed: VecDeque::new(),
+        }
+    }
+
+    /// Replaces the family number for requests not yet sent.
+    pub const fn set_family(&mut self, family: FamilyId) {
+        self.family = family;
+    }
+
+    /// Queues a request. Its arguments are not checked here.
+    pub fn submit(&mut self, request: impl Into<Request>) -> RequestId {
+        let id = RequestId(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.queue.push_back(request.into());
+        id
+    }
+
+    /// Appends the next datagram to `buffer`; `false` when there is nothing to send now.
+    ///
+    /// Requests count as sent from here on: when sending fails, call
+    /// [`send_failed`](Self::send_failed) before anything else.
+    pub fn poll_transmit(&mut self, buffer: &mut BytesMut) -> bool {
+        let mut count = 0;
+        while count < REQUESTS_PER_DATAGRAM && self.unanswered < WINDOW {
+            let is_dump = match self.queue.front() {
+                Some(Request::Query(query)) => query.is_dump(),
+                Some(Request::Change(_)) => false,
+                None => break,
+            };
+            if is_dump && self.dump {
+                break;
+            }
+            let Some(request) = self.queue.pop_front() else {
+                break;
+            };
+            let id = self.oldest.wrapping_add(self.in_flight.len() as u64);
+            wire::encode_request(buffer, self.family, sequence(id), &request);
+            self.in_flight.push_back(Some(InFlight {
+                request,
+                abandoned: false,
+                unreadable: None,
+            }));
+            self.unanswered += 1;
+            self.dump |= is_dump;
+            count += 1;
+        }
+        count > 0
+    }
+
+    /// Whether answers are outstanding.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        self.unanswered > 0
+    }
+
+    /// Handles the messages of a datagram one by one; call until it returns `None`.
+    ///
+    /// Messages that answer nothing in flight are skipped. When a message cannot be read, its
+    /// request completes as [`UnknownCause::Unreadable`]; when even its header makes no sense,
+    /// the rest of the datagram is skipped and every request is treated as after an overrun.
+    pub fn handle<'a>(&mut self, messages: &mut Messages<'a>) -> Option<Event<'a>> {
+        loop {
+            if let Some(event) = self.poll_event() {
+                return Some(event);
+            }
+            match messages.next()? {
+                Ok(message) => {
+                    if let Some(event) = self.handle_message(&message) {
+                        return Some(event);
+                    }
+                }
+                Err(error) => self.give_up(UnknownCause::Unreadable(error)),
+            }
+        }
+    }
+
+    fn handle_message<'a>(&mut self, message: &Message<'a>) -> Option<Event<'a>> {
+        let id = self.find(message.header().sequence)?;
+        let request = RequestId(id);
+        let body = match message.body() {
+            Ok(body) => body,
+            Err(error) => {
+                let abandoned = self.complete(id)?.abandoned;
+                let outcome = Outcome::Unknown(UnknownCause::Unreadable(error));
+                return (!abandoned).then_some(Event::Completed { request, outcome });
+            }
+        };
+        match body {
+            Body::Nothing => None,
+            Body::Overrun => {
+                self.give_up(UnknownCause::Overrun);
+                None
+            }
+            Body::Done(acknowledgement) | Body::Acknowledgement(acknowledgement) => {
+                let entry = self.complete(id)?;
+                if entry.abandoned {
+                    return None;
+                }
+                let outcome = match entry.unreadable {
+                    Some(error) => Outcome::Unknown(UnknownCause::Unreadable(error)),
+                    None => outcome(&entry.request, &acknowledgement),
+                };
+                Some(Event::Completed { request, outcome })
+            }
+            Body::Generic {
+                command,
+                attributes,
+            } => {
+                let entry = self.entry(id)?;
+                let Request::Query(query) = &entry.request else {
+                    return None;
+                };
+                if entry.abandoned || entry.unreadable.is_some() {
+                    return None;
+                }
+                match read_reply(query, command, attributes) {
+                    Ok(reply) => Some(Event::Reply {
+                        request,
+                        reply: reply?,
+                    }),
+                    Err(error) => {
+                        entry.unreadable = Some(error);
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next event that does not come from a datagram.
+    pub fn poll_event(&mut self) -> Option<Event<'static>> {
+        let (request, outcome) = self.completed.pop_front()?;
+        Some(Event::Completed { request, outcome })
+    }
+
+    /// Tells that the last datagram of [`poll_transmit`](Self::poll_transmit) could not be sent:
+    /// the kernel has not seen its requests, nor will it see those behind them. `sent` is
+    /// [`in_flight`](Self::in_flight) from before that call.
+    pub fn send_failed(&mut self, sent: usize) {
+        let mut id = self.oldest.wrapping_add(sent as u64);
+        for slot in self.in_flight.iter_mut().skip(sent) {
+            if let Some(entry) = slot.take() {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                if is_dump(&entry.request) {
+                    self.dump = false;
+                }
+                self.completed.push_back((RequestId(id), Outcome::NotSent));
+            }
+            id = id.wrapping_add(1);
+        }
+        self.cancel_queue();
+    }
+
+    /// Number of requests in flight, for [`send_failed`](Self::send_failed).
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Tells that the receive queue was found empty after an overrun: answers still outstanding
+    /// were lost.
+    pub fn drained(&mut self) {
+        self.give_up(UnknownCause::Overrun);
+    }
+
+    /// Tells that no answer came in time. What was not sent yet is not sent any more.
+    pub fn timed_out(&mut self) {
+        // A dump that is late is still under way in the kernel: it stays in flight, abandoned,
+        // so that the next one waits for its end. The second time it is given up.
+        self.complete_all(UnknownCause::TimedOut, true);
+        self.dump = self
+            .in_flight
+            .iter()
+            .flatten()
+            .any(|entry| is_dump(&entry.request));
+        self.cancel_queue();
+    }
+
+    /// Tells that the connection is of no use any more.
+    pub fn connection_failed(&mut self) {
+        self.give_up(UnknownCause::ConnectionFailed);
+        self.cancel_queue();
+    }
+
+    /// Forgets the operation that submitted what is queued and in flight. Nothing of it is sent
+    /// any more; answers to what was sent are read and dropped.
+    pub fn abandon(&mut self) {
+        self.cancel_queue();
+        self.completed.clear();
+        for entry in self.in_flight.iter_mut().flatten() {
+            entry.abandoned = true;
+        }
+    }
+
+    fn cancel_queue(&mut self) {
+        let mut id = self.oldest.wrapping_add(self.in_flight.len() as u64);
+        while self.queue.pop_front().is_some() {
+            self.completed.push_back((RequestId(id), Outcome::NotSent));
+            // Ids and in-flight entries stay in step.
+            self.in_flight.push_back(None);
+            id = id.wrapping_add(1);
+        }
+        self.shrink();
+    }
+
+    fn give_up(&mut self, cause: UnknownCause) {
+        self.dump = false;
+        self.complete_all(cause, false);
+    }
+
+    fn complete_all(&mut self, cause: UnknownCause, keep_dump: bool) {
+        let mut id = self.oldest;
+        for slot in &mut self.in_flight {
+            if let Some(entry) = slot {
+                if !core::mem::replace(&mut entry.abandoned, true) {
+                    self.completed
+                        .push_back((RequestId(id), Outcome::Unknown(cause)));
+                }
+                if !(keep_dump && is_dump(&entry.request)) {
+                    *slot = None;
+                    self.unanswered = self.unanswered.saturating_sub(1);
+                }
+            }
+            id = id.wrapping_add(1);
+        }
+        self.shrink();
+    }
+
+    /// The id in flight behind a sequence number.
+    fn find(&self, number: u32) -> Option<u64> {
+        let distance = number.wrapping_sub(sequence(self.oldest));
+        let index = usize::try_from(distance).ok()?;
+        self.in_flight.get(index)?.as_ref()?;
+        Some(self.oldest.wrapping_add(distance.into()))
+    }
+
+    fn slot(&mut self, id: u64) -> Option<&mut Option<InFlight>> {
+        let index = usize::try_from(id.wrapping_sub(self.oldest)).ok()?;
+        self.in_flight.get_mut(index)
+    }
+
+    fn entry(&mut self, id: u64) -> Option<&mut InFlight> {
+        self.slot(id)?.as_mut()
+    }
+
+    fn complete(&mut self, id: u64) -> Option<InFlight> {
+        let entry = self.slot(id)?.take()?;
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if is_dump(&entry.request) {
+            self.dump = false;
+        }
+        self.shrink();
+        Some(entry)
+    }
+
+    fn shrink(&mut self) {
+        while let Some(None) = self.in_flight.front() {
+            self.in_flight.pop_front();
+            self.oldest = self.oldest.wrapping_add(1);
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "sequence numbers wrap at 32 bits"
+)]
+const fn sequence(id: u64) -> u32 {
+    // Not 0: tools that watch netlink take that for a notification.
+    (id as u32).wrapping_add(1)
+}
+
+fn is_dump(request: &Request) -> bool {
+    matches!(request, Request::Query(query) if query.is_dump())
+}
+
+fn outcome(request: &Request, acknowledgement: &Acknowledgement<'_>) -> Outcome {
+    let Some(errno) = acknowledgement.errno() else {
+        return Outcome::Done;
+    };
+    let mut rejected = Rejected::new(request, errno);
+    let (message, offset) = acknowledgement.extended();
+    if message.is_some() || offset.is_some() {
+        let message = message.map(str::to_owned);
+        rejected.ext_ack = Some(Box::new(ExtAck { message, offset }));
+    }
+    Outcome::Rejected(rejected)
+}
+
+/// Reads a reply by what was asked for; messages of another command are none of its business.
+fn read_reply<'a>(
+    query: &Query,
+    command: u8,
+    attributes: &'a [u8],
+) -> Result<Option<Reply<'a>>, DecodeError> {
+    let offset = ATTRIBUTES_OFFSET;
+    Ok(Some(match (query, command) {
+        (Query::Service(_) | Query::Services, command::NEW_SERVICE) => {
+            Reply::Service(ServiceView::read(attributes, offset)?)
+        }
+        (Query::Destinations(service), command::NEW_DEST) => {
+            let family: Family = service.family();
+            Reply::Destination(DestinationView::read(attributes, family, offset)?)
+        }
+        (Query::Daemons, command::NEW_DAEMON) => {
+            Reply::Daemon(wire::read_daemon(attributes, offset)?)
+        }
+        (Query::Timeouts, command::SET_CONFIG) => {
+            Reply::Timeouts(wire::read_timeouts(attributes, offset)?)
+        }
+        (Query::Info, command::SET_INFO) => Reply::Info(wire::read_info(attributes, offset)?),
+        (Query::Family, wire::attributes::control::CMD_NEWFAMILY) => {
+            Reply::Family(wire::read_family(attributes, offset)?)
+        }
+        _ => return Ok(None),
+    }))
+}

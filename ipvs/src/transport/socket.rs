@@ -1,0 +1,148 @@
+//! The netlink socket.
+
+use core::time::Duration;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv, send};
+
+use super::{Received, Transport, sealed};
+
+/// Room for one datagram. The kernel fills dump datagrams up to the size of the buffer that
+/// reads them, 32 KiB at most.
+const DATAGRAM: usize = 32 * 1024;
+
+/// A generic netlink socket.
+#[derive(Debug)]
+pub struct NetlinkSocket {
+    descriptor: OwnedFd,
+    // Filled by the kernel; the caller's buffer then takes only what came.
+    datagram: Box<[u8]>,
+}
+
+impl NetlinkSocket {
+    /// Opens a socket in the network namespace of the calling thread.
+    ///
+    /// Extended acknowledgements are asked for where feature `neli` is on; a kernel without them
+    /// is fine.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, such as `EPROTONOSUPPORT` on a kernel without generic netlink.
+    pub fn open() -> io::Result<Self> {
+        open().map(Self::from_descriptor)
+    }
+
+    /// Takes over a socket of type `AF_NETLINK`, protocol `NETLINK_GENERIC`, opened elsewhere,
+    /// for instance in another network namespace. It is bound on its first request if need be.
+    #[must_use]
+    pub fn from_descriptor(descriptor: OwnedFd) -> Self {
+        Self {
+            descriptor,
+            datagram: vec![0; DATAGRAM].into_boxed_slice(),
+        }
+    }
+
+    /// Waits until there is something to read; `false` when nothing came in time.
+    fn wait(&self, timeout: Duration) -> io::Result<bool> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // Rounded up, so that a wait never ends just before its deadline.
+            let timeout = left.map_or(PollTimeout::NONE, |left| {
+                let millis = left.as_micros().div_ceil(1000);
+                i32::try_from(millis)
+                    .ok()
+                    .and_then(|millis| PollTimeout::try_from(millis).ok())
+                    .unwrap_or(PollTimeout::MAX)
+            });
+            let mut descriptors = [PollFd::new(self.descriptor.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut descriptors, timeout) {
+                Ok(0) if left.is_some_and(|left| left.is_zero()) => return Ok(false),
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(true),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for NetlinkSocket {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl sealed::Sealed for NetlinkSocket {}
+
+impl Transport for NetlinkSocket {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        loop {
+            match send(self.descriptor.as_raw_fd(), datagram, MsgFlags::empty()) {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut BytesMut, timeout: Duration) -> io::Result<Received> {
+        buffer.clear();
+        loop {
+            // Tried first: the answer to a request is there when `send` returns, so a `poll`
+            // would be one system call too many.
+            match recv(
+                self.descriptor.as_raw_fd(),
+                &mut self.datagram,
+                MsgFlags::MSG_DONTWAIT,
+            ) {
+                Ok(length) => {
+                    buffer.extend_from_slice(self.datagram.get(..length).unwrap_or_default());
+                    return Ok(Received::Datagram);
+                }
+                Err(Errno::ENOBUFS) => return Ok(Received::Overrun),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => {
+                    if timeout.is_zero() || !self.wait(timeout)? {
+                        return Ok(Received::TimedOut);
+                    }
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+#[cfg(feature = "neli")]
+fn open() -> io::Result<OwnedFd> {
+    use neli::consts::socket::NlFamily;
+    use neli::utils::Groups;
+
+    let socket = neli::socket::NlSocket::connect(NlFamily::Generic, None, Groups::empty())?;
+    // Kernels before 4.12 lack the option; their errors are bare numbers then.
+    match socket.enable_ext_ack(true) {
+        Err(error) if error.raw_os_error() != Some(Errno::ENOPROTOOPT as i32) => return Err(error),
+        _ => {}
+    }
+    Ok(super::descriptor::take_over(socket))
+}
+
+#[cfg(not(feature = "neli"))]
+fn open() -> io::Result<OwnedFd> {
+    use nix::sys::socket::{
+        AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket,
+    };
+
+    let descriptor = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkGeneric,
+    )?;
+    bind(descriptor.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+    Ok(descriptor)
+}

@@ -1,0 +1,156 @@
+//! Attributes of a message, one after another, with their offsets.
+
+use netlink_packet_core::{NLA_HEADER_SIZE, NlaBuffer, NlasIterator};
+
+use super::attributes::{AttributeId, Nest};
+use crate::error::{DecodeError, DecodeProblem};
+use crate::name::Name;
+
+/// Iterator over the attributes of one nest.
+#[derive(Debug)]
+pub(super) struct Attributes<'a> {
+    attributes: NlasIterator<&'a [u8]>,
+    nest: Nest,
+    // Of the next attribute, counted from the start of the message.
+    offset: usize,
+}
+
+impl<'a> Attributes<'a> {
+    pub(super) fn new(bytes: &'a [u8], nest: Nest, offset: usize) -> Self {
+        Self {
+            attributes: NlasIterator::new(bytes),
+            nest,
+            offset,
+        }
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Result<Attribute<'a>, DecodeError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let offset = self.offset;
+        let truncated = |number| {
+            let attribute = AttributeId {
+                nest: self.nest,
+                number,
+            };
+            DecodeError::new(Some(attribute), offset, DecodeProblem::Truncated)
+        };
+        let Ok(buffer) = self.attributes.next()? else {
+            return Some(Err(truncated(0)));
+        };
+        let (number, length) = (buffer.kind(), usize::from(buffer.length()));
+        self.offset = offset.saturating_add(length.next_multiple_of(4));
+        let attribute = NlaBuffer::into_inner(buffer)
+            .get(..length)
+            .and_then(|whole| {
+                let value = whole.get(NLA_HEADER_SIZE..)?;
+                Some(Attribute {
+                    number,
+                    nest: self.nest,
+                    whole,
+                    value,
+                    offset,
+                })
+            });
+        Some(attribute.ok_or_else(|| truncated(number)))
+    }
+}
+
+/// One attribute.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attribute<'a> {
+    pub(super) number: u16,
+    nest: Nest,
+    // With the header.
+    pub(super) whole: &'a [u8],
+    pub(super) value: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Attribute<'a> {
+    pub(super) const fn id(&self) -> AttributeId {
+        AttributeId {
+            nest: self.nest,
+            number: self.number,
+        }
+    }
+
+    pub(super) const fn error(&self, problem: DecodeProblem) -> DecodeError {
+        DecodeError::new(Some(self.id()), self.offset, problem)
+    }
+
+    /// The first bytes of the value; longer values are cut, as the kernel does with requests.
+    #[inline]
+    pub(super) fn array<const N: usize>(&self) -> Result<[u8; N], DecodeError> {
+        self.value.first_chunk().copied().ok_or_else(|| {
+            self.error(DecodeProblem::Short {
+                length: self.value.len(),
+                expected: N,
+            })
+        })
+    }
+
+    pub(super) fn u8(&self) -> Result<u8, DecodeError> {
+        self.array().map(u8::from_ne_bytes)
+    }
+
+    pub(super) fn u16(&self) -> Result<u16, DecodeError> {
+        self.array().map(u16::from_ne_bytes)
+    }
+
+    pub(super) fn u16_network(&self) -> Result<u16, DecodeError> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    pub(super) fn u32(&self) -> Result<u32, DecodeError> {
+        self.array().map(u32::from_ne_bytes)
+    }
+
+    pub(super) fn u64(&self) -> Result<u64, DecodeError> {
+        self.array().map(u64::from_ne_bytes)
+    }
+
+    /// Text with or without a NUL; empty text is `None`.
+    pub(super) fn name<const MAX: usize>(&self) -> Result<Option<Name<MAX>>, DecodeError> {
+        let text = self
+            .value
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or_default();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match Name::from_kernel(text) {
+            Some(name) => Ok(Some(name)),
+            None => Err(self.error(DecodeProblem::Long {
+                length: text.len(),
+                limit: MAX,
+            })),
+        }
+    }
+
+    /// The error for an attribute that must be inside this nest.
+    pub(super) const fn missing(&self, nest: Nest, number: u16) -> DecodeError {
+        missing(nest, number, self.offset)
+    }
+
+    pub(super) fn nested(&self, nest: Nest) -> Attributes<'a> {
+        Attributes::new(
+            self.value,
+            nest,
+            self.offset.saturating_add(NLA_HEADER_SIZE),
+        )
+    }
+}
+
+/// The error for an attribute that must be there.
+pub(super) const fn missing(nest: Nest, number: u16, offset: usize) -> DecodeError {
+    DecodeError::new(
+        Some(AttributeId { nest, number }),
+        offset,
+        DecodeProblem::Missing,
+    )
+}

@@ -1,0 +1,171 @@
+//! Service replies.
+
+use core::net::IpAddr;
+
+use super::attributes::{Nest, service, top};
+use super::reader::{Attribute, Attributes, missing};
+use super::stats::StatsNests;
+use crate::address::Family;
+use crate::error::{DecodeError, DecodeProblem};
+use crate::flags::ServiceFlags;
+use crate::name::EngineName;
+use crate::persistence::PersistenceMask;
+use crate::scheduler::Scheduler;
+use crate::service::{Protocol, ServiceEntry, ServiceKey, VirtualService};
+use crate::stats::Stats;
+use crate::unknown::UnknownAttributes;
+
+/// A service as it stands in a message: every field read, nothing copied but numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceView<'a> {
+    key: ServiceKey,
+    scheduler: Scheduler,
+    flags: ServiceFlags,
+    timeout_secs: u32,
+    mask: PersistenceMask,
+    engine: Option<EngineName>,
+    stats: Stats,
+    unknown: Unknown<'a>,
+}
+
+impl<'a> ServiceView<'a> {
+    /// Reads the attributes of a message with command `NEW_SERVICE`.
+    ///
+    /// `offset` is where `attributes` start within the message, for errors.
+    ///
+    /// # Errors
+    ///
+    /// The first attribute that is cut off, too short, or missing without a way to do without.
+    pub fn read(attributes: &'a [u8], offset: usize) -> Result<Self, DecodeError> {
+        let mut nest = None;
+        for attribute in Attributes::new(attributes, Nest::Top, offset) {
+            let attribute = attribute?;
+            if attribute.number == top::SERVICE {
+                nest = Some(attribute);
+            }
+        }
+        Self::read_nest(&nest.ok_or_else(|| missing(Nest::Top, top::SERVICE, offset))?)
+    }
+
+    fn read_nest(nest: &Attribute<'a>) -> Result<Self, DecodeError> {
+        let (mut family, mut protocol, mut address, mut port) = (None, None, None, None);
+        let (mut mark, mut scheduler, mut engine) = (None, None, None);
+        let (mut flags, mut timeout_secs, mut mask) = (ServiceFlags::empty(), 0, None);
+        let mut stats = StatsNests::default();
+        let mut unknown = Unknown::default();
+        for attribute in nest.nested(Nest::Service) {
+            let attribute = attribute?;
+            match attribute.number {
+                service::AF => family = Some(read_family(&attribute)?),
+                service::PROTOCOL => protocol = Some(Protocol::from_number(attribute.u16()?)),
+                service::ADDR => address = Some(attribute),
+                service::PORT => port = Some(attribute.u16_network()?),
+                service::FWMARK => mark = Some(attribute.u32()?),
+                service::SCHED_NAME => scheduler = attribute.name()?.map(Scheduler::from_name),
+                // Flags, then a mask that is all ones in replies.
+                service::FLAGS => flags = ServiceFlags::from_bits_retain(attribute.u32()?),
+                service::TIMEOUT => timeout_secs = attribute.u32()?,
+                service::NETMASK => mask = Some(attribute.array()?),
+                service::PE_NAME => engine = attribute.name()?,
+                service::STATS => stats.narrow(attribute),
+                service::STATS64 => stats.wide(attribute),
+                _ => unknown = Unknown(Some(*nest)),
+            }
+        }
+        let missing = |number| nest.missing(Nest::Service, number);
+        let family = family.ok_or_else(|| missing(service::AF))?;
+        let key = match mark {
+            Some(mark) => ServiceKey::FirewallMark { family, mark },
+            None => ServiceKey::Address {
+                protocol: protocol.ok_or_else(|| missing(service::PROTOCOL))?,
+                address: read_address(&address.ok_or_else(|| missing(service::ADDR))?, family)?,
+                port: port.ok_or_else(|| missing(service::PORT))?,
+            },
+        };
+        Ok(Self {
+            key,
+            scheduler: scheduler.ok_or_else(|| missing(service::SCHED_NAME))?,
+            flags: flags - ServiceFlags::HASHED,
+            timeout_secs,
+            mask: mask.map_or(PersistenceMask::full(family), |bytes| {
+                PersistenceMask::from_attribute(family, bytes)
+            }),
+            engine,
+            stats: stats.read()?,
+            unknown,
+        })
+    }
+
+    /// What identifies the service.
+    #[must_use]
+    pub const fn key(&self) -> ServiceKey {
+        self.key
+    }
+
+    /// The scheduler.
+    #[must_use]
+    pub const fn scheduler(&self) -> Scheduler {
+        self.scheduler
+    }
+
+    /// Counters and rates.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The value; allocates only when there are unknown attributes.
+    #[must_use]
+    pub fn to_entry(&self) -> ServiceEntry {
+        ServiceEntry {
+            service: VirtualService {
+                key: self.key,
+                scheduler: self.scheduler,
+                flags: self.flags,
+                timeout_secs: self.timeout_secs,
+                mask: self.mask,
+                engine: self.engine,
+                unknown: self.unknown.collect(Nest::Service, service::STATS64),
+            },
+            stats: self.stats,
+        }
+    }
+}
+
+/// A nest that holds unknown attributes, if any does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unknown<'a>(pub(super) Option<Attribute<'a>>);
+
+impl Unknown<'_> {
+    /// Keeps the attributes above `last_known`. Lower ones this crate does not read (there are
+    /// none today) would be output only.
+    pub(super) fn collect(&self, nest: Nest, last_known: u16) -> UnknownAttributes {
+        let mut result = UnknownAttributes::none();
+        if let Some(attribute) = self.0 {
+            for attribute in attribute.nested(nest).flatten() {
+                if attribute.number > last_known {
+                    result.push(attribute.whole);
+                }
+            }
+        }
+        result
+    }
+}
+
+pub(super) fn read_family(attribute: &Attribute<'_>) -> Result<Family, DecodeError> {
+    let number = attribute.u16()?;
+    // The family decides how addresses are read, so an unknown one cannot be passed through.
+    Family::from_number(number)
+        .ok_or_else(|| attribute.error(DecodeProblem::Unexpected(number.into())))
+}
+
+/// The kernel sends 16 bytes for either family; IPv4 is in the first four.
+pub(super) fn read_address(
+    attribute: &Attribute<'_>,
+    family: Family,
+) -> Result<IpAddr, DecodeError> {
+    Ok(match family {
+        Family::Inet => attribute.array::<4>()?.into(),
+        Family::Inet6 => attribute.array::<16>()?.into(),
+    })
+}
