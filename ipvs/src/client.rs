@@ -132,7 +132,7 @@ impl Client {
     pub fn with_transport(transport: impl Transport + Send + 'static) -> Result<Self, Error> {
         let mut client = Self {
             transport: Box::new(transport),
-            session: Session::new(FamilyId(0)),
+            session: Session::new(FamilyId::new(0)),
             options: Options::default(),
             outgoing: BytesMut::new(),
             incoming: BytesMut::new(),

@@ -33,30 +33,14 @@ impl<const MAX: usize> Name<MAX> {
     /// assert!(InterfaceName::new("a-name-of-sixteen").is_none());
     /// ```
     #[must_use]
-    pub const fn new(name: &str) -> Option<Self> {
+    pub fn new(name: &str) -> Option<Self> {
         let source = name.as_bytes();
-        if source.is_empty() || source.len() > MAX || source.len() > 255 {
+        if source.is_empty() || source.contains(&0) {
             return None;
         }
         let mut bytes = [0; MAX];
-        let (mut rest, mut target) = (source, bytes.as_mut_slice());
-        // `copy_from_slice` is not usable in a constant function of this edition's oldest
-        // supported compiler, hence the walk over both slices.
-        while let (Some((byte, tail)), Some((slot, slots))) =
-            (rest.split_first(), target.split_first_mut())
-        {
-            if *byte == 0 {
-                return None;
-            }
-            *slot = *byte;
-            rest = tail;
-            target = slots;
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "checked above: at most 255"
-        )]
-        let length = source.len() as u8;
+        bytes.get_mut(..source.len())?.copy_from_slice(source);
+        let length = u8::try_from(source.len()).ok()?;
         Some(Self { length, bytes })
     }
 

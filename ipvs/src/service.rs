@@ -224,7 +224,7 @@ impl VirtualService {
         self.timeout_secs = persistence.timeout_secs;
         self.mask = persistence
             .mask
-            .unwrap_or(PersistenceMask::full(self.key.family()));
+            .unwrap_or_else(|| PersistenceMask::full(self.key.family()));
         self.engine = persistence.engine;
         self
     }

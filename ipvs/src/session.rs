@@ -72,10 +72,6 @@ pub enum Event<'a> {
 }
 
 /// The content of a reply.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack while it is looked at"
-)]
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug)]
 pub enum Reply<'a> {

@@ -98,7 +98,6 @@ impl Table {
     }
 
     /// The destinations of a service; empty when there is no such service.
-    #[must_use]
     pub fn destinations(&self, key: &ServiceKey) -> &[Destination] {
         self.services
             .get(key)

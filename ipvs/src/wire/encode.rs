@@ -23,7 +23,21 @@ const USUAL_LENGTH: usize = 256;
 
 /// Number of the `IPVS` generic netlink family in the running kernel.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct FamilyId(pub u16);
+pub struct FamilyId(u16);
+
+impl FamilyId {
+    /// The family with that message type.
+    #[must_use]
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// The message type.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
 
 /// Appends one request to `buffer`.
 ///

@@ -31,7 +31,7 @@ pub fn read_family(attributes: &[u8], offset: usize) -> Result<FamilyInfo, Decod
     for attribute in Attributes::new(attributes, Nest::Control, offset) {
         let attribute = attribute?;
         match attribute.number {
-            control::FAMILY_ID => id = Some(FamilyId(attribute.u16()?)),
+            control::FAMILY_ID => id = Some(FamilyId::new(attribute.u16()?)),
             control::VERSION => version = attribute.u32()?,
             control::HDRSIZE => header_size = attribute.u32()?,
             control::MAXATTR => max_attribute = attribute.u32()?,

@@ -87,9 +87,10 @@ impl<'a> ServiceView<'a> {
             scheduler: scheduler.ok_or_else(|| missing(service::SCHED_NAME))?,
             flags: flags - ServiceFlags::HASHED,
             timeout_secs,
-            mask: mask.map_or(PersistenceMask::full(family), |bytes| {
-                PersistenceMask::from_attribute(family, bytes)
-            }),
+            mask: mask.map_or_else(
+                || PersistenceMask::full(family),
+                |bytes| PersistenceMask::from_attribute(family, bytes),
+            ),
             engine,
             stats: stats.read()?,
             unknown,
