@@ -376,11 +376,12 @@ impl Session {
         let mut id = self.oldest;
         for slot in &mut self.in_flight {
             if let Some(entry) = slot {
-                if !core::mem::replace(&mut entry.abandoned, true) {
+                let given_up_before = core::mem::replace(&mut entry.abandoned, true);
+                if !given_up_before {
                     self.completed
                         .push_back((RequestId(id), Outcome::Unknown(cause)));
                 }
-                if !(keep_dump && is_dump(&entry.request)) {
+                if !keep_dump || given_up_before || !is_dump(&entry.request) {
                     *slot = None;
                     self.unanswered = self.unanswered.saturating_sub(1);
                 }
