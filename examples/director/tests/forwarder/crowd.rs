@@ -1,0 +1,172 @@
+//! Many connections: exact shares, no threads, no descriptors left behind.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use director::demo::{Config, Demo};
+use lvs_schedulers::{Algorithm, Context, Destination, Flow, Semantics, VirtualService};
+
+use crate::support::{alone, connect, demo, get, read_answer, request, wait_for};
+
+fn entries(directory: &str) -> usize {
+    fs::read_dir(directory).unwrap().count()
+}
+
+fn threads() -> usize {
+    entries("/proc/self/task")
+}
+
+fn descriptors() -> usize {
+    entries("/proc/self/fd")
+}
+
+/// What the scheduler itself picks for `count` connections, by destination.
+fn expected_shares(destinations: &[(SocketAddr, u32)], count: usize) -> BTreeMap<SocketAddr, u64> {
+    let mut service = VirtualService::new(Algorithm::Wrr, Semantics::LINUX_6_1);
+    for &(address, weight) in destinations {
+        service
+            .add(Destination::new(address).with_weight(weight))
+            .unwrap();
+    }
+    let flow = Flow::tcp(([127, 0, 0, 1], 40000).into(), ([127, 0, 0, 10], 80).into());
+    let mut context = Context::new(Duration::ZERO);
+    let mut shares = BTreeMap::new();
+    for _ in 0..count {
+        let picked = service.schedule(&flow, &mut context).unwrap();
+        let address = service.destination(picked).unwrap().address();
+        *shares.entry(address).or_default() += 1;
+    }
+    shares
+}
+
+#[test]
+fn thousand_connections_at_once_get_the_exact_shares_without_threads() {
+    const COUNT: usize = 1_000;
+    let _turn = alone();
+    let descriptors_before = descriptors();
+    let mut config = Config::default();
+    // The clients of this test live in the same process: four descriptors per connection, not three.
+    config.connections = COUNT as u64 * 4 / 3 + 100;
+    let demo = Demo::start(&config).unwrap();
+    assert_eq!(
+        demo.shortage(),
+        None,
+        "this test needs more open files: {:?}",
+        demo.descriptors()
+    );
+
+    let servers = demo.servers();
+    let destinations: Vec<_> = servers.iter().map(|s| s.address).zip([3, 2, 1]).collect();
+    demo.set_destinations(&destinations).unwrap();
+    let threads_before = threads();
+
+    let mut clients: Vec<_> = (0..COUNT).map(|_| connect(demo.address())).collect();
+    for client in &mut clients {
+        client.write_all(request("/").as_bytes()).unwrap();
+    }
+    let mut answers: BTreeMap<String, u64> = BTreeMap::new();
+    for client in &mut clients {
+        *answers.entry(read_answer(client).unwrap()).or_default() += 1;
+    }
+    // The clients have not ended their side, so that all connections are still open.
+    let stats = demo.stats();
+    let threads_during = threads();
+    assert_eq!((stats.open, stats.peak_open), (COUNT as u64, COUNT as u64));
+    // The harness may have started a thread for another test meanwhile.
+    assert!(
+        threads_during <= threads_before + 8,
+        "{threads_before} -> {threads_during} threads"
+    );
+
+    let shares = expected_shares(&destinations, COUNT);
+    for (server, destination) in servers.iter().zip(&stats.destinations) {
+        let share = shares[&server.address];
+        assert_eq!(answers[&format!("server {}\n", server.number)], share);
+        assert_eq!(destination.address, server.address);
+        assert_eq!(
+            (destination.picked, u64::from(destination.open)),
+            (share, share)
+        );
+    }
+    assert_eq!(answers.values().sum::<u64>(), COUNT as u64);
+
+    drop(clients);
+    let stats = wait_for(&demo, |stats| stats.open == 0);
+    assert_eq!(
+        (stats.completed, stats.broken, stats.exhausted),
+        (COUNT as u64, 0, 0)
+    );
+    assert!(
+        stats
+            .destinations
+            .iter()
+            .all(|destination| destination.open == 0)
+    );
+    demo.shutdown();
+    assert_eq!(descriptors(), descriptors_before);
+}
+
+#[test]
+fn ten_thousand_short_connections_leave_no_descriptor_behind() {
+    const COUNT: u64 = 10_000;
+    let _turn = alone();
+    let demo = demo(Algorithm::Rr, 3);
+    let destinations: Vec<_> = demo.servers().iter().map(|s| (s.address, 1)).collect();
+    demo.set_destinations(&destinations).unwrap();
+    get(demo.address(), "/").unwrap();
+    wait_for(&demo, |stats| stats.open == 0);
+    let before = (descriptors(), threads());
+    for _ in 1..COUNT {
+        get(demo.address(), "/").unwrap();
+    }
+    let stats = wait_for(&demo, |stats| stats.open == 0);
+    assert_eq!((stats.accepted, stats.completed), (COUNT, COUNT));
+    assert!(
+        stats.peak_open < 10,
+        "they came one after the other: {stats:?}"
+    );
+    assert!(
+        descriptors() <= before.0 + 3,
+        "{} -> {} descriptors",
+        before.0,
+        descriptors()
+    );
+    assert!(threads() <= before.1 + 8);
+    let requests: u64 = demo.servers().iter().map(|server| server.requests).sum();
+    assert_eq!(requests, COUNT);
+    demo.shutdown();
+}
+
+#[test]
+fn shutdown_closes_listeners_and_connections() {
+    let _turn = alone();
+    let before = descriptors();
+    let demo = demo(Algorithm::Rr, 3);
+    let destinations: Vec<_> = demo.servers().iter().map(|s| (s.address, 1)).collect();
+    demo.set_destinations(&destinations).unwrap();
+    let address = demo.address();
+    let mut client = connect(address);
+    client.write_all(request("/slow/60000").as_bytes()).unwrap();
+    wait_for(&demo, |stats| stats.bytes_to_servers > 0);
+    let stats = demo.shutdown();
+    assert_eq!((stats.accepted, stats.open), (1, 0));
+    let mut rest = Vec::new();
+    let _ = client.read_to_end(&mut rest);
+    assert!(rest.is_empty());
+    for address in destinations
+        .iter()
+        .map(|(address, _)| *address)
+        .chain([address])
+    {
+        assert_eq!(
+            TcpStream::connect(address).unwrap_err().kind(),
+            ErrorKind::ConnectionRefused
+        );
+    }
+    drop(client);
+    assert_eq!(descriptors(), before);
+}

@@ -1,0 +1,145 @@
+//! The HTTP servers, and the life of the demonstration.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Instant;
+
+use director::demo::{Config, Demo, DemoError};
+use lvs_schedulers::Algorithm;
+
+use crate::support::{MEGABYTE, PATIENCE, alone, connect, demo, get, lazy_client, request};
+
+#[test]
+fn stopping_a_server_ends_its_connections_even_in_the_middle_of_an_answer() {
+    let _turn = alone();
+    let demo = demo(Algorithm::Rr, 2);
+    let server = demo.servers()[0];
+    demo.set_destinations(&[(server.address, 1)]).unwrap();
+
+    let mut idle = connect(demo.address());
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: demo\r\n\r\n")
+        .unwrap();
+    let mut byte = [0];
+    idle.read_exact(&mut byte).unwrap();
+    let mut waiting = connect(demo.address());
+    waiting
+        .write_all(request("/slow/60000").as_bytes())
+        .unwrap();
+    let mut direct = connect(server.address);
+    direct.write_all(request("/slow/60000").as_bytes()).unwrap();
+    let mut unread = lazy_client(demo.address());
+    unread
+        .write_all(request("/size/16777216").as_bytes())
+        .unwrap();
+    unread.read_exact(&mut byte).unwrap();
+
+    let start = Instant::now();
+    assert!(demo.stop_server(1).unwrap());
+    assert!(start.elapsed() < PATIENCE / 2);
+    let rest = |stream: &mut TcpStream| {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        String::from_utf8(rest).unwrap()
+    };
+    assert!(rest(&mut idle).ends_with("server 1\n"));
+    assert_eq!(rest(&mut waiting), "");
+    assert_eq!(rest(&mut direct), "");
+    assert!(rest(&mut unread).len() < 16 * MEGABYTE);
+    assert_eq!(
+        get(demo.servers()[1].address, "/").unwrap(),
+        "server 2\n",
+        "the other is unharmed"
+    );
+    demo.shutdown();
+}
+
+#[test]
+fn dropping_ends_the_demonstration_too() {
+    let _turn = alone();
+    let demo = demo(Algorithm::Rr, 1);
+    let (front, server) = (demo.address(), demo.servers()[0].address);
+    let mut client = connect(front);
+    drop(demo);
+    let mut byte = [0];
+    assert!(matches!(client.read(&mut byte), Ok(0) | Err(_)));
+    let start = Instant::now();
+    for address in [front, server] {
+        while TcpStream::connect(address).is_ok() {
+            assert!(start.elapsed() < PATIENCE, "{address} is still served");
+        }
+    }
+}
+
+#[test]
+fn servers_answer_as_documented() {
+    let _turn = alone();
+    let demo = demo(Algorithm::Rr, 3);
+    for server in demo.servers() {
+        assert!(server.running && server.requests == 0);
+        assert_eq!(
+            get(server.address, "/").unwrap(),
+            format!("server {}\n", server.number)
+        );
+        assert_eq!(
+            get(server.address, "/slow/1").unwrap(),
+            format!("server {}\n", server.number)
+        );
+        assert_eq!(
+            get(server.address, "/size/100000").unwrap(),
+            "x".repeat(100_000)
+        );
+        assert_eq!(get(server.address, "/elsewhere").unwrap(), "");
+    }
+    let address = demo.servers()[0].address;
+    assert_eq!(
+        get(address, "/size/16777217").unwrap(),
+        "size \"16777217\" is not a number from 0 to 16777216\n"
+    );
+    assert_eq!(
+        get(address, "/slow/soon").unwrap(),
+        "milliseconds \"soon\" is not a number from 0 to 60000\n"
+    );
+    assert_eq!(demo.servers()[0].requests, 3, "refusals are no answers");
+    demo.shutdown();
+}
+
+#[test]
+fn errors_name_the_address_and_the_number() {
+    let _turn = alone();
+    let taken = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let _holder = TcpListener::bind(taken).unwrap();
+    let mut config = Config::default();
+    config.listen = taken;
+    let error = Demo::start(&config).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on {taken} for the forwarder")
+    );
+    let mut config = Config::default();
+    config.servers[1] = taken;
+    let error = Demo::start(&config).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on {taken} for server 2")
+    );
+
+    let demo = demo(Algorithm::Rr, 3);
+    for number in [0, 4] {
+        let error = demo.stop_server(number).unwrap_err();
+        let text = format!("there is no server {number}: servers are numbered from 1 to 3");
+        assert_eq!(error.to_string(), text);
+        assert!(matches!(
+            demo.start_server(number),
+            Err(DemoError::NoSuchServer { .. })
+        ));
+    }
+    demo.stop_server(3).unwrap();
+    let holder = TcpListener::bind(demo.servers()[2].address).unwrap();
+    assert!(matches!(demo.start_server(3), Err(DemoError::Bind { .. })));
+    drop(holder);
+    assert!(demo.start_server(3).unwrap());
+    demo.shutdown();
+}
