@@ -111,6 +111,7 @@ pub mod outcome;
 pub mod policy;
 pub mod probe;
 mod target;
+pub mod timetable;
 
 /// Time since boot on a clock that goes on while the machine is suspended (`CLOCK_BOOTTIME`).
 pub type Timestamp = core::time::Duration;

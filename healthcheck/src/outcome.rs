@@ -202,7 +202,7 @@ pub struct Timing {
     pub tls: Option<Duration>,
     /// Until the first byte of the reply.
     pub first_byte: Option<Duration>,
-    /// Until the outcome was known; filled in by the driver when the probe leaves it empty.
+    /// Until the outcome was known; the driver puts the time of its report here.
     pub total: Option<Duration>,
 }
 

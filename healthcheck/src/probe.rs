@@ -92,7 +92,7 @@ pub trait Probe: fmt::Debug + Send + Sync {
     }
 
     /// What an attempt occupies, for the limits of the
-    /// timetable.
+    /// [`Timetable`](crate::timetable::Timetable).
     fn resource(&self) -> Resource {
         Resource::Socket
     }

@@ -1,0 +1,431 @@
+//! When which attempt starts, for very many checks: due times, deadlines, limits.
+//!
+//! Pure: the driver tells it the time, and asks what may start and what has run out of time. Due
+//! times live in a timing wheel of 10 ms resolution, so that setting and taking back take constant
+//! time; what is due but held up by a limit waits in a queue, checks in a transitional state
+//! first, then the longest waiting.
+//!
+//! ```
+//! use std::time::Duration;
+//! use lvs_healthcheck::probe::Resource;
+//! use lvs_healthcheck::timetable::{Limits, Timetable};
+//!
+//! let mut timetable = Timetable::new(Limits::default())?;
+//! let second = Duration::from_secs(1);
+//! let check = timetable.add(Resource::Socket, None).unwrap();
+//! timetable.schedule(check, 5 * second, false, second);
+//! assert!(timetable.next_wakeup() <= Some(5 * second)); // it may look once or twice before
+//!
+//! timetable.advance(5 * second);
+//! assert_eq!(timetable.start_next(5 * second), Some(check));
+//! timetable.set_deadline(check, 8 * second);
+//! timetable.advance(9 * second);
+//! assert_eq!(timetable.expire_next(), Some(check));
+//! timetable.finish(check);
+//! # Ok::<_, lvs_healthcheck::Invalid>(())
+//! ```
+
+mod limits;
+mod wheel;
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use self::limits::Bucket;
+pub use self::limits::Limits;
+use self::wheel::Wheel;
+use crate::Timestamp;
+use crate::check::CheckId;
+use crate::error::Invalid;
+use crate::probe::Resource;
+
+/// Place in a queue: transitional first (`false` sorts first), then by due time.
+type Turn = (bool, Timestamp, u32);
+
+/// Where a check is between two attempts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// Nothing planned.
+    Idle,
+    /// Waiting for its time.
+    Planned,
+    /// Due, waiting for its turn.
+    Due,
+    /// Due, waiting for other attempts at the same host to end.
+    Parked,
+    /// Started and not finished.
+    Running,
+}
+
+#[derive(Debug)]
+struct Entry {
+    generation: u32,
+    used: bool,
+    resource: Resource,
+    host: Option<IpAddr>,
+    stage: Stage,
+    turn: Turn,
+    late_after: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Host {
+    running: u32,
+    parked: BTreeSet<Turn>,
+}
+
+/// How busy a [`Timetable`] is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Load {
+    /// Checks there are.
+    pub checks: usize,
+    /// Attempts started and not finished.
+    pub in_flight: u32,
+    /// Those of them that are external commands.
+    pub processes: u32,
+    /// Attempts that are due and wait because of a limit.
+    pub waiting: usize,
+    /// Attempts so far that started later than their due time by more than their interval.
+    pub late_total: u64,
+    /// The longest an attempt was late so far.
+    pub latest: Duration,
+}
+
+/// Due times and limits of many checks.
+#[derive(Debug)]
+pub struct Timetable {
+    limits: Limits,
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    wheel: Wheel,
+    sockets: BTreeSet<Turn>,
+    processes: BTreeSet<Turn>,
+    hosts: HashMap<IpAddr, Host>,
+    expired: VecDeque<CheckId>,
+    starts: Bucket,
+    forks: Bucket,
+    now: Timestamp,
+    load: Load,
+    parked: usize,
+}
+
+impl Timetable {
+    /// An empty timetable.
+    ///
+    /// # Errors
+    ///
+    /// A limit is 0.
+    pub fn new(limits: Limits) -> Result<Self, Invalid> {
+        limits.validate()?;
+        Ok(Self {
+            starts: Bucket::new(limits.start_rate),
+            forks: Bucket::new(limits.fork_rate),
+            limits,
+            entries: Vec::new(),
+            free: Vec::new(),
+            wheel: Wheel::new(),
+            sockets: BTreeSet::new(),
+            processes: BTreeSet::new(),
+            hosts: HashMap::new(),
+            expired: VecDeque::new(),
+            now: Timestamp::ZERO,
+            load: Load::default(),
+            parked: 0,
+        })
+    }
+
+    /// Adds a check with nothing planned. `None` when there are 2³⁰ of them.
+    pub fn add(&mut self, resource: Resource, host: Option<IpAddr>) -> Option<CheckId> {
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => u32::try_from(self.entries.len())
+                .ok()
+                .filter(|slot| *slot < 1 << 30)?,
+        };
+        let generation = match self.entries.get_mut(slot as usize) {
+            Some(entry) => {
+                entry.generation = entry.generation.wrapping_add(1);
+                entry.generation
+            }
+            None => 0,
+        };
+        let entry = Entry {
+            generation,
+            used: true,
+            resource,
+            host,
+            stage: Stage::Idle,
+            turn: (false, Timestamp::ZERO, slot),
+            late_after: Duration::MAX,
+        };
+        match self.entries.get_mut(slot as usize) {
+            Some(old) => *old = entry,
+            None => self.entries.push(entry),
+        }
+        self.load.checks = self.load.checks.saturating_add(1);
+        Some(CheckId { slot, generation })
+    }
+
+    /// Removes a check; a running attempt counts as finished. Says whether there was one.
+    pub fn remove(&mut self, check: CheckId) -> bool {
+        if self.entry(check).is_none() {
+            return false;
+        }
+        self.finish(check);
+        self.unplan(check);
+        if let Some(entry) = self.entry_mut(check) {
+            entry.used = false;
+        }
+        self.free.push(check.slot);
+        self.load.checks = self.load.checks.saturating_sub(1);
+        true
+    }
+
+    /// Plans the next attempt, instead of one planned before. `transitional` lets it go first when
+    /// attempts have to wait; one that starts more than `late_after` after `due` counts as late.
+    /// Nothing happens while an attempt is running.
+    pub fn schedule(
+        &mut self,
+        check: CheckId,
+        due: Timestamp,
+        transitional: bool,
+        late_after: Duration,
+    ) {
+        if self
+            .entry(check)
+            .is_none_or(|entry| entry.stage == Stage::Running)
+        {
+            return;
+        }
+        self.unplan(check);
+        if let Some(entry) = self.entry_mut(check) {
+            entry.stage = Stage::Planned;
+            entry.turn = (!transitional, due, check.slot);
+            entry.late_after = late_after;
+            self.wheel.insert(start_timer(check.slot), due);
+        }
+    }
+
+    /// Sets the deadline of a running attempt, instead of the one set before.
+    pub fn set_deadline(&mut self, check: CheckId, deadline: Timestamp) {
+        if self
+            .entry(check)
+            .is_some_and(|entry| entry.stage == Stage::Running)
+        {
+            self.wheel.insert(deadline_timer(check.slot), deadline);
+        }
+    }
+
+    /// Ends a running attempt and gives back what it occupied.
+    pub fn finish(&mut self, check: CheckId) {
+        let Some(entry) = self
+            .entry_mut(check)
+            .filter(|entry| entry.stage == Stage::Running)
+        else {
+            return;
+        };
+        entry.stage = Stage::Idle;
+        let (resource, host) = (entry.resource, entry.host);
+        self.wheel.cancel(deadline_timer(check.slot));
+        self.expired.retain(|other| *other != check);
+        self.load.in_flight = self.load.in_flight.saturating_sub(1);
+        if resource == Resource::Process {
+            self.load.processes = self.load.processes.saturating_sub(1);
+        }
+        let Some(address) = host else { return };
+        if let Some(host) = self.hosts.get_mut(&address) {
+            host.running = host.running.saturating_sub(1);
+        }
+        self.unpark(address);
+    }
+
+    /// Takes note of the time. Earlier than before is as if no time had passed.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        let mut fired = Vec::new();
+        self.wheel.advance(self.now, |timer| fired.push(timer));
+        for timer in fired {
+            let (slot, is_start) = (timer >> 1, timer & 1 == 0);
+            let Some(entry) = self.entries.get(slot as usize) else {
+                continue;
+            };
+            if is_start {
+                let turn = entry.turn;
+                self.enqueue(turn);
+            } else {
+                self.expired.push_back(CheckId {
+                    slot,
+                    generation: entry.generation,
+                });
+            }
+        }
+    }
+
+    /// The next attempt that may start now, counted as running from now on.
+    pub fn start_next(&mut self, now: Timestamp) -> Option<CheckId> {
+        self.now = self.now.max(now);
+        while self.load.in_flight < self.limits.max_in_flight && self.starts.is_free(self.now) {
+            let turn = self.first_turn()?;
+            let slot = turn.2;
+            self.sockets.remove(&turn);
+            self.processes.remove(&turn);
+            let entry = self.entries.get_mut(slot as usize)?;
+            if let Some(address) = entry.host {
+                let host = self.hosts.entry(address).or_default();
+                if host.running >= self.limits.max_in_flight_per_host {
+                    host.parked.insert(turn);
+                    entry.stage = Stage::Parked;
+                    self.parked = self.parked.saturating_add(1);
+                    continue;
+                }
+                host.running = host.running.saturating_add(1);
+            }
+            entry.stage = Stage::Running;
+            self.starts.take(self.now);
+            self.load.in_flight = self.load.in_flight.saturating_add(1);
+            if entry.resource == Resource::Process {
+                self.forks.take(self.now);
+                self.load.processes = self.load.processes.saturating_add(1);
+            }
+            let late = self.now.saturating_sub(turn.1);
+            self.load.latest = self.load.latest.max(late);
+            if late > entry.late_after {
+                self.load.late_total = self.load.late_total.saturating_add(1);
+            }
+            return Some(CheckId {
+                slot,
+                generation: entry.generation,
+            });
+        }
+        None
+    }
+
+    /// The next running attempt whose deadline has passed.
+    pub fn expire_next(&mut self) -> Option<CheckId> {
+        self.expired.pop_front()
+    }
+
+    /// When to [`advance`](Self::advance) next, if nothing else happens before. May be in the
+    /// past: then at once.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Timestamp> {
+        if !self.expired.is_empty() {
+            return Some(self.now);
+        }
+        let room = self.load.in_flight < self.limits.max_in_flight;
+        let socket = self
+            .sockets
+            .first()
+            .filter(|_| room)
+            .map(|_| self.starts.free_at(self.now));
+        let process = self
+            .processes
+            .first()
+            .filter(|_| room && self.load.processes < self.limits.max_processes)
+            .map(|_| {
+                self.starts
+                    .free_at(self.now)
+                    .max(self.forks.free_at(self.now))
+            });
+        [self.wheel.next(), socket, process]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// How busy it is.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let queued = self.sockets.len().saturating_add(self.processes.len());
+        Load {
+            waiting: queued.saturating_add(self.parked),
+            ..self.load
+        }
+    }
+
+    fn entry(&self, check: CheckId) -> Option<&Entry> {
+        let entry = self.entries.get(check.slot as usize)?;
+        (entry.used && entry.generation == check.generation).then_some(entry)
+    }
+
+    fn entry_mut(&mut self, check: CheckId) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(check.slot as usize)?;
+        (entry.used && entry.generation == check.generation).then_some(entry)
+    }
+
+    /// The first in the queues, unless only commands wait and no more of them may start.
+    fn first_turn(&self) -> Option<Turn> {
+        let forks = self.load.processes < self.limits.max_processes && self.forks.is_free(self.now);
+        let process = self.processes.first().filter(|_| forks);
+        [self.sockets.first(), process]
+            .into_iter()
+            .flatten()
+            .min()
+            .copied()
+    }
+
+    /// Puts a due attempt into its queue.
+    fn enqueue(&mut self, turn: Turn) {
+        let Some(entry) = self.entries.get_mut(turn.2 as usize) else {
+            return;
+        };
+        entry.stage = Stage::Due;
+        match entry.resource {
+            Resource::Process => self.processes.insert(turn),
+            Resource::Socket => self.sockets.insert(turn),
+        };
+    }
+
+    /// Takes a planned attempt back.
+    fn unplan(&mut self, check: CheckId) {
+        let Some(entry) = self.entry_mut(check) else {
+            return;
+        };
+        let (turn, host, stage) = (entry.turn, entry.host, entry.stage);
+        if stage == Stage::Running {
+            return;
+        }
+        entry.stage = Stage::Idle;
+        self.wheel.cancel(start_timer(check.slot));
+        self.sockets.remove(&turn);
+        self.processes.remove(&turn);
+        let Some(address) = host else { return };
+        if stage == Stage::Parked {
+            if let Some(host) = self.hosts.get_mut(&address) {
+                host.parked.remove(&turn);
+                self.parked = self.parked.saturating_sub(1);
+            }
+        } else if stage == Stage::Due {
+            // It may have got its turn from an attempt that ended; pass that on.
+            self.unpark(address);
+        }
+    }
+
+    /// Gives the first that waits for a host its turn, and forgets hosts nobody needs.
+    fn unpark(&mut self, address: IpAddr) {
+        let Some(host) = self.hosts.get_mut(&address) else {
+            return;
+        };
+        if let Some(turn) = host.parked.pop_first() {
+            self.parked = self.parked.saturating_sub(1);
+            self.enqueue(turn);
+        } else if host.running == 0 {
+            self.hosts.remove(&address);
+        }
+    }
+}
+
+/// The wheel's number for a check's next start.
+const fn start_timer(slot: u32) -> u32 {
+    slot << 1
+}
+
+/// The wheel's number for a running attempt's deadline.
+const fn deadline_timer(slot: u32) -> u32 {
+    (slot << 1) | 1
+}
+
+#[cfg(test)]
+mod tests;
