@@ -1,11 +1,15 @@
 //! TCP checks against real sockets on the loopback device.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lvs_healthcheck::policy::{HealthChange, OnLocalError, ScheduleBase, Spread};
 use lvs_healthcheck::probe::CloseMode;

@@ -154,7 +154,7 @@ fn bind(socket: &Socket, target: &Target) -> io::Result<()> {
     if target.source().is_none() && target.source_port() == 0 {
         return Ok(());
     }
-    let source = target.source().unwrap_or(match target.address() {
+    let source = target.source().unwrap_or_else(|| match target.address() {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     });

@@ -429,10 +429,7 @@ impl Driver {
         running.reported = Some(now);
         let attempt = running.attempt;
         let mut outcome = outcome;
-        outcome
-            .timing
-            .total
-            .get_or_insert(now.saturating_sub(attempt.started));
+        outcome.timing.total = Some(now.saturating_sub(attempt.started));
         let decision = entry.machine.on_outcome(&outcome);
         events.push(CheckEvent::Completed(Report {
             check,
