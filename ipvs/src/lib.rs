@@ -52,6 +52,8 @@ pub use session::Outcome;
 pub use snapshot::{Snapshot, SnapshotService};
 pub use stats::{CounterWidth, Rates, Stats};
 pub use table::{Table, TableService};
+#[cfg(feature = "memory")]
+pub use transport::memory::{Fault, Generation, Interface, MemoryKernel, MemorySocket};
 pub use unknown::UnknownAttributes;
 pub use validate::ValidationError;
 

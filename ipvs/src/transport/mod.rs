@@ -6,6 +6,8 @@
 
 #[cfg(feature = "neli")]
 mod descriptor;
+#[cfg(feature = "memory")]
+pub mod memory;
 mod socket;
 
 use core::fmt;

@@ -1,0 +1,182 @@
+//! The receive queue of a socket: bounded in memory, so that it overflows as the kernel's does.
+
+use std::collections::VecDeque;
+
+use crate::transport::Received;
+
+/// The kernel's default receive buffer (`net.core.rmem_default`).
+pub(super) const DEFAULT_LIMIT: usize = 212_992;
+/// Bookkeeping behind the bytes of a datagram, before its memory is rounded up.
+const OVERHEAD: usize = 320;
+/// Bookkeeping beside the bytes.
+const HEAD: usize = 256;
+
+#[derive(Debug)]
+enum Entry {
+    Datagram {
+        bytes: Vec<u8>,
+        charge: usize,
+    },
+    /// Nothing comes for one receive: what follows is late.
+    Gap,
+}
+
+/// What waits to be read.
+#[derive(Debug)]
+pub(super) struct Queue {
+    entries: VecDeque<Entry>,
+    charged: usize,
+    limit: usize,
+    least_charge: usize,
+    /// Set by an overflow, told once.
+    error: bool,
+    /// Set by an overflow; nothing more is taken until the queue has been read empty.
+    congested: bool,
+}
+
+impl Queue {
+    pub(super) const fn new(least_charge: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            charged: 0,
+            limit: DEFAULT_LIMIT,
+            least_charge,
+            error: false,
+            congested: false,
+        }
+    }
+
+    pub(super) const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// What a datagram of that length counts for, as the kernel rounds memory up.
+    fn charge(&self, length: usize) -> usize {
+        let memory = length.saturating_add(OVERHEAD);
+        let memory = memory.checked_next_power_of_two().unwrap_or(usize::MAX);
+        memory.saturating_add(HEAD).max(self.least_charge)
+    }
+
+    /// Queues a reply, or loses it and remembers the overflow.
+    pub(super) fn push(&mut self, bytes: Vec<u8>) {
+        let charge = self.charge(bytes.len());
+        let total = self.charged.saturating_add(charge);
+        // One datagram always fits into an empty queue.
+        if self.congested || (self.charged > 0 && total >= self.limit) {
+            self.overflow();
+        } else {
+            self.append(bytes, charge);
+        }
+    }
+
+    /// Queues a batch of a dump: those are not made while the queue is full, so always fit.
+    pub(super) fn push_batch(&mut self, bytes: Vec<u8>) {
+        let charge = self.charge(bytes.len());
+        self.append(bytes, charge);
+    }
+
+    fn append(&mut self, bytes: Vec<u8>, charge: usize) {
+        self.charged = self.charged.saturating_add(charge);
+        self.entries.push_back(Entry::Datagram { bytes, charge });
+    }
+
+    /// The next reply is one receive late.
+    pub(super) fn push_gap(&mut self) {
+        // Gaps cost nothing, so they must not pile up.
+        if !matches!(self.entries.back(), Some(Entry::Gap)) {
+            self.entries.push_back(Entry::Gap);
+        }
+    }
+
+    pub(super) const fn overflow(&mut self) {
+        if !self.congested {
+            self.congested = true;
+            self.error = true;
+        }
+    }
+
+    /// Takes the next datagram.
+    pub(super) fn pop(&mut self) -> Result<Vec<u8>, Received> {
+        if core::mem::take(&mut self.error) {
+            return Err(Received::Overrun);
+        }
+        match self.entries.pop_front() {
+            Some(Entry::Datagram { bytes, charge }) => {
+                self.charged = self.charged.saturating_sub(charge);
+                Ok(bytes)
+            }
+            Some(Entry::Gap) | None => Err(Received::TimedOut),
+        }
+    }
+
+    /// The end of a receive.
+    pub(super) fn wake(&mut self) {
+        if self.entries.is_empty() {
+            self.congested = false;
+        }
+    }
+
+    /// Whether a dump may start or go on.
+    pub(super) const fn is_full(&self) -> bool {
+        self.charged >= self.limit
+    }
+
+    /// Whether a running dump adds its next batch after a receive.
+    pub(super) const fn takes_batch(&self) -> bool {
+        self.charged <= self.limit / 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 277 acknowledgements on 6.1.176, 237 on 6.12.101 and 7.2.7, then `ENOBUFS`, which comes
+    /// before what was queued.
+    #[test]
+    fn the_default_buffer_holds_what_the_kernels_does() {
+        for (charge, fits) in [(768, 277), (896, 237)] {
+            let mut queue = Queue::new(charge);
+            for _ in 0..500 {
+                queue.push(vec![0; 36]);
+            }
+            assert_eq!(queue.pop(), Err(Received::Overrun));
+            let mut got = 0;
+            while queue.pop().is_ok() {
+                got += 1;
+                queue.wake();
+            }
+            assert_eq!(got, fits);
+        }
+    }
+
+    #[test]
+    fn an_overflow_lasts_until_the_queue_is_empty() {
+        let mut queue = Queue::new(768);
+        queue.set_limit(2000);
+        for _ in 0..4 {
+            queue.push(vec![0; 36]);
+        }
+        assert_eq!(queue.pop(), Err(Received::Overrun));
+        queue.wake();
+        assert!(queue.pop().is_ok());
+        queue.wake();
+        queue.push(vec![1]);
+        assert!(queue.pop().is_ok());
+        assert!(
+            queue.pop().is_err(),
+            "there was room, but the queue was not empty"
+        );
+        queue.wake();
+        queue.push(vec![2]);
+        assert_eq!(queue.pop(), Ok(vec![2]));
+    }
+
+    #[test]
+    fn one_datagram_always_fits() {
+        let mut queue = Queue::new(768);
+        queue.set_limit(0);
+        queue.push(vec![0; 100_000]);
+        assert_eq!(queue.pop().map(|bytes| bytes.len()), Ok(100_000));
+    }
+}
