@@ -2,24 +2,26 @@
 
 use core::net::IpAddr;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use netlink_packet_core::{NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 
 use super::attributes::{command, control, daemon, destination, service, top};
-use super::header::{GENERIC_HEADER_LEN, NETLINK_HEADER_LEN};
+use super::header::Header;
 use crate::config::Timeouts;
 use crate::daemon::{DaemonRole, SyncDaemon};
 use crate::destination::{Destination, DestinationKey};
 use crate::flags::ServiceFlags;
 use crate::request::{Change, Query, Request};
 use crate::service::{ServiceKey, VirtualService};
+use crate::unknown::UnknownAttributes;
 
 /// Version of the `IPVS` family; the kernel never looks at it.
 const VERSION: u8 = 1;
-/// Name of the family, as it goes on the wire.
-const FAMILY_NAME: &[u8] = b"IPVS\0";
-/// More than the longest request without unknown attributes, so that one reservation does.
-const USUAL_LENGTH: usize = 256;
+/// Name of the family.
+const FAMILY_NAME: &[u8] = b"IPVS";
+/// Room for the longest request without unknown attributes: `NEW_DEST` of an IPv6 service takes
+/// 164 bytes.
+const LONGEST: usize = 192;
 
 /// Number of the `IPVS` generic netlink family in the running kernel.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -43,17 +45,38 @@ impl FamilyId {
 ///
 /// Allocates only when the buffer has to grow.
 pub fn encode_request(buffer: &mut BytesMut, family: FamilyId, sequence: u32, request: &Request) {
-    buffer.reserve(USUAL_LENGTH);
-    let flags = request_flags(request);
-    let (kind, command) = match request {
+    let (message_type, command) = match request {
         Request::Change(change) => (family.0, change_command(change)),
         Request::Query(Query::Family) => (control::FAMILY, control::CMD_GETFAMILY),
         Request::Query(query) => (family.0, query_command(query)),
     };
-    let message = Encoder::begin(buffer, kind, flags, sequence, command);
+    let header = Header {
+        message_type,
+        flags: request_flags(request),
+        sequence,
+        port: 0,
+    };
     match request {
-        Request::Change(change) => encode_change(message, change),
-        Request::Query(query) => encode_query(message, query),
+        Request::Change(change) => {
+            let message = Encoder::begin(buffer, header, command, unknown_of(change));
+            encode_change(message, change);
+        }
+        Request::Query(query) => {
+            let message = Encoder::begin(buffer, header, command, &UnknownAttributes::none());
+            encode_query(message, query);
+        }
+    }
+}
+
+/// The attributes of a newer kernel that a change sends back.
+const fn unknown_of(change: &Change) -> &UnknownAttributes {
+    const NONE: &UnknownAttributes = &UnknownAttributes::none();
+    match change {
+        Change::AddService(service) | Change::SetService(service) => &service.unknown,
+        Change::AddDestination(_, destination) | Change::SetDestination(_, destination) => {
+            &destination.unknown
+        }
+        _ => NONE,
     }
 }
 
@@ -115,40 +138,50 @@ fn encode_change(mut message: Encoder<'_>, change: &Change) {
 fn encode_query(mut message: Encoder<'_>, query: &Query) {
     match query {
         Query::Service(key) | Query::Destinations(key) => message.service_key(key),
-        Query::Family => message.bytes(control::FAMILY_NAME, FAMILY_NAME),
+        Query::Family => message.text(control::FAMILY_NAME, FAMILY_NAME),
         Query::Services | Query::Daemons | Query::Timeouts | Query::Info => {}
     }
     message.end();
 }
 
-/// Appends one message.
+/// Writes one message into room made for it.
+///
+/// The room is made once, for the longest request; afterwards each attribute is a bounds check
+/// and a few stores of known size.
 struct Encoder<'b> {
     buffer: &'b mut BytesMut,
     start: usize,
+    end: usize,
 }
 
 impl<'b> Encoder<'b> {
-    fn begin(buffer: &'b mut BytesMut, kind: u16, flags: u16, sequence: u32, command: u8) -> Self {
+    fn begin(
+        buffer: &'b mut BytesMut,
+        header: Header,
+        command: u8,
+        unknown: &UnknownAttributes,
+    ) -> Self {
         let start = buffer.len();
-        let mut header = [0; NETLINK_HEADER_LEN + GENERIC_HEADER_LEN];
-        {
-            // Length and port stay 0: the one is filled in at the end, the other by the kernel.
-            let mut header = header.as_mut_slice();
-            header.put_u32_ne(0);
-            header.put_u16_ne(kind);
-            header.put_u16_ne(flags);
-            header.put_u32_ne(sequence);
-            header.put_u32_ne(0);
-            header.put_u8(command);
-            header.put_u8(VERSION);
-        }
-        buffer.put_slice(&header);
-        Self { buffer, start }
+        let room = LONGEST.saturating_add(unknown.as_bytes().len());
+        buffer.resize(start.saturating_add(room), 0);
+        let mut encoder = Self {
+            buffer,
+            start,
+            end: start,
+        };
+        // The length is filled in at the end, the port by the kernel.
+        encoder.put(0_u32.to_ne_bytes());
+        encoder.put(header.message_type.to_ne_bytes());
+        encoder.put(header.flags.to_ne_bytes());
+        encoder.put(header.sequence.to_ne_bytes());
+        encoder.put(header.port.to_ne_bytes());
+        encoder.put([command, VERSION, 0, 0]);
+        encoder
     }
 
     fn end(self) {
-        let length = self.buffer.len().saturating_sub(self.start);
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.buffer.truncate(self.end);
+        let length = u32::try_from(self.end.saturating_sub(self.start)).unwrap_or(u32::MAX);
         if let Some(field) = self
             .buffer
             .get_mut(self.start..)
@@ -158,25 +191,48 @@ impl<'b> Encoder<'b> {
         }
     }
 
-    /// An attribute of a size known at compile time, so that it is written in one piece.
+    #[inline]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        let room = self
+            .buffer
+            .get_mut(self.end..)
+            .and_then(<[u8]>::first_chunk_mut);
+        if let Some(room) = room {
+            *room = bytes;
+            self.end = self.end.saturating_add(N);
+        }
+    }
+
+    fn put_slice(&mut self, bytes: &[u8]) {
+        let end = self.end.saturating_add(bytes.len());
+        if let Some(room) = self.buffer.get_mut(self.end..end) {
+            room.copy_from_slice(bytes);
+            self.end = end;
+        }
+    }
+
+    #[inline]
+    fn attribute_header(&mut self, number: u16, length: usize) {
+        let [a, b] = u16::try_from(length.saturating_add(4))
+            .unwrap_or(u16::MAX)
+            .to_ne_bytes();
+        let [c, d] = number.to_ne_bytes();
+        self.put([a, b, c, d]);
+    }
+
+    /// Skips to the next multiple of four; the room is zeroes.
+    #[inline]
+    fn pad(&mut self, length: usize) {
+        let padding = length.next_multiple_of(4).saturating_sub(length);
+        self.end = self.end.saturating_add(padding);
+    }
+
+    /// An attribute of a size known at compile time.
     #[inline]
     fn fixed<const N: usize>(&mut self, number: u16, value: [u8; N]) {
-        let mut attribute = [0; 20];
-        let length = 4 + N;
-        let [a, b] = u16::try_from(length).unwrap_or(u16::MAX).to_ne_bytes();
-        let [c, d] = number.to_ne_bytes();
-        if let Some((header, rest)) = attribute.split_first_chunk_mut() {
-            *header = [a, b, c, d];
-            if let Some(payload) = rest.first_chunk_mut() {
-                *payload = value;
-            }
-        }
-        // `N` is at most 16: the longest fixed attribute is an address.
-        self.buffer.put_slice(
-            attribute
-                .get(..length.next_multiple_of(4))
-                .unwrap_or_default(),
-        );
+        self.attribute_header(number, N);
+        self.put(value);
+        self.pad(N);
     }
 
     fn u8(&mut self, number: u16, value: u8) {
@@ -202,34 +258,22 @@ impl<'b> Encoder<'b> {
         }
     }
 
-    fn bytes(&mut self, number: u16, value: &[u8]) {
-        let length = value.len().saturating_add(4);
-        self.buffer
-            .put_u16_ne(u16::try_from(length).unwrap_or(u16::MAX));
-        self.buffer.put_u16_ne(number);
-        self.buffer.put_slice(value);
-        self.buffer
-            .put_bytes(0, length.next_multiple_of(4).saturating_sub(length));
-    }
-
     /// Text, ended by the NUL that the kernel insists on.
     fn text(&mut self, number: u16, value: &[u8]) {
-        let mut terminated = [0; 20];
         let length = value.len().saturating_add(1);
-        if let Some(target) = terminated.get_mut(..value.len()) {
-            target.copy_from_slice(value);
-        }
-        // Names have at most 16 bytes.
-        self.bytes(number, terminated.get(..length).unwrap_or_default());
+        self.attribute_header(number, length);
+        self.put_slice(value);
+        // The room is zeroes: the NUL is there.
+        self.end = self.end.saturating_add(1);
+        self.pad(length);
     }
 
+    #[inline]
     fn nest(&mut self, number: u16, content: impl FnOnce(&mut Self)) {
-        let start = self.buffer.len();
-        self.buffer.put_u16_ne(0);
-        self.buffer.put_u16_ne(number | NLA_F_NESTED);
+        let start = self.end;
+        self.attribute_header(number | NLA_F_NESTED, 0);
         content(self);
-        let length = self.buffer.len().saturating_sub(start);
-        let length = u16::try_from(length).unwrap_or(u16::MAX);
+        let length = u16::try_from(self.end.saturating_sub(start)).unwrap_or(u16::MAX);
         if let Some(field) = self
             .buffer
             .get_mut(start..)
@@ -254,7 +298,7 @@ impl<'b> Encoder<'b> {
             message.fixed(service::FLAGS, value.to_ne_bytes());
             message.u32(service::TIMEOUT, service.timeout_secs);
             message.fixed(service::NETMASK, service.mask.to_attribute());
-            message.buffer.put_slice(service.unknown.as_bytes());
+            message.put_slice(service.unknown.as_bytes());
         });
     }
 
@@ -289,7 +333,7 @@ impl<'b> Encoder<'b> {
             message.u8(destination::TUN_TYPE, tunnel.tunnel_type.number());
             message.u16_network(destination::TUN_PORT, tunnel.port);
             message.u16(destination::TUN_FLAGS, tunnel.flags.bits());
-            message.buffer.put_slice(destination.unknown.as_bytes());
+            message.put_slice(destination.unknown.as_bytes());
         });
     }
 
@@ -337,5 +381,73 @@ impl<'b> Encoder<'b> {
                 self.u32(number, seconds);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Encapsulation, EngineName, InterfaceName, Persistence, Scheduler, TunnelFlags,
+        UnknownAttributes,
+    };
+
+    fn encoded(request: impl Into<Request>) -> BytesMut {
+        let mut buffer = BytesMut::new();
+        encode_request(&mut buffer, FamilyId(28), 1, &request.into());
+        buffer
+    }
+
+    #[test]
+    fn there_is_room_for_the_longest_request() {
+        let address = "[2001:db8::1]:80".parse().unwrap();
+        let name = Scheduler::Other(match "fifteen-letters".parse().unwrap() {
+            Scheduler::Other(other) => other,
+            known => panic!("{known}"),
+        });
+        let service = VirtualService::tcp(address)
+            .with_scheduler(name)
+            .with_persistence(
+                Persistence::new(1).with_engine(EngineName::new("sixteen-letters!").unwrap()),
+            );
+        let destination = Destination::tunnel(address)
+            .with_encapsulation(Encapsulation::gue(1).with_flags(TunnelFlags::CHECKSUM));
+        let daemon = SyncDaemon::new(
+            DaemonRole::Active,
+            InterfaceName::new("fifteen-letters").unwrap(),
+            1,
+        )
+        .with_group("ff02::1".parse().unwrap())
+        .with_port(1)
+        .with_max_length(1)
+        .with_ttl(1);
+        let key = service.key();
+        let longest = encoded(Change::AddDestination(key, destination)).len();
+        assert_eq!(longest, 164);
+        assert!(longest < LONGEST);
+        assert_eq!(encoded(Change::AddService(service)).len(), 140);
+        assert_eq!(encoded(Change::StartDaemon(daemon)).len(), 104);
+    }
+
+    #[test]
+    fn unknown_attributes_make_their_own_room() {
+        let mut unknown = UnknownAttributes::none();
+        for _ in 0..1000 {
+            unknown.push(&[8, 0, 99, 0, 1, 2, 3, 4]);
+        }
+        let service = VirtualService::udp("192.0.2.1:53".parse().unwrap());
+        let plain = encoded(Change::AddService(service.clone())).len();
+        let grown = encoded(Change::AddService(service.with_unknown(unknown))).len();
+        assert_eq!(grown, plain + 8000);
+    }
+
+    #[test]
+    fn requests_are_appended_and_every_byte_written() {
+        let request = Change::Flush.into();
+        let mut buffer = BytesMut::from(&[0xa5; 64][..]);
+        encode_request(&mut buffer, FamilyId(28), 1, &request);
+        encode_request(&mut buffer, FamilyId(28), 1, &request);
+        assert_eq!(buffer[..64], [0xa5; 64]);
+        assert_eq!(buffer[64..84], buffer[84..]);
     }
 }
