@@ -1,0 +1,102 @@
+//! Random tables and policies over four services with four destinations each.
+
+use std::collections::BTreeSet;
+
+use lvs_ipvs::{
+    Destination, Family, Forwarding, Policy, Scheduler, Scope, ServiceKey, Surplus, Table,
+    VirtualService,
+};
+use proptest::prelude::*;
+use proptest::sample::subsequence;
+
+/// The services the tests know, and the port of their destinations.
+pub(crate) fn services() -> [(VirtualService, u16); 4] {
+    [
+        (VirtualService::tcp("192.0.2.1:80".parse().unwrap()), 80),
+        (VirtualService::udp("[2001:db8::1]:53".parse().unwrap()), 53),
+        (VirtualService::firewall_mark(Family::Inet, 7), 8080),
+        (VirtualService::tcp("192.0.2.2:443".parse().unwrap()), 443),
+    ]
+}
+
+pub(crate) fn destination(service: &VirtualService, port: u16, host: u8) -> Destination {
+    let v4 = core::net::Ipv4Addr::new(10, 0, 0, host);
+    let address = match service.key().family() {
+        Family::Inet => (v4, port).into(),
+        Family::Inet6 => (v4.to_ipv6_mapped(), port).into(),
+    };
+    Destination::masquerade(address)
+}
+
+pub(crate) fn any_destination(
+    service: VirtualService,
+    port: u16,
+    host: u8,
+) -> impl Strategy<Value = Destination> {
+    let forwarding = prop_oneof![Just(Forwarding::Masquerade), Just(Forwarding::DirectRoute)];
+    let thresholds = prop_oneof![3 => Just((0, 0)), 1 => Just((1, 2))];
+    (0..3_u32, forwarding, thresholds).prop_map(move |(weight, forwarding, (lower, upper))| {
+        destination(&service, port, host)
+            .with_weight(weight)
+            .with_forwarding(forwarding)
+            .with_thresholds(lower, upper)
+    })
+}
+
+/// A service with some of four destinations, in any order.
+pub(crate) fn any_service(
+    service: VirtualService,
+    port: u16,
+) -> impl Strategy<Value = (VirtualService, Vec<Destination>)> {
+    let schedulers = prop_oneof![
+        Just(Scheduler::Wlc),
+        Just(Scheduler::Sh),
+        Just(Scheduler::Rr)
+    ];
+    let all: Vec<_> = (1..=4)
+        .map(|host| any_destination(service.clone(), port, host).boxed())
+        .collect();
+    let some = all.prop_flat_map(|list| subsequence(list, 0..=4).prop_shuffle());
+    (schedulers, some)
+        .prop_map(move |(scheduler, list)| (service.clone().with_scheduler(scheduler), list))
+}
+
+pub(crate) fn any_table() -> impl Strategy<Value = Table> {
+    let [a, b, c, d] = services().map(|(service, port)| {
+        prop_oneof![
+            1 => Just(None),
+            3 => any_service(service, port).prop_map(Some),
+        ]
+    });
+    (a, b, c, d).prop_map(|(a, b, c, d)| {
+        let mut table = Table::new();
+        for (service, list) in [a, b, c, d].into_iter().flatten() {
+            table.insert(service, list);
+        }
+        table
+    })
+}
+
+pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
+    let keys: Vec<_> = services()
+        .iter()
+        .map(|(service, _)| service.key())
+        .collect();
+    let scope = prop_oneof![
+        Just(Scope::all()),
+        subsequence(keys, 0..=4).prop_map(|keys| Scope::none().with_keys(keys)),
+    ];
+    let surplus = || prop_oneof![2 => Just(Surplus::Delete), 1 => Just(Surplus::Keep)];
+    (scope, surplus(), surplus()).prop_map(|(scope, services, destinations)| {
+        Policy::new(scope)
+            .with_surplus_services(services)
+            .with_surplus_destinations(destinations)
+    })
+}
+
+pub(crate) fn everything() -> BTreeSet<ServiceKey> {
+    services()
+        .iter()
+        .map(|(service, _)| service.key())
+        .collect()
+}
