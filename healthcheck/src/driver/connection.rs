@@ -19,6 +19,12 @@ use crate::target::Target;
 const ORIGIN_ICMP: u8 = 2;
 const ORIGIN_ICMP6: u8 = 3;
 
+/// ICMP type and code for a host that does not answer ARP, RFC 792 and RFC 1812 §5.2.7.1.
+const HOST_UNREACHABLE: (u8, u8) = (3, 1);
+
+/// ICMPv6 type and code for an address that does not answer ND, RFC 4443 §3.1.
+const ADDRESS_UNREACHABLE: (u8, u8) = (1, 3);
+
 /// Why there is no connection.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -80,23 +86,24 @@ impl Connection {
         };
         let mut failure = Failure::at(Operation::Connect)(error);
         failure.origin = Origin::Network;
-        if let Some(from) = self.icmp_sender() {
-            failure.detail = format!("by ICMP from {from}");
-            // An ICMP error from the address this socket itself has was made by this host's
-            // packet filter; unless the target is this very address.
+        if let Some(icmp) = self.icmp() {
+            failure.detail = format!("by ICMP from {}", icmp.from);
+            // This host's packet filter answers with the address the socket itself has. So does
+            // the kernel when nobody answers its ARP or ND requests, but always with the same code.
             let (local, peer) = (
                 ip_of(self.socket.local_addr()),
                 ip_of(self.socket.peer_addr()),
             );
-            if Some(from) == local && peer.is_none_or(|peer| peer != from) {
+            let own = Some(icmp.from) == local && peer.is_none_or(|peer| peer != icmp.from);
+            if own && !icmp.no_neighbour {
                 failure.origin = Origin::OwnFilter;
             }
         }
         Err(failure)
     }
 
-    /// The sender of the ICMP error that ended the attempt, if one did.
-    fn icmp_sender(&self) -> Option<IpAddr> {
+    /// The ICMP error that ended the attempt, if one did.
+    fn icmp(&self) -> Option<Icmp> {
         let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
         let mut data = [0; 64];
         let mut parts = [IoSliceMut::new(&mut data)];
@@ -108,18 +115,28 @@ impl Connection {
             ControlMessageOwned::Ipv4RecvErr(error, Some(from))
                 if error.ee_origin == ORIGIN_ICMP =>
             {
-                Some(IpAddr::V4(Ipv4Addr::from(u32::from_be(
-                    from.sin_addr.s_addr,
-                ))))
+                let from = Ipv4Addr::from(u32::from_be(from.sin_addr.s_addr)).into();
+                let no_neighbour = (error.ee_type, error.ee_code) == HOST_UNREACHABLE;
+                Some(Icmp { from, no_neighbour })
             }
             ControlMessageOwned::Ipv6RecvErr(error, Some(from))
                 if error.ee_origin == ORIGIN_ICMP6 =>
             {
-                Some(IpAddr::V6(Ipv6Addr::from(from.sin6_addr.s6_addr)))
+                let from = Ipv6Addr::from(from.sin6_addr.s6_addr).into();
+                let no_neighbour = (error.ee_type, error.ee_code) == ADDRESS_UNREACHABLE;
+                Some(Icmp { from, no_neighbour })
             }
             _ => None,
         })
     }
+}
+
+/// What an ICMP error says.
+#[derive(Debug)]
+struct Icmp {
+    from: IpAddr,
+    /// It is of the type and code for a neighbour that does not answer.
+    no_neighbour: bool,
 }
 
 impl AsFd for Connection {

@@ -101,19 +101,20 @@ fn connect_code(number: Number, origin: Origin) -> Code {
         Number::ECONNREFUSED => Code::Refused,
         Number::ECONNRESET | Number::ECONNABORTED | Number::EPIPE => Code::Reset,
         Number::ETIMEDOUT => Code::TimeoutConnect,
-        Number::EPERM | Number::EACCES => Code::LocalDenied,
+        Number::EPERM | Number::EACCES if origin == Origin::Call => Code::LocalDenied,
         // No ephemeral port is left, or the fixed one is taken: found out only when connecting.
         Number::EADDRNOTAVAIL | Number::EADDRINUSE => Code::LocalBind,
         Number::ENETDOWN | Number::ENODEV => Code::LocalNoRoute,
-        Number::ENETUNREACH if origin == Origin::Call => Code::LocalNoRoute,
+        // EINVAL is the kernel's answer for a blackhole route.
+        Number::ENETUNREACH | Number::EINVAL if origin == Origin::Call => Code::LocalNoRoute,
         Number::EMFILE
         | Number::ENFILE
         | Number::ENOBUFS
         | Number::ENOMEM
         | Number::EAGAIN
-        | Number::EINVAL
         | Number::EAFNOSUPPORT => Code::LocalSocket,
-        // EHOSTUNREACH, EHOSTDOWN, ENETUNREACH, EPROTO, ENOPROTOOPT … all come from ICMP or ARP.
+        // EHOSTUNREACH, EHOSTDOWN, ENETUNREACH, EPROTO, ENOPROTOOPT … come from ICMP, ARP or ND;
+        // so does EACCES that comes later (ICMPv6 "administratively prohibited").
         _ => Code::Unreachable,
     }
 }
@@ -140,6 +141,7 @@ mod tests {
             (O::Connect, N::EADDRNOTAVAIL, Origin::Call, Code::LocalBind),
             (O::Connect, N::EPERM, Origin::Call, Code::LocalDenied),
             (O::Connect, N::EACCES, Origin::Call, Code::LocalDenied),
+            (O::Connect, N::EACCES, Origin::Network, Code::Unreachable),
             (O::Connect, N::ENETUNREACH, Origin::Call, Code::LocalNoRoute),
             (
                 O::Connect,
@@ -147,6 +149,7 @@ mod tests {
                 Origin::Network,
                 Code::Unreachable,
             ),
+            (O::Connect, N::EINVAL, Origin::Call, Code::LocalNoRoute),
             (O::Connect, N::ENETDOWN, Origin::Call, Code::LocalNoRoute),
             (O::Connect, N::ENETDOWN, Origin::Network, Code::LocalNoRoute),
             (O::Connect, N::ECONNREFUSED, Origin::Network, Code::Refused),

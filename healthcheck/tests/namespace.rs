@@ -1,0 +1,262 @@
+//! What the network answers, in network namespaces made for it: routes, routers, packet filters.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use core::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use lvs_healthcheck::policy::Spread;
+use lvs_healthcheck::{
+    Check, CheckEvent, Code, Config, Driver, Outcome, Policy, Target, TcpProbe, Verdict,
+};
+use nix::sched::{CloneFlags, unshare};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Runs on a thread with a network namespace of its own, which goes with the thread.
+fn in_namespace(work: impl FnOnce() + Send + 'static) {
+    let thread = thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        run("ip link set lo up");
+        work();
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Runs a command line in this thread's namespace.
+fn run(line: &str) {
+    let mut words = line.split_whitespace();
+    let status = Command::new(words.next().unwrap()).args(words).status();
+    assert!(
+        status
+            .unwrap_or_else(|error| panic!("{line}: {error}"))
+            .success(),
+        "{line}"
+    );
+}
+
+/// Another namespace, behind a virtual cable: 10.9.0.1 and fd09::1 here, 10.9.0.2 and fd09::2
+/// there, which is also the way to everywhere.
+struct Router(Child);
+
+impl Router {
+    fn new() -> Self {
+        let own = std::fs::read_link("/proc/thread-self/ns/net").unwrap();
+        let child = Command::new("unshare")
+            .args(["--net", "sleep", "600"])
+            .stdin(Stdio::null())
+            .spawn();
+        let router = Self(child.unwrap());
+        let theirs = format!("/proc/{}/ns/net", router.0.id());
+        let end = Instant::now() + 5 * SECOND;
+        while std::fs::read_link(&theirs).unwrap() == own {
+            assert!(Instant::now() < end, "unshare does not unshare");
+            thread::sleep(Duration::from_millis(5));
+        }
+        run(&format!(
+            "ip link add near type veth peer name far netns {}",
+            router.0.id()
+        ));
+        run("ip addr add 10.9.0.1/24 dev near");
+        run("ip addr add fd09::1/64 dev near nodad");
+        run("ip link set near up");
+        router.run("ip addr add 10.9.0.2/24 dev far");
+        router.run("ip addr add fd09::2/64 dev far nodad");
+        router.run("ip link set far up");
+        router.run("ip link set lo up");
+        router.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+        run("ip route add default via 10.9.0.2");
+        run("ip route add default via fd09::2");
+        router
+    }
+
+    /// Runs a command line on the other side.
+    fn run(&self, line: &str) {
+        run(&format!("nsenter --target {} --net {line}", self.0.id()));
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn probe(target: Target) -> Outcome {
+    let policy = Policy::default()
+        .with_spread(Spread::None)
+        .with_timeout(8 * SECOND)
+        .with_connect_timeout(5 * SECOND);
+    let mut driver = Driver::new(Config::default()).unwrap();
+    driver
+        .add(Check::new(TcpProbe::new(target), policy))
+        .unwrap();
+    let mut events = Vec::new();
+    driver.poll(Some(10 * SECOND), &mut events).unwrap();
+    match events.pop() {
+        Some(CheckEvent::Completed(report)) => report.outcome,
+        other => panic!("unexpected {other:?}"),
+    }
+}
+
+fn target(address: &str) -> Target {
+    Target::new(address.parse().unwrap())
+}
+
+#[test]
+#[ignore = "needs root: makes network namespaces"]
+fn routes_of_this_host() {
+    in_namespace(|| {
+        for (v4, v6) in [("192.0.2.1", "2001:db8::1"), ("192.0.2.2", "2001:db8::2")] {
+            let kind = if v4.ends_with('1') {
+                "unreachable"
+            } else {
+                "prohibit"
+            };
+            run(&format!("ip route add {kind} {v4}"));
+            run(&format!("ip route add {kind} {v6}"));
+        }
+        run("ip route add blackhole 192.0.2.3");
+        run("ip route add blackhole 2001:db8::3");
+        let rows = [
+            ("192.0.2.1:80", Code::Unreachable),
+            ("[2001:db8::1]:80", Code::Unreachable),
+            ("192.0.2.2:80", Code::LocalDenied),
+            ("[2001:db8::2]:80", Code::LocalDenied),
+            ("192.0.2.3:80", Code::LocalNoRoute),
+            ("[2001:db8::3]:80", Code::LocalNoRoute),
+            ("192.0.2.4:80", Code::LocalNoRoute),
+            ("[2001:db8::4]:80", Code::LocalNoRoute),
+        ];
+        for (address, code) in rows {
+            let outcome = probe(target(address));
+            assert_eq!(outcome.code, code, "{address}: {outcome}");
+            assert_eq!(outcome.verdict, code.default_verdict());
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root: makes network namespaces"]
+fn mark_and_source_choose_the_route() {
+    in_namespace(|| {
+        let router = Router::new();
+        run("ip rule add fwmark 7 prohibit");
+        run("ip rule add from 10.9.0.9 prohibit");
+        run("ip addr add 10.9.0.9/32 dev near");
+        let plain = target("10.9.0.2:80");
+        assert_eq!(probe(plain.clone()).code, Code::Refused);
+        assert_eq!(probe(plain.clone().with_mark(8)).code, Code::Refused);
+        assert_eq!(probe(plain.clone().with_mark(7)).code, Code::LocalDenied);
+        let source = plain.clone().with_source("10.9.0.9".parse().unwrap());
+        assert_eq!(probe(source).code, Code::LocalDenied);
+        assert_eq!(probe(plain.with_device("near")).code, Code::Refused);
+        run("ip addr add fe80::1/64 dev near nodad");
+        router.run("ip addr add fe80::2/64 dev far nodad");
+        let link_local = target("[fe80::2]:80");
+        assert_eq!(
+            probe(link_local.clone().with_device("near")).code,
+            Code::Refused
+        );
+        let outcome = probe(link_local);
+        assert_eq!(
+            outcome.code,
+            Code::LocalNoRoute,
+            "no device, no scope: {outcome}"
+        );
+    });
+}
+
+#[test]
+#[ignore = "needs root: makes network namespaces"]
+fn answers_of_a_router() {
+    in_namespace(|| {
+        let router = Router::new();
+        router.run("ip route add unreachable 192.0.2.1");
+        router.run("ip route add prohibit 192.0.2.2");
+        router.run("ip route add blackhole 192.0.2.3");
+        router.run("ip route add prohibit 2001:db8::2");
+        router.run("ip route add 192.0.2.4 via 10.9.0.1");
+        for address in ["192.0.2.1:80", "192.0.2.2:80", "[2001:db8::2]:80"] {
+            let outcome = probe(target(address));
+            let from = if address.starts_with('[') {
+                "fd09::2"
+            } else {
+                "10.9.0.2"
+            };
+            assert_eq!(outcome.code, Code::Unreachable, "{address}: {outcome}");
+            let said = format!("by ICMP from {from}");
+            assert!(outcome.detail.as_str().ends_with(&said), "{outcome}");
+        }
+        // A net without a route, here: the same errno as a route this host lacks.
+        let outcome = probe(target("198.51.100.1:80"));
+        assert_eq!(
+            (outcome.code, outcome.verdict),
+            (Code::Unreachable, Verdict::Fail),
+            "{outcome}"
+        );
+        // One hop is not enough to get to the other side of a router.
+        let outcome = probe(target("192.0.2.4:80").with_ttl(1));
+        assert_eq!(outcome.code, Code::Unreachable, "time exceeded: {outcome}");
+        assert_eq!(probe(target("192.0.2.3:80")).code, Code::TimeoutConnect);
+    });
+}
+
+#[test]
+#[ignore = "needs root: makes network namespaces"]
+fn neighbour_that_does_not_answer_is_unreachable() {
+    in_namespace(|| {
+        let _router = Router::new();
+        for address in ["10.9.0.77:80", "[fd09::77]:80"] {
+            let outcome = probe(target(address));
+            assert_eq!(outcome.code, Code::Unreachable, "{address}: {outcome}");
+            assert_eq!(outcome.verdict, Verdict::Fail);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root and nft: makes network namespaces"]
+fn packet_filters_here_and_there() {
+    in_namespace(|| {
+        let router = Router::new();
+        run("nft add table inet t");
+        run("nft add chain inet t out { type filter hook output priority 0 ; }");
+        run("nft add rule inet t out tcp dport 1 reject");
+        run("nft add rule inet t out tcp dport 2 reject with icmpx type admin-prohibited");
+        run("nft add rule inet t out tcp dport 3 drop");
+        router.run("nft add table inet t");
+        router.run("nft add chain inet t in { type filter hook input priority 0 ; }");
+        router.run("nft add rule inet t in tcp dport 4 reject");
+        router.run("nft add rule inet t in tcp dport 5 reject with icmpx type host-unreachable");
+        router.run("nft add rule inet t in tcp dport 6 reject with tcp reset");
+        router.run("nft add rule inet t in tcp dport 7 drop");
+        let rows = [
+            (1, Code::LocalDenied),
+            (2, Code::LocalDenied),
+            (3, Code::TimeoutConnect),
+            (4, Code::Refused),
+            (5, Code::Unreachable),
+            (6, Code::Refused),
+            (7, Code::TimeoutConnect),
+            (8, Code::Refused),
+        ];
+        for host in ["10.9.0.2", "[fd09::2]"] {
+            for (port, code) in rows {
+                let outcome = probe(target(&format!("{host}:{port}")));
+                assert_eq!(outcome.code, code, "{host} {port}: {outcome}");
+                let icmp = matches!(port, 1 | 2 | 4 | 5);
+                assert_eq!(
+                    outcome.detail.as_str().contains("by ICMP"),
+                    icmp,
+                    "{port}: {outcome}"
+                );
+            }
+        }
+    });
+}
