@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 
 use director::demo::{Config, Demo};
 use lvs_schedulers::{Algorithm, Context, Destination, Flow, Semantics, VirtualService};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
 
-use crate::support::{alone, connect, demo, get, read_answer, request, wait_for};
+use crate::support::{PATIENCE, alone, connect, demo, get, read_answer, request, wait_for};
 
 fn entries(directory: &str) -> usize {
     fs::read_dir(directory).unwrap().count()
@@ -108,6 +111,58 @@ fn thousand_connections_at_once_get_the_exact_shares_without_threads() {
     );
     demo.shutdown();
     assert_eq!(descriptors(), descriptors_before);
+}
+
+/// Without descriptors left the forwarder waits, and goes on when there are some again.
+#[test]
+fn lack_of_descriptors_is_survived() {
+    const COUNT: usize = 20;
+    let _turn = alone();
+    let demo = demo(Algorithm::Rr, 1);
+    demo.set_destinations(&[(demo.servers()[0].address, 1)])
+        .unwrap();
+    let sockets: Vec<_> = (0..COUNT)
+        .map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap())
+        .collect();
+
+    let highest = sockets.iter().map(AsRawFd::as_raw_fd).max().unwrap();
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(
+        Resource::RLIMIT_NOFILE,
+        u64::try_from(highest).unwrap() + 6,
+        hard,
+    )
+    .unwrap();
+    let mut clients = Vec::new();
+    for socket in sockets {
+        socket.connect(&demo.address().into()).unwrap();
+        clients.push(TcpStream::from(socket));
+    }
+    let exhausted = wait_for(&demo, |stats| stats.exhausted > 1);
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    assert!(exhausted.accepted < COUNT as u64);
+
+    let mut answered = 0;
+    for client in &mut clients {
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        let sent = client.write_all(request("/").as_bytes());
+        match sent.and_then(|()| read_answer(client)) {
+            Ok(answer) => {
+                assert_eq!(answer, "server 1\n");
+                answered += 1;
+            }
+            // Accepted when there was no descriptor left for the way to the server.
+            Err(error) => assert_ne!(error.kind(), ErrorKind::WouldBlock),
+        }
+    }
+    assert!(answered >= COUNT - 6, "{answered} answered");
+    drop(clients);
+    assert_eq!(
+        wait_for(&demo, |stats| stats.open == 0).accepted,
+        COUNT as u64
+    );
+    assert_eq!(get(demo.address(), "/").unwrap(), "server 1\n");
+    demo.shutdown();
 }
 
 #[test]
