@@ -75,7 +75,7 @@ fn program_that_ignores_sigchld_is_told_so() {
     let _alone = alone();
     if std::env::var_os("HC_IGNORING").is_none() {
         let output = std::process::Command::new("env")
-            .args(["HC_IGNORING=1", "--ignore-signal=CHLD"])
+            .args(["--ignore-signal=CHLD", "HC_IGNORING=1"])
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", "program_that_ignores_sigchld_is_told_so"])
             .output()
