@@ -389,3 +389,6 @@ impl Timeouts {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
