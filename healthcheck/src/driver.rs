@@ -8,6 +8,7 @@ mod child;
 mod config;
 mod connection;
 mod run;
+mod script_security;
 mod spawn;
 mod user;
 
@@ -23,6 +24,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use self::child::Child;
 pub use self::config::Config;
 use self::run::{Running, Token};
+pub use self::script_security::check_script_security;
 pub use self::user::lookup_user;
 use crate::Timestamp;
 use crate::check::{Check, CheckEvent, CheckId};

@@ -41,6 +41,33 @@
 //! No, if you want a finished daemon (use keepalived), or only to wait once until a port opens
 //! (`TcpStream::connect_timeout` of std will do).
 //!
+//! # What is where
+//!
+//! | Module | Does | I/O |
+//! |---|---|---|
+//! | [`probe`] | what is tried: [`TcpProbe`], [`CommandProbe`], or [your own](Probe); engines that say what to do next | none |
+//! | [`outcome`] | what one attempt found out: [`Verdict`], [`Code`], timing, weight hint | none |
+//! | [`policy`] | rise and fall, delays, jitter; presets for `keepalived.conf` | none |
+//! | [`timetable`] | due times and limits of very many checks | none |
+//! | [`aggregate`] | health and weight of a destination from its checks | none |
+//! | [`Driver`] | runs it all on epoll and one timer | sockets, processes |
+//!
+//! Everything but the driver is pure: time and random numbers are passed in, so a history can be
+//! replayed. All times are [`Timestamp`]s.
+//!
+//! # Guarantees
+//!
+//! - An attempt has exactly one outcome, at its deadline at the latest (timers fire up to 10 ms
+//!   late, never early); a check never has two attempts running.
+//! - No threads, no global state, no waiting for any child but its own; a removed check or a
+//!   dropped driver gives back every socket, timer and process.
+//! - What is wrong on this host (no descriptors, no source address, local packet filter) says
+//!   nothing about the destination, unless [the policy](policy::OnLocalError) says so.
+//!
+//! # Features
+//!
+//! None yet: the driver and the probes that need no further package are always there.
+//!
 //! # The API on one screen
 //!
 //! ```
@@ -118,7 +145,7 @@ pub type Timestamp = core::time::Duration;
 
 pub use self::attempt::Attempt;
 pub use self::check::{Check, CheckEvent, CheckId, Report};
-pub use self::driver::{Config, Driver, lookup_user};
+pub use self::driver::{Config, Driver, check_script_security, lookup_user};
 pub use self::error::{Error, Invalid};
 pub use self::outcome::{Code, Outcome, Phase, Verdict, WeightHint};
 pub use self::policy::{Health, Policy};
@@ -126,3 +153,7 @@ pub use self::probe::Probe;
 pub use self::probe::command::{Command, CommandProbe};
 pub use self::probe::tcp::TcpProbe;
 pub use self::target::Target;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
