@@ -12,7 +12,10 @@ use crate::daemon::{DaemonRole, SyncDaemon};
 use crate::destination::{Destination, DestinationEntry, DestinationKey};
 use crate::error::{DecodeError, DecodeProblem, Error, Reason};
 use crate::info::Info;
-use crate::operation::{ApplyChanges, ChangeOne, Collect, GetOne, Operation, Step, TakeSnapshot};
+use crate::operation::{
+    ApplyChanges, ApplyPlan, ChangeOne, Collect, GetOne, Operation, Step, StopDaemon, TakeSnapshot,
+};
+use crate::plan::Plan;
 use crate::request::{Change, Query};
 use crate::service::{ServiceEntry, ServiceKey, VirtualService};
 use crate::session::{Outcome, Reply, Session};
@@ -332,7 +335,7 @@ impl Client {
     /// The kernel waits for its threads to end, up to some seconds: not for a thread that has
     /// deadlines to keep.
     pub fn stop_daemon(&mut self, role: DaemonRole) -> Result<(), Error> {
-        self.change(Change::StopDaemon(role))
+        self.run(StopDaemon::new(role))
     }
 
     /// Reads the running sync daemons, the active one first.
@@ -446,16 +449,26 @@ impl Client {
             .zip(&invalid)
             .filter(|(_, invalid)| invalid.is_none());
         let good: Vec<_> = good.map(|(change, _)| change.clone()).collect();
-        let mut outcomes = match good.is_empty() {
-            true => Vec::new(),
-            false => self.run(ApplyChanges::new(good))?,
-        }
-        .into_iter();
+        let mut outcomes = self.run(ApplyChanges::new(good))?.into_iter();
         let outcomes = invalid.into_iter().map(|invalid| match invalid {
             Some(error) => Outcome::Invalid(error),
             None => outcomes.next().unwrap_or(Outcome::NotSent),
         });
         Ok(Report::new(changes.into_iter().zip(outcomes).collect()))
+    }
+
+    /// Applies a plan: its steps in order, except that a service never loses its last usable
+    /// destination before another is known to be in place; what somebody else changed since the
+    /// snapshot is repaired once (see [`Change::repair`]).
+    ///
+    /// A step left out for the first reason is reported as [`Outcome::NotSent`].
+    ///
+    /// # Errors
+    ///
+    /// None for what becomes of single changes: that is in the report.
+    pub fn apply(&mut self, plan: &Plan) -> Result<Report, Error> {
+        let outcomes = self.run(ApplyPlan::new(plan.clone(), self.options.validate))?;
+        Ok(Report::new(plan.changes().cloned().zip(outcomes).collect()))
     }
 
     fn change(&mut self, change: Change) -> Result<(), Error> {
@@ -478,7 +491,9 @@ impl Client {
     /// Those of the operation, and of the transport. Afterwards nothing of the operation is
     /// sent any more, and late answers to it are ignored.
     pub fn run<O: Operation>(&mut self, mut operation: O) -> Result<O::Output, Error> {
-        operation.start(&mut self.session);
+        if let Step::Done(output) = operation.start(&mut self.session) {
+            return Ok(output);
+        }
         let result = self.pump(&mut operation);
         if result.is_err() {
             self.session.abandon();

@@ -417,6 +417,8 @@ pub enum UnknownCause {
     Overrun,
     /// No answer came in time.
     TimedOut,
+    /// The kernel handled later requests and did not answer this one.
+    Unanswered,
     /// The connection failed while the answer was outstanding.
     ConnectionFailed,
     /// The answer was there and could not be read.
@@ -428,6 +430,7 @@ impl fmt::Display for UnknownCause {
         match self {
             Self::Overrun => f.write_str("the receive queue overflowed"),
             Self::TimedOut => f.write_str("no answer in time"),
+            Self::Unanswered => f.write_str("the kernel did not answer"),
             Self::ConnectionFailed => f.write_str("the connection to the kernel failed"),
             Self::Unreadable(error) => write!(f, "malformed answer: {error}"),
         }

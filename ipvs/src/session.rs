@@ -356,6 +356,11 @@ impl Session {
         }
     }
 
+    /// Stops waiting for the answer to one request, silently; should it come, it is ignored.
+    pub fn forget(&mut self, request: RequestId) {
+        self.complete(request.0);
+    }
+
     fn cancel_queue(&mut self) {
         let mut id = self.oldest.wrapping_add(self.in_flight.len() as u64);
         while self.queue.pop_front().is_some() {

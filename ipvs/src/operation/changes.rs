@@ -26,10 +26,11 @@ impl ChangeOne {
 impl Operation for ChangeOne {
     type Output = ();
 
-    fn start(&mut self, session: &mut Session) {
+    fn start(&mut self, session: &mut Session) -> Step<()> {
         if let Some(change) = self.change.take() {
             session.submit(change);
         }
+        Step::Continue
     }
 
     fn step(&mut self, _session: &mut Session, event: Event<'_>) -> Result<Step<()>, Error> {
@@ -63,16 +64,24 @@ impl ApplyChanges {
             missing,
         }
     }
+
+    fn finished(&mut self) -> Step<Vec<Outcome>> {
+        match self.missing {
+            0 => Step::Done(core::mem::take(&mut self.outcomes)),
+            _ => Step::Continue,
+        }
+    }
 }
 
 impl Operation for ApplyChanges {
     type Output = Vec<Outcome>;
 
-    fn start(&mut self, session: &mut Session) {
+    fn start(&mut self, session: &mut Session) -> Step<Vec<Outcome>> {
         for change in self.changes.drain(..) {
             let id = session.submit(change);
             self.first.get_or_insert(id);
         }
+        self.finished()
     }
 
     fn step(
@@ -86,9 +95,6 @@ impl Operation for ApplyChanges {
                 self.missing = self.missing.saturating_sub(1);
             }
         }
-        Ok(match self.missing {
-            0 => Step::Done(core::mem::take(&mut self.outcomes)),
-            _ => Step::Continue,
-        })
+        Ok(self.finished())
     }
 }

@@ -28,8 +28,9 @@ impl<T> GetOne<T> {
 impl<T> Operation for GetOne<T> {
     type Output = Option<T>;
 
-    fn start(&mut self, session: &mut Session) {
+    fn start(&mut self, session: &mut Session) -> Step<Self::Output> {
         session.submit(self.query);
+        Step::Continue
     }
 
     fn step(&mut self, _session: &mut Session, event: Event<'_>) -> Result<Step<Option<T>>, Error> {
@@ -71,8 +72,9 @@ impl<F> core::fmt::Debug for Collect<F> {
 impl<F: FnMut(&Reply<'_>)> Operation for Collect<F> {
     type Output = ();
 
-    fn start(&mut self, session: &mut Session) {
+    fn start(&mut self, session: &mut Session) -> Step<Self::Output> {
         session.submit(self.query);
+        Step::Continue
     }
 
     fn step(&mut self, _session: &mut Session, event: Event<'_>) -> Result<Step<()>, Error> {

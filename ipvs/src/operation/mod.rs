@@ -4,12 +4,16 @@
 //! done. Clients only carry bytes and time, so a blocking and an asynchronous client cannot
 //! disagree on what an operation does.
 
+mod apply;
 mod changes;
 mod collect;
+mod daemon;
 mod snapshot;
 
+pub use apply::ApplyPlan;
 pub use changes::{ApplyChanges, ChangeOne};
 pub use collect::{Collect, GetOne};
+pub use daemon::StopDaemon;
 pub use snapshot::TakeSnapshot;
 
 use crate::error::Error;
@@ -20,8 +24,9 @@ pub trait Operation {
     /// What comes of it.
     type Output;
 
-    /// Submits the first requests. Called once, before anything else.
-    fn start(&mut self, session: &mut Session);
+    /// Submits the first requests. Called once, before anything else. An operation that has
+    /// nothing to ask is done here.
+    fn start(&mut self, session: &mut Session) -> Step<Self::Output>;
 
     /// Takes the next event of the session. Events of requests that are not of this operation
     /// do not occur: a session runs one operation at a time.

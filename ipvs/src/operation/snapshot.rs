@@ -51,8 +51,13 @@ impl TakeSnapshot {
             return Step::Done(Snapshot::new(services, agreed));
         }
         self.previous = Some(services);
-        self.start(session);
+        self.start_reading(session);
         Step::Continue
+    }
+
+    fn start_reading(&mut self, session: &mut Session) {
+        let request = session.submit(Query::Services);
+        self.open.insert(request, Dump::Services);
     }
 }
 
@@ -73,9 +78,9 @@ fn same(left: &[SnapshotService], right: &[SnapshotService]) -> bool {
 impl Operation for TakeSnapshot {
     type Output = Snapshot;
 
-    fn start(&mut self, session: &mut Session) {
-        let request = session.submit(Query::Services);
-        self.open.insert(request, Dump::Services);
+    fn start(&mut self, session: &mut Session) -> Step<Snapshot> {
+        self.start_reading(session);
+        Step::Continue
     }
 
     fn step(&mut self, session: &mut Session, event: Event<'_>) -> Result<Step<Snapshot>, Error> {
