@@ -63,8 +63,8 @@ fn driver_with(
     let policy = Policy::default()
         .with_spread(Spread::None)
         .with_jitter_percent(0)
-        .with_interval(Duration::from_millis(400))
-        .with_timeout(Duration::from_millis(200));
+        .with_interval(Duration::from_millis(800))
+        .with_timeout(Duration::from_millis(600));
     let mut driver = Driver::new(Config::default()).unwrap();
     driver.add(Check::new(probe, policy)).unwrap();
     driver
@@ -97,7 +97,7 @@ fn outcome_at_once_is_reported_with_its_hint_and_the_next_attempt_keeps_the_grid
     );
     let gap = second.started - first.started;
     assert!(
-        gap >= Duration::from_millis(400) && gap < Duration::from_millis(900),
+        gap >= Duration::from_millis(800) && gap < 2 * SECOND,
         "{gap:?}"
     );
 }
@@ -112,7 +112,7 @@ fn silent_engine_is_ended_at_the_deadline() {
     );
     let took = report.at - report.started;
     assert!(
-        took >= Duration::from_millis(200) && took < SECOND,
+        took >= Duration::from_millis(600) && took < 2 * SECOND,
         "{took:?}"
     );
     assert_eq!(driver.load().in_flight, 0);
@@ -139,10 +139,10 @@ fn deadline_can_be_moved_but_not_beyond_that_of_the_attempt() {
         panic!("{seen:?}")
     };
     assert!(
-        asked >= Duration::from_millis(50) && asked < Duration::from_millis(200),
+        asked >= Duration::from_millis(50) && asked < Duration::from_millis(600),
         "{asked:?}"
     );
-    assert!(given >= Duration::from_millis(200), "{given:?}");
+    assert!(given >= Duration::from_millis(600), "{given:?}");
 }
 
 #[test]
