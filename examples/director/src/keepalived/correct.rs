@@ -20,17 +20,17 @@
 use super::diagnostic::Report;
 use super::forwarding::Forwarding;
 use super::groups::{Family, GroupEntry, VirtualServerGroup};
+use super::persistence::{Granularity, GranularityDraft, PERSISTENCE_DEFAULT};
 use super::real_server::{self, RealServer};
 use super::virtual_server::{
-    Defaults, Draft, Granularity, GranularityDraft, PERSISTENCE_DEFAULT, Protocol, SorryDraft,
-    SorryServer, VirtualAddress, VirtualServer,
+    Defaults, Draft, Protocol, SorryDraft, SorryServer, VirtualAddress, VirtualServer,
 };
 
 /// What a virtual server is after its own corrections.
 pub(super) struct Corrected {
     name: String,
     pub(super) family: Family,
-    /// Port of the virtual server; 0 for none, or for the several of a group.
+    /// Port of the virtual server; 0 if it has none, or several.
     pub(super) port: u16,
     pub(super) protocol: Option<Protocol>,
     pub(super) scheduler: &'static str,
@@ -226,6 +226,8 @@ fn group_shape(draft: &Draft<'_>, group: &VirtualServerGroup, asked: Option<Fami
     let (kind, port) = match (marks, ports.as_slice()) {
         (0, [port]) => (Kind::Address, *port),
         (_, []) => (Kind::Fwmark, 0),
+        // Checks may still use a port that all addresses share.
+        (_, [port]) => (Kind::Mixed, *port),
         _ => (Kind::Mixed, 0),
     };
     let family = asked.or(family).unwrap_or_else(|| family_of_servers(draft));
@@ -406,4 +408,169 @@ pub(super) fn pool(service: &mut VirtualServer, report: &mut Report) -> bool {
         service.hysteresis = most;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CheckKind, Config};
+    use super::*;
+
+    fn read(text: &str) -> (Vec<VirtualServer>, Vec<String>) {
+        let config = Config::parse("t.conf", text);
+        let messages = config
+            .diagnostics()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        (config.virtual_servers().to_vec(), messages)
+    }
+
+    /// Port of the first real server and of its check.
+    fn ports(header: &str, lines: &str, server: &str) -> (u16, u16, Vec<String>) {
+        let (services, messages) = read(&format!(
+            "virtual_server_group SAME {{\n10.0.0.1-2 80\n}}\n\
+             virtual_server_group SEVERAL {{\n10.0.0.1 80\n10.0.0.1 81\n}}\n\
+             virtual_server_group MARKS {{\nfwmark 7\n}}\n\
+             virtual_server {header} {{\nlb_algo rr\n{lines}\n\
+             real_server {server} {{ TCP_CHECK {{ }} }}\n}}\n"
+        ));
+        let server = &services[0].real_servers[0];
+        let CheckKind::Tcp(connection) = &server.checks[0].kind else {
+            panic!("tcp")
+        };
+        (server.port, connection.port, messages)
+    }
+
+    #[test]
+    fn ports_follow_the_forwarding_method() {
+        let tcp = "protocol TCP\nlb_kind";
+        let cases = [
+            (
+                "10.0.0.1 80",
+                format!("{tcp} NAT"),
+                "10.0.0.2 8080",
+                (8080, 8080),
+            ),
+            ("10.0.0.1 80", format!("{tcp} NAT"), "10.0.0.2", (0, 80)),
+            (
+                "10.0.0.1 80",
+                format!("{tcp} DR"),
+                "10.0.0.2 8080",
+                (80, 80),
+            ),
+            ("10.0.0.1 80", format!("{tcp} DR"), "10.0.0.2", (80, 80)),
+            (
+                "fwmark 7",
+                "lb_kind NAT".into(),
+                "10.0.0.2 8080",
+                (8080, 8080),
+            ),
+            ("fwmark 7", "lb_kind DR".into(), "10.0.0.2 8080", (0, 8080)),
+            ("fwmark 7", "lb_kind DR".into(), "10.0.0.2", (0, 0)),
+            (
+                "group SAME",
+                format!("{tcp} TUN"),
+                "10.0.0.2 8080",
+                (80, 80),
+            ),
+            (
+                "group SEVERAL",
+                format!("{tcp} TUN"),
+                "10.0.0.2 8080",
+                (0, 8080),
+            ),
+            (
+                "group SEVERAL",
+                format!("{tcp} NAT"),
+                "10.0.0.2 8080",
+                (8080, 8080),
+            ),
+            ("group MARKS", "lb_kind TUN".into(), "10.0.0.2", (0, 0)),
+        ];
+        for (header, lines, server, expected) in cases {
+            let (port, check, messages) = ports(header, &lines, server);
+            assert_eq!(
+                (port, check),
+                expected,
+                "{header} {lines} {server}: {messages:?}"
+            );
+            // A port that was given and is not kept is spoken of; so is a check without any.
+            let changed = server.ends_with("8080") && port != 8080;
+            assert_eq!(
+                messages.len(),
+                usize::from(changed || check == 0),
+                "{messages:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn families_differ_only_through_tunnels() {
+        let text = |kind: &str| {
+            format!(
+                "virtual_server fwmark 7 {{\nlb_algo rr\nlb_kind {kind}\n\
+                 real_server 10.0.0.2 {{ }}\nreal_server 2001:db8::2 {{ }}\n}}\n"
+            )
+        };
+        let (services, messages) = read(&text("NAT"));
+        assert_eq!(
+            (services[0].family, services[0].real_servers.len()),
+            (Family::V4, 1)
+        );
+        assert!(
+            messages[0].contains("real_server 2001:db8::2: another family"),
+            "{messages:?}"
+        );
+        let (services, messages) = read(&text("TUN"));
+        assert_eq!(services[0].real_servers.len(), 2);
+        assert!(messages.is_empty(), "{messages:?}");
+    }
+
+    #[test]
+    fn quorum_and_hysteresis_fit_the_weights() {
+        let fitted = |lines: &str, weight: u32| {
+            let (services, messages) = read(&format!(
+                "virtual_server 10.0.0.1 80 {{\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n{lines}\n\
+                 real_server 10.0.0.2 80 {{ weight {weight} }}\n}}\n"
+            ));
+            (services[0].quorum, services[0].hysteresis, messages.len())
+        };
+        assert_eq!(fitted("quorum 4\nhysteresis 1", 4), (4, 1, 0));
+        assert_eq!(fitted("quorum 5\nhysteresis 1", 4), (4, 1, 1));
+        assert_eq!(fitted("quorum 2\nhysteresis 2", 4), (2, 1, 1));
+        assert_eq!(fitted("", 0), (0, 0, 1));
+        assert_eq!(
+            fitted("quorum 4294967295", 2_147_483_647),
+            (2_147_483_647, 0, 1)
+        );
+    }
+
+    #[test]
+    fn granularity_fits_the_family() {
+        let of = |address: &str, value: &str| {
+            let (services, messages) = read(&format!(
+                "virtual_server {address} 80 {{\nlb_algo rr\nlb_kind TUN\nprotocol TCP\n\
+                 persistence_granularity {value}\nreal_server {address} {{ }}\n}}\n"
+            ));
+            let persistence = services[0].persistence.as_ref().expect("persistence");
+            (persistence.granularity, messages)
+        };
+        assert_eq!(
+            of("10.0.0.1", "24").0,
+            Granularity::Mask([255, 255, 255, 0].into())
+        );
+        assert_eq!(
+            of("10.0.0.1", "255.0.255.0").0,
+            Granularity::Mask([255, 0, 255, 0].into())
+        );
+        assert_eq!(of("2001:db8::1", "64").0, Granularity::Prefix(64));
+        for (address, value) in [("10.0.0.1", "33"), ("2001:db8::1", "255.255.0.0")] {
+            let (granularity, messages) = of(address, value);
+            assert_eq!(
+                granularity,
+                Granularity::whole(Family::of(address.parse().unwrap()))
+            );
+            assert!(messages[0].contains("does not fit"), "{messages:?}");
+        }
+    }
 }

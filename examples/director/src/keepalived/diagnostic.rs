@@ -10,6 +10,7 @@
 //! | error | could not be used: the statement, or what it belongs to, has no effect | prints and refuses |
 
 use core::fmt;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A place in a configuration file.
@@ -168,7 +169,7 @@ impl Report {
         self.worst
     }
 
-    /// Everything collected, in the order of the file as far as reading keeps it.
+    /// Everything collected, in the order of collection.
     pub(super) fn finish(mut self) -> (Vec<Diagnostic>, Vec<Feature>) {
         if self.suppressed > 0
             && let Some(position) = self.diagnostics.last().map(|last| last.position.clone())
@@ -195,6 +196,25 @@ impl Report {
             self.suppressed = self.suppressed.saturating_add(1);
         }
     }
+}
+
+/// Sorts file by file, in the order in which they are first mentioned, and within a file from top to
+/// bottom.
+pub(super) fn sort(diagnostics: &mut [Diagnostic]) {
+    let mut files: HashMap<Arc<str>, usize> = HashMap::new();
+    for diagnostic in diagnostics.iter() {
+        let next = files.len();
+        files
+            .entry(Arc::clone(&diagnostic.position.file))
+            .or_insert(next);
+    }
+    diagnostics.sort_by_key(|Diagnostic { position, .. }| {
+        (
+            files.get(&position.file).copied(),
+            position.line,
+            position.column,
+        )
+    });
 }
 
 #[cfg(test)]
@@ -231,6 +251,24 @@ mod tests {
                 "director.conf:2:5: vrrp_instance VI_1"
             ]
         );
+    }
+
+    #[test]
+    fn messages_are_sorted_within_their_files() {
+        let mut diagnostics: Vec<Diagnostic> = [("b", 2, 1), ("a", 9, 9), ("b", 1, 7), ("b", 1, 2)]
+            .into_iter()
+            .map(|(file, line, column)| Diagnostic {
+                position: Position::new(file.into(), line, column),
+                severity: Severity::Note,
+                message: String::new(),
+            })
+            .collect();
+        sort(&mut diagnostics);
+        let places: Vec<_> = diagnostics
+            .iter()
+            .map(|found| found.position.to_string())
+            .collect();
+        assert_eq!(places, ["b:1:2", "b:1:7", "b:2:1", "a:9:9"]);
     }
 
     #[test]

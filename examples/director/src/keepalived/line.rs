@@ -26,6 +26,8 @@ pub(super) struct Line {
     start: Position,
     /// Number of multi-line values that led to this line.
     pub(super) depth: usize,
+    /// Whether the line ends in `\` in its file, perhaps within a comment.
+    pub(super) continued: bool,
 }
 
 impl Line {
@@ -36,6 +38,7 @@ impl Line {
             marks: Vec::new(),
             start,
             depth,
+            continued: false,
         }
     }
 
@@ -94,6 +97,7 @@ impl Line {
         let start = range.start.saturating_add(leading);
         let end = start.saturating_add(part.trim().len());
         let mut line = Self::new(self.position_at(start), self.depth);
+        line.continued = self.continued;
         line.push_part(self, start..end);
         line
     }

@@ -53,6 +53,7 @@ mod knobs;
 mod lexer;
 mod limits;
 mod line;
+mod persistence;
 mod preprocess;
 mod real_server;
 mod sequence;
@@ -80,10 +81,10 @@ pub use groups::{AddressRange, Family, GroupEntry, VirtualServerGroup};
 pub use include::{FileSystem, Loader, MemoryFiles, Nothing};
 pub use knobs::Timing;
 pub use limits::Limits;
+pub use persistence::{Granularity, Persistence};
 pub use real_server::RealServer;
 pub use virtual_server::{
-    Granularity, Persistence, Protocol, SCHEDULERS, ServiceFlags, SorryServer, VirtualAddress,
-    VirtualServer,
+    Protocol, SCHEDULERS, ServiceFlags, SorryServer, VirtualAddress, VirtualServer,
 };
 
 use diagnostic::Report;
@@ -193,7 +194,8 @@ impl Config {
         let statements = ast::read(&mut lines, &options.limits, &mut report);
         let top = top::read(&statements, &mut report);
         let worst = report.worst();
-        let (diagnostics, features) = report.finish();
+        let (mut diagnostics, features) = report.finish();
+        diagnostic::sort(&mut diagnostics);
         let top::Top {
             globals,
             groups,
@@ -280,6 +282,7 @@ impl Config {
                 self.worst = self.worst.max(Some(Severity::Warning));
             }
         }
+        diagnostic::sort(&mut self.diagnostics);
     }
 }
 

@@ -51,7 +51,9 @@ impl OpenFile {
                 format!("the line has {length} bytes; keepalived cuts lines at {LINE_LIMIT}");
             report.note(&start, message);
         }
-        Some(lexer::strip_comment(text, &start))
+        let mut line = lexer::strip_comment(text, &start);
+        line.continued = text.trim_end().ends_with('\\');
+        Some(line)
     }
 }
 
@@ -148,7 +150,7 @@ impl<'a> Preprocessor<'a> {
             if line.text().starts_with('@') {
                 let Some(rest) = self.condition(&line) else {
                     // The value of a definition that does not count does not count either.
-                    if line.text().ends_with('\\') {
+                    if line.continued {
                         self.value_lines(String::new(), &line, report)?;
                     }
                     return Ok(None);
@@ -183,7 +185,7 @@ impl<'a> Preprocessor<'a> {
                     line = expanded.line.part(whole);
                     // What a parameter put at the start may be a condition or a sequence, and the
                     // first line of several is not expanded yet.
-                    if !several && !line.text().starts_with(['@', '~']) {
+                    if !expanded.lines && !line.text().starts_with(['@', '~']) {
                         break;
                     }
                 }
@@ -213,7 +215,7 @@ impl<'a> Preprocessor<'a> {
         };
         let name = name.to_owned();
         let first = line.part(value..line.text().len());
-        if first.text().ends_with('\\') {
+        if first.continued {
             self.value_lines(name, &first, report)
         } else {
             self.variables.set(&name, first.text());
@@ -226,11 +228,13 @@ impl<'a> Preprocessor<'a> {
         let mut lines = Vec::new();
         let mut line = first.clone();
         loop {
-            let Some(text) = line.text().strip_suffix('\\') else {
-                lines.push(line);
+            let text = line.text();
+            let mut part = line.part(0..text.strip_suffix('\\').unwrap_or(text).len());
+            part.continued = false;
+            if !line.continued {
+                lines.push(part);
                 break;
-            };
-            let part = line.part(0..text.len());
+            }
             // The definition's own line counts only if something stands there.
             if !(lines.is_empty() && part.is_empty()) {
                 lines.push(part);
@@ -464,6 +468,13 @@ mod tests {
             "}",
         ];
         assert_eq!(texts(text), expected);
+    }
+
+    /// Seen with 2.2.7: a comment does not hide the backslash.
+    #[test]
+    fn value_goes_on_after_a_comment() {
+        assert_eq!(texts("$A= \\\none # c \\\ntwo\n$A\n"), ["one", "two"]);
+        assert_eq!(texts("$B=x\n$A= \\\none ${B}\n$A\n"), ["one x"]);
     }
 
     #[test]

@@ -227,3 +227,57 @@ impl<'s> Draft<'s> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    fn server(service: &str, lines: &str) -> RealServer {
+        let text = format!(
+            "virtual_server 10.0.0.1 80 {{\n{service}\nreal_server 10.0.0.2 80 {{\n{lines}\n}}\n}}\n"
+        );
+        let config = Config::parse("t.conf", &text);
+        config.virtual_servers()[0].real_servers[0].clone()
+    }
+
+    #[test]
+    fn defaults_come_from_the_virtual_server() {
+        let own = server("", "");
+        assert_eq!((own.weight, own.forwarding), (1, Forwarding::Masquerade));
+        assert!(own.smtp_alert && !own.alpha && !own.inhibit_on_failure);
+        let outer = "weight 7\nlb_kind DR\nalpha\ninhibit_on_failure";
+        let inherited = server(outer, "");
+        assert_eq!(
+            (inherited.weight, inherited.forwarding),
+            (7, Forwarding::DirectRoute)
+        );
+        assert!(inherited.alpha && inherited.inhibit_on_failure);
+        let set = server(
+            outer,
+            "weight 0\nlvs_method NAT\nalpha off\ninhibit_on_failure no",
+        );
+        assert_eq!((set.weight, set.forwarding), (0, Forwarding::Masquerade));
+        assert!(!set.alpha && !set.inhibit_on_failure);
+    }
+
+    #[test]
+    fn order_of_service_and_server_does_not_matter() {
+        let text = "virtual_server 10.0.0.1 80 {\nreal_server 10.0.0.2 80 { TCP_CHECK { } }\n\
+                    lb_kind DR\ndelay_loop 7\n}\n";
+        let config = Config::parse("t.conf", text);
+        let server = &config.virtual_servers()[0].real_servers[0];
+        assert_eq!(server.forwarding, Forwarding::DirectRoute);
+        assert_eq!(server.checks[0].timing.delay_loop.as_secs(), 7);
+    }
+
+    #[test]
+    fn an_unusable_value_leaves_the_one_before() {
+        assert_eq!(server("", "weight 5\nweight x").weight, 5);
+    }
+
+    #[test]
+    fn address_and_port_are_shown_as_usual() {
+        assert_eq!(server("", "").to_string(), "10.0.0.2:80");
+    }
+}

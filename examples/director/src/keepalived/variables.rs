@@ -98,8 +98,10 @@ pub(super) struct Surroundings<'a> {
 pub(super) struct Expanded {
     /// The line, or its first line if a value had several.
     pub(super) line: Line,
-    /// The other lines of that value, with what followed the reference; not yet expanded.
+    /// The other lines of that value, with what followed the reference.
     pub(super) rest: Vec<Line>,
+    /// Whether there was such a value; nothing from it on is expanded yet.
+    pub(super) lines: bool,
 }
 
 /// All parameters defined so far.
@@ -201,6 +203,7 @@ impl Variables {
                     return Ok(Some(Expanded {
                         line,
                         rest: Vec::new(),
+                        lines: false,
                     }));
                 }
                 Some(Value::Text(text)) => {
@@ -224,6 +227,7 @@ impl Variables {
         Ok(replaced.then_some(Expanded {
             line: out,
             rest: Vec::new(),
+            lines: false,
         }))
     }
 
@@ -326,7 +330,11 @@ fn splice_lines(mut before: Line, value: &[Line], line: &Line, stack: &[Frame]) 
             Some(place) => last.push_fixed(frame.rest(), place),
         }
     }
-    Expanded { line: before, rest }
+    Expanded {
+        line: before,
+        rest,
+        lines: true,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `virtual_server … { … }` (`spec/healthcheck.md` §4.7).
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -12,6 +12,7 @@ use super::forwarding::{self, Forwarding};
 use super::global::Globals;
 use super::groups::{Family, VirtualServerGroup};
 use super::knobs::{Class, Knobs, Level, Timing};
+use super::persistence::{GranularityDraft, PERSISTENCE_DEFAULT, PERSISTENCE_MAX, Persistence};
 use super::real_server::{self, RealServer, WEIGHT_MAX};
 use super::{correct, values};
 
@@ -19,12 +20,6 @@ use super::{correct, values};
 pub const SCHEDULERS: [&str; 14] = [
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos",
 ];
-
-/// 31 days: the longest persistence that keepalived takes, in seconds.
-const PERSISTENCE_MAX: u64 = 2_678_400;
-
-/// Persistence when no time is given, in seconds.
-pub(super) const PERSISTENCE_DEFAULT: u32 = 360;
 
 /// A virtual server with its real servers, corrected and with everything inherited filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,38 +133,6 @@ pub struct ServiceFlags {
     pub flag_3: bool,
 }
 
-/// Clients stay with their server.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Persistence {
-    /// `persistence_timeout` in seconds, 1..=2678400. Default 360.
-    pub timeout_secs: u32,
-    /// `persistence_granularity`: clients that count as one.
-    pub granularity: Granularity,
-    /// `persistence_engine`: what a client is recognised by; none for its address.
-    pub engine: Option<String>,
-}
-
-/// The part of a client's address that counts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Granularity {
-    /// IPv4: a mask. Default 255.255.255.255.
-    Mask(Ipv4Addr),
-    /// IPv6: a prefix length, 1..=128. Default 128.
-    Prefix(u8),
-}
-
-impl Granularity {
-    /// Each client on its own.
-    pub(super) fn whole(family: Family) -> Self {
-        match family {
-            Family::V4 => Self::Mask(Ipv4Addr::BROADCAST),
-            Family::V6 => Self::Prefix(128),
-        }
-    }
-}
-
 /// The server that takes over when there are not enough healthy ones. It has no checks and weight 1.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -184,13 +147,6 @@ pub struct SorryServer {
     pub inhibit: bool,
     /// `sorry_server_lvs_method`. Default that of the virtual server.
     pub forwarding: Forwarding,
-}
-
-/// `persistence_granularity` as written: its meaning depends on the family.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum GranularityDraft {
-    Mask(Ipv4Addr),
-    Length(u8),
 }
 
 /// What real servers take from their virtual server.
@@ -399,16 +355,7 @@ impl<'s> Draft<'s> {
                 self.persistence_secs = secs.or(self.persistence_secs);
             }
             "persistence_granularity" => {
-                let expected = "an IPv4 mask or a prefix length in 1..=128";
-                let found = values::word(statement, expected, report, |word| {
-                    let length = word
-                        .parse()
-                        .ok()
-                        .filter(|length| (1..=128).contains(length));
-                    length
-                        .map(GranularityDraft::Length)
-                        .or_else(|| word.parse().ok().map(GranularityDraft::Mask))
-                });
+                let found = GranularityDraft::read(statement, report);
                 if let Some(found) = found {
                     self.granularity = Some((found, statement.argument_position(0).clone()));
                 }
@@ -608,4 +555,97 @@ fn needs_sorry_server(statement: &Statement, report: &mut Report) {
         statement.keyword()
     );
     report.warning(statement.position(), message);
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use super::super::{Config, Granularity};
+    use super::*;
+
+    /// The one virtual server of a block with a real server; complete but for the lines given.
+    fn service(header: &str, lines: &str) -> VirtualServer {
+        let text =
+            format!("virtual_server {header} {{\n{lines}\nreal_server 10.0.0.2 80 {{ }}\n}}\n");
+        let config = Config::parse("t.conf", &text);
+        config
+            .virtual_servers()
+            .first()
+            .expect("a virtual server")
+            .clone()
+    }
+
+    #[test]
+    fn headers_have_three_forms() {
+        let of = |header: &str| service(header, "lb_algo rr").address;
+        assert_eq!(
+            of("10.0.0.1 80"),
+            VirtualAddress::Socket("10.0.0.1:80".parse().unwrap())
+        );
+        assert_eq!(
+            of("10.0.0.1"),
+            VirtualAddress::Socket("10.0.0.1:0".parse().unwrap())
+        );
+        assert_eq!(
+            of("fwmark 4294967295"),
+            VirtualAddress::Fwmark(NonZeroU32::MAX)
+        );
+        assert_eq!(of("10.0.0.1 80").to_string(), "10.0.0.1:80");
+        assert_eq!(of("fwmark 7").to_string(), "fwmark 7");
+    }
+
+    #[test]
+    fn defaults_are_those_of_keepalived() {
+        let service = service("10.0.0.1 80", "");
+        assert_eq!(
+            (service.scheduler, service.forwarding),
+            ("wlc", Forwarding::Masquerade)
+        );
+        assert_eq!(
+            (service.protocol, service.persistence),
+            (Some(Protocol::Udp), None)
+        );
+        assert_eq!(
+            (service.quorum, service.hysteresis, service.smtp_alert),
+            (1, 0, false)
+        );
+        assert_eq!(service.timing.delay_loop, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn named_flags_are_numbered_flags() {
+        let flags = |lines: &str| service("10.0.0.1 80", lines).flags;
+        let sh = flags("lb_algo sh\nsh-fallback\nhashed");
+        assert_eq!((sh.flag_1, sh.flag_2, sh.hashed), (true, false, true));
+        let mh = flags("mh-port\nlb_algo mh\nflag-3");
+        assert_eq!((mh.flag_1, mh.flag_2, mh.flag_3), (false, true, true));
+        assert_eq!(
+            flags("lb_algo rr\nmh-port\nhashed"),
+            ServiceFlags::default()
+        );
+        assert!(flags("protocol UDP\nops").one_packet);
+    }
+
+    #[test]
+    fn persistence_from_any_of_its_keywords() {
+        let of = |lines: &str| {
+            service("10.0.0.1 80", lines)
+                .persistence
+                .expect("persistence")
+        };
+        assert_eq!(of("persistence_timeout").timeout_secs, 360);
+        assert_eq!(
+            of("persistence_timeout 50\npersistence_timeout 0").timeout_secs,
+            50
+        );
+        let masked = of("persistence_granularity 255.255.0.0");
+        assert_eq!(masked.timeout_secs, 360);
+        assert_eq!(
+            masked.granularity,
+            Granularity::Mask(Ipv4Addr::new(255, 255, 0, 0))
+        );
+        let engine = of("persistence_timeout 50\npersistence_engine sip").engine;
+        assert_eq!(engine.as_deref(), Some("sip"));
+    }
 }
