@@ -1,5 +1,12 @@
 //! Messages recorded from real kernels: read, written, cut short and corrupted.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeMap;
 
 use bytes::BytesMut;
@@ -28,7 +35,7 @@ fn recordings() -> impl Iterator<Item = (&'static str, Recording)> {
             let (name, hex) = line.split_once(' ').unwrap();
             let digits = hex.as_bytes().chunks(2);
             let bytes = digits
-                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
+                .map(|pair| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap());
             (name.to_owned(), bytes.collect())
         });
         (*release, recording.collect())

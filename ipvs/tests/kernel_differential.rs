@@ -3,13 +3,20 @@
 //! Random sequences of operations, sensible and not, well-formed and not; each sequence in a
 //! network namespace of its own. `DIFFERENTIAL_CASES` sets the number of sequences (300).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+
 mod operations;
 
-use std::cell::RefCell;
+use core::cell::RefCell;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use lvs_ipvs::transport::{NetlinkSocket, Received, Transport};

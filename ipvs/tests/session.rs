@@ -1,5 +1,7 @@
 //! The session without a socket: window, order of dumps, lost and late answers.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bytes::BytesMut;
 use lvs_ipvs::session::{Event, RequestId, Session, WINDOW};
 use lvs_ipvs::wire::{FamilyId, Messages};

@@ -1,6 +1,12 @@
 //! Requests as no client of this crate sends them: attributes gone, cut, grown or renumbered,
 //! other commands, other flags.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use bytes::BytesMut;
 use lvs_ipvs::Request;
 use lvs_ipvs::wire::{FamilyId, encode_request};
@@ -11,7 +17,7 @@ use super::COMMANDS;
 
 /// What is changed about a request.
 #[derive(Clone, Debug)]
-pub enum Mutation {
+pub(crate) enum Mutation {
     /// An attribute is left out.
     Drop(Index),
     /// An attribute's value is cut or filled up with that byte to a length.
@@ -24,7 +30,7 @@ pub enum Mutation {
     ToggleDump,
 }
 
-pub fn mutations() -> impl Strategy<Value = Mutation> {
+pub(crate) fn mutations() -> impl Strategy<Value = Mutation> {
     prop_oneof![
         4 => any::<Index>().prop_map(Mutation::Drop),
         6 => (any::<Index>(), 0_usize..20, any::<u8>())
@@ -42,7 +48,7 @@ pub fn mutations() -> impl Strategy<Value = Mutation> {
 struct Attribute {
     number: u16,
     value: Vec<u8>,
-    nested: Vec<Attribute>,
+    nested: Vec<Self>,
 }
 
 const NESTED: u16 = 0x8000;
@@ -83,10 +89,10 @@ fn emit(attributes: &[Attribute], bytes: &mut Vec<u8>) {
 }
 
 /// All attributes, those in nests behind their nest.
-fn flat(attributes: &mut Vec<Attribute>) -> usize {
+fn flat(attributes: &[Attribute]) -> usize {
     attributes
-        .iter_mut()
-        .map(|attribute| 1 + flat(&mut attribute.nested))
+        .iter()
+        .map(|attribute| 1 + flat(&attribute.nested))
         .sum()
 }
 
@@ -117,12 +123,17 @@ fn change_at(
 
 /// The bytes of a request with the mutation applied. Always a whole netlink message: what the
 /// framing does with broken headers is no matter of IPVS.
-pub fn encode(family: FamilyId, sequence: u32, request: &Request, mutation: &Mutation) -> Vec<u8> {
+pub(crate) fn encode(
+    family: FamilyId,
+    sequence: u32,
+    request: &Request,
+    mutation: &Mutation,
+) -> Vec<u8> {
     let mut buffer = BytesMut::new();
     encode_request(&mut buffer, family, sequence, request);
     let mut header = buffer[..20].to_vec();
     let mut attributes = parse(&buffer[20..]);
-    let count = flat(&mut attributes);
+    let count = flat(&attributes);
     let mut at = |index: &Index, change: &mut dyn FnMut(Attribute) -> Option<Attribute>| {
         if count > 0 {
             change_at(&mut attributes, &mut index.index(count), change);

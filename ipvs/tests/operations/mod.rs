@@ -1,8 +1,14 @@
 //! Random operations on a small world, so that they meet: about half of what they name exists.
 
-pub mod malformed;
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
-use std::net::IpAddr;
+pub(crate) mod malformed;
+
+use core::net::IpAddr;
 
 use lvs_ipvs::wire::attributes::command;
 use lvs_ipvs::{
@@ -17,7 +23,7 @@ use proptest::sample::select;
 
 /// Something to ask both kernels.
 #[derive(Clone, Debug)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// A well-formed request, sensible or not.
     Request(Request),
     /// A request with its bytes changed.
@@ -26,7 +32,7 @@ pub enum Operation {
 
 impl Operation {
     /// Name of the command, for the statistics.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         let Self::Request(request) = self else {
             return "malformed";
         };
@@ -52,7 +58,7 @@ impl Operation {
 }
 
 /// The numbers of commands that mutations choose from: all, and some that do not exist.
-pub const COMMANDS: std::ops::RangeInclusive<u8> = 0..=command::FLUSH + 3;
+pub(crate) const COMMANDS: core::ops::RangeInclusive<u8> = 0..=command::FLUSH + 3;
 
 fn addresses() -> impl Strategy<Value = IpAddr> {
     // Real servers first; then what is refused by its class, or is the host itself.
@@ -273,7 +279,7 @@ fn operations() -> impl Strategy<Value = Operation> {
 }
 
 /// A sequence: the usual services first, then whatever comes.
-pub fn sequences() -> impl Strategy<Value = Vec<Operation>> {
+pub(crate) fn sequences() -> impl Strategy<Value = Vec<Operation>> {
     let usual = [
         VirtualService::new(ServiceKey::tcp(([192, 0, 2, 1], 80).into())),
         VirtualService::new(ServiceKey::tcp("[2001:db8::1]:80".parse().unwrap())),
