@@ -506,8 +506,6 @@ impl Client {
     }
 
     fn pump<O: Operation>(&mut self, operation: &mut O) -> Result<O::Output, Error> {
-        // After an overrun only what is in the queue already is of interest.
-        let mut overrun = false;
         loop {
             let failed = self.transmit();
             while let Some(event) = self.session.poll_event() {
@@ -517,7 +515,8 @@ impl Client {
                     Err(error) => return Err(because(error, failed)),
                 }
             }
-            let timeout = if overrun {
+            // After an overrun only what is in the queue already is of interest.
+            let timeout = if self.session.is_draining() {
                 Duration::ZERO
             } else {
                 self.options.timeout
@@ -531,12 +530,9 @@ impl Client {
                         }
                     }
                 }
-                Ok(Received::TimedOut) if overrun => {
-                    self.session.drained();
-                    overrun = false;
-                }
+                Ok(Received::TimedOut) if self.session.is_draining() => self.session.drained(),
                 Ok(Received::TimedOut) => self.session.timed_out(),
-                Ok(Received::Overrun) => overrun = true,
+                Ok(Received::Overrun) => self.session.overrun(),
                 Err(error) => {
                     self.session.connection_failed();
                     return Err(Error::io("cannot read from the netlink socket", error));

@@ -8,7 +8,9 @@
 //!
 //! The kernel handles requests in order and while `send` runs, so whatever is not in the receive
 //! queue after an overflow is lost for good: after [`Session::overrun`], read until nothing is
-//! left, then call [`Session::drained`]; what is still unanswered becomes *unknown*.
+//! left, then call [`Session::drained`]; what is still unanswered becomes *unknown*. Nothing is
+//! sent in between, since the kernel drops answers until the queue is empty; afterwards less is
+//! under way at a time, so that it does not happen again.
 //!
 //! A socket can have one dump at a time, so a dump is sent only when the previous one has ended.
 //! Requests of an abandoned operation (see [`Session::abandon`]) stay in flight without events
@@ -30,8 +32,8 @@ use crate::wire::{
     ServiceView, attributes::command,
 };
 
-/// Requests that may be unanswered at a time. Their acknowledgements fit the smallest default
-/// receive buffer of a socket.
+/// Requests that may be unanswered at a time, until an overrun shows that the receive buffer
+/// holds less. Their acknowledgements fit the smallest default receive buffer of a socket.
 pub const WINDOW: usize = 128;
 
 /// Requests in one datagram at most; more gains nothing.
@@ -145,6 +147,9 @@ pub struct Session {
     in_flight: VecDeque<Option<InFlight>>,
     oldest: u64,
     unanswered: usize,
+    window: usize,
+    // Between an overrun and the empty queue: what was unanswered when it was noticed.
+    draining: Option<usize>,
     dump: bool,
     completed: VecDeque<(RequestId, Outcome)>,
 }
@@ -161,6 +166,8 @@ impl Session {
             in_flight: VecDeque::new(),
             oldest: 0,
             unanswered: 0,
+            window: WINDOW,
+            draining: None,
             dump: false,
             completed: VecDeque::new(),
         }
@@ -179,13 +186,17 @@ impl Session {
         id
     }
 
-    /// Appends the next datagram to `buffer`; `false` when there is nothing to send now.
+    /// Appends the next datagram to `buffer`; `false` when there is nothing to send now, or what
+    /// there is has to wait.
     ///
     /// Requests count as sent from here on: when sending fails, call
     /// [`send_failed`](Self::send_failed) before anything else.
     pub fn poll_transmit(&mut self, buffer: &mut BytesMut) -> bool {
         let mut count = 0;
-        while count < REQUESTS_PER_DATAGRAM && self.unanswered < WINDOW {
+        if self.is_draining() {
+            return false;
+        }
+        while count < REQUESTS_PER_DATAGRAM && self.unanswered < self.window {
             let is_dump = match self.queue.front() {
                 Some(Request::Query(query)) => query.is_dump(),
                 Some(Request::Change(_)) => false,
@@ -321,9 +332,30 @@ impl Session {
         self.in_flight.len()
     }
 
+    /// Tells that the receive queue overflowed (`ENOBUFS`). What it holds is good; read it without
+    /// waiting, then call [`drained`](Self::drained).
+    pub const fn overrun(&mut self) {
+        if self.draining.is_none() {
+            self.draining = Some(self.unanswered);
+        }
+    }
+
+    /// Whether the receive queue overflowed and has not been found empty since.
+    #[must_use]
+    pub const fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
     /// Tells that the receive queue was found empty after an overrun: answers still outstanding
     /// were lost.
     pub fn drained(&mut self) {
+        if let Some(before) = self.draining.take() {
+            if self.unanswered > 0 {
+                // Half of what the buffer held, since answers differ in size.
+                let held = before.saturating_sub(self.unanswered);
+                self.window = (held / 2).clamp(1, self.window);
+            }
+        }
         self.give_up(UnknownCause::Overrun);
     }
 
@@ -342,6 +374,7 @@ impl Session {
 
     /// Tells that the connection is of no use any more.
     pub fn connection_failed(&mut self) {
+        self.draining = None;
         self.give_up(UnknownCause::ConnectionFailed);
         self.cancel_queue();
     }
@@ -484,4 +517,80 @@ fn read_reply<'a>(
         }
         _ => return Ok(None),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Change;
+
+    /// Number of requests the session sends now.
+    fn transmit(session: &mut Session) -> usize {
+        let before = session.unanswered;
+        while session.poll_transmit(&mut BytesMut::new()) {}
+        session.unanswered - before
+    }
+
+    fn full() -> Session {
+        let mut session = Session::new(FamilyId::new(28));
+        for _ in 0..3 * WINDOW {
+            session.submit(Change::Flush);
+        }
+        assert_eq!(transmit(&mut session), WINDOW);
+        session
+    }
+
+    #[test]
+    fn nothing_is_sent_between_an_overrun_and_the_empty_queue() {
+        let mut session = full();
+        session.overrun();
+        assert!(session.complete(0).is_some());
+        assert_eq!(transmit(&mut session), 0);
+        session.drained();
+        assert!(!session.is_draining());
+        assert!(transmit(&mut session) > 0);
+    }
+
+    #[test]
+    fn after_an_overrun_half_of_what_was_held_is_under_way() {
+        let mut session = full();
+        session.overrun();
+        for id in 0..9 {
+            assert!(session.complete(id).is_some());
+        }
+        // Told again by the next read: counts from the first time on.
+        session.overrun();
+        assert!(session.complete(9).is_some());
+        session.drained();
+        assert_eq!(transmit(&mut session), 5);
+    }
+
+    #[test]
+    fn an_overrun_that_lost_everything_leaves_one_at_a_time() {
+        let mut session = full();
+        session.overrun();
+        session.drained();
+        assert_eq!(transmit(&mut session), 1);
+    }
+
+    #[test]
+    fn an_overrun_that_lost_nothing_changes_nothing() {
+        let mut session = full();
+        session.overrun();
+        for id in 0..WINDOW as u64 {
+            assert!(session.complete(id).is_some());
+        }
+        session.drained();
+        assert_eq!(transmit(&mut session), WINDOW);
+    }
+
+    #[test]
+    fn a_failed_connection_ends_draining() {
+        let mut session = full();
+        session.overrun();
+        session.connection_failed();
+        assert!(!session.is_draining());
+        session.submit(Change::Flush);
+        assert_eq!(transmit(&mut session), 1);
+    }
 }
