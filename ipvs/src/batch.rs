@@ -12,6 +12,7 @@ use crate::session::Outcome;
 /// does not stop the others. So partial failure is a report, not an error.
 ///
 /// ```
+/// # #[cfg(feature = "memory")] {
 /// use lvs_ipvs::{Change, Client, Destination, VirtualService};
 ///
 /// let mut ipvs = Client::in_memory()?;
@@ -24,6 +25,7 @@ use crate::session::Outcome;
 /// let report = ipvs.execute(changes)?;
 /// assert!(report.is_success());
 /// assert_eq!(ipvs.destinations(&web.key())?.len(), 100);
+/// # }
 /// # Ok::<(), lvs_ipvs::Error>(())
 /// ```
 #[must_use = "changes may have been refused"]

@@ -1,4 +1,92 @@
-//! Typed bindings for IPVS, the layer-4 load balancer of the Linux kernel.
+//! Typed bindings for IPVS, the layer-4 load balancer in the Linux kernel.
+//!
+//! A program that embeds this crate can do what `ipvsadm` does, without running it: add, change,
+//! remove and read virtual services and their destinations, zero counters, set timeouts, run the
+//! connection synchronisation daemon. It speaks the kernel's generic netlink protocol, sends
+//! many requests in one system call and reports an outcome for each.
+//!
+//! # The first minute
+//!
+//! The example needs neither privilege nor IPVS: it talks to a kernel in memory (feature
+//! `memory`) that answers the same bytes. [`Client::connect`] in place of [`Client::in_memory`]
+//! makes it the running kernel's table.
+//!
+//! ```
+//! # #[cfg(feature = "memory")] {
+//! use lvs_ipvs::{Client, Destination, Scheduler, VirtualService};
+//!
+//! let mut ipvs = Client::in_memory()?; // Client::connect()? for the real one
+//!
+//! let web = VirtualService::tcp("192.0.2.10:80".parse().unwrap()).with_scheduler(Scheduler::Wrr);
+//! ipvs.add_service(&web)?;
+//! for host in ["10.0.0.11:80", "10.0.0.12:80"] {
+//!     let server = Destination::masquerade(host.parse().unwrap()).with_weight(3);
+//!     ipvs.add_destination(web.key(), &server)?;
+//! }
+//!
+//! for entry in ipvs.destinations(&web.key())? {
+//!     println!("{} has {} connections", entry.destination.key(), entry.active_connections);
+//! }
+//! # }
+//! # Ok::<(), lvs_ipvs::Error>(())
+//! ```
+//!
+//! # Should you use it?
+//!
+//! Yes, if your program decides where connections go and Linux should carry them: at the speed
+//! of the kernel, with NAT, direct routing or tunnels, for TCP, UDP and SCTP, over IPv4 and IPv6.
+//!
+//! No, if you want HTTP routing, TLS or retries (use a proxy), another data plane than IPVS, or
+//! only a command line: then `ipvsadm` and keepalived are there. And no in a rootless container:
+//! over netlink the kernel wants `CAP_NET_ADMIN` in the *initial* user namespace.
+//!
+//! # What is where
+//!
+//! | You want to | Look at |
+//! |---|---|
+//! | program the kernel | [`Client`] |
+//! | describe a service or a real server | [`VirtualService`], [`Destination`], [`Persistence`] |
+//! | send many changes together | [`Client::execute`], [`Report`] |
+//! | read everything | [`Client::snapshot`], [`Snapshot`] |
+//! | say what should be, and let differences be found | [`Table`], [`Plan`], [`Reconciler`] |
+//! | program another network namespace | [`Namespace`] |
+//! | test without a kernel | `MemoryKernel` (feature `memory`) |
+//! | know what went wrong | [`Error`], [`Reason`], [`ValidationError`] |
+//! | put your own I/O around the protocol | [`session`], [`operation`], [`wire`] |
+//!
+//! # Features
+//!
+//! | Feature | Default | Adds | Pulls in |
+//! |---|---|---|---|
+//! | `neli` | yes | opens sockets with the neli crate, and with it the kernel's own words in errors (extended acknowledgements) | neli |
+//! | `memory` | no | `MemoryKernel`, the kernel in memory with switchable generations and faults | nothing |
+//!
+//! Without features the crate opens its sockets itself. No feature changes what another does.
+//!
+//! # What you can rely on
+//!
+//! - *Nothing panics* on what the kernel or a caller says: malformed messages are errors that
+//!   name attribute and offset, wrong arguments errors that name field, value and limit. Fuzz
+//!   targets and recorded messages with every bit flipped stand behind that.
+//! - *Nothing is hidden*: no threads, no retries, no global state. [`Namespace::client`] alone
+//!   uses a thread, which has ended when it returns.
+//! - *Nothing is guessed*: an answer lost to an overrun of the socket or a time-out is reported
+//!   as an unknown outcome, and the client can be used on.
+//! - *Nothing is allocated* for a request encoded or an entry decoded in steady state.
+//! - *Nothing is dropped*: attributes of newer kernels are kept and sent back; unknown
+//!   schedulers, flags and tunnel types are values.
+//!
+//! # What the kernel does not offer
+//!
+//! There are no notifications, so watching means polling. Dumps are not consistent: while
+//! somebody else changes the table entries can be skipped or repeated, unmarked;
+//! [`Client::snapshot`] reads until two readings agree. A batch is not a transaction. Counters
+//! are up to 2 s old.
+//!
+//! # Platforms
+//!
+//! Linux. The typed model, [`wire`] and [`session`] compile wherever `nix` does. The protocol is
+//! that of Linux 2.6.28 and later; behaviour is tested against 6.1 and compared with 7.2.
 
 mod address;
 mod batch;
@@ -61,3 +149,8 @@ pub use validate::ValidationError;
 ///
 /// What needs the time takes it as an argument; nothing in this crate's core reads a clock.
 pub type Timestamp = core::time::Duration;
+
+/// The README's example, so that it stays true.
+#[cfg(all(doctest, feature = "memory"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
