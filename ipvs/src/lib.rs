@@ -8,7 +8,7 @@
 //! # The first minute
 //!
 //! The example needs neither privilege nor IPVS: it talks to a kernel in memory (feature
-//! `memory`) that answers the same bytes. [`Client::connect`] in place of [`Client::in_memory`]
+//! `memory`) that answers the same bytes. [`Client::connect`] in place of `Client::in_memory`
 //! makes it the running kernel's table.
 //!
 //! ```
