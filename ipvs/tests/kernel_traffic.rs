@@ -113,7 +113,7 @@ fn check_counters(
         assert_eq!(entry.persistent_connections, 0);
     }
 
-    // From here on nothing moves; two rounds of the estimator see all of it.
+    // From here on nothing moves, so one round of the estimator has seen all of it.
     thread::sleep(ESTIMATOR);
     let (service, entries) = eventually(
         || (ipvs.service(*key).unwrap().stats, destinations(ipvs, key)),

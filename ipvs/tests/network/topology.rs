@@ -1,7 +1,7 @@
 //! The three networks of the LVS documentation: NAT, direct routing, tunnels.
 //!
-//! Addresses are the same in every network; each has namespaces of its own. Servers come as
-//! (`one`, `two`), and the functions take care that only the way under test leads to them.
+//! Each call makes namespaces of its own, so networks of the same addresses do not meet. The
+//! client reaches the servers by the virtual address only in the way under test.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -47,11 +47,11 @@ impl Network {
         cable(client, "eth0", director, "client");
         client.ip(
             "address add 10.1.0.2/24 dev eth0\naddress add 10.1.0.3/24 dev eth0\n\
-                   address add 10.1.1.2/32 dev eth0\nroute add 192.0.2.0/24 via 10.1.0.1",
+             address add 10.1.1.2/32 dev eth0\nroute add 192.0.2.0/24 via 10.1.0.1",
         );
         director.ip(
             "address add 10.1.0.1/24 dev client\nroute add 10.1.1.2/32 dev client\n\
-                     address add 192.0.2.10/32 dev lo\naddress add 192.0.2.11/32 dev lo",
+             address add 192.0.2.10/32 dev lo\naddress add 192.0.2.11/32 dev lo",
         );
         director.sysctl("ipv4/ip_forward", "1");
         for (server, number) in servers.iter().zip(1..) {
@@ -60,7 +60,7 @@ impl Network {
             director.ip(&format!("address add 10.2.{number}.1/24 dev {port}"));
             server.ip(&format!(
                 "address add 10.2.{number}.2/24 dev eth0\n\
-                                route add default via 10.2.{number}.1"
+                 route add default via 10.2.{number}.1"
             ));
         }
         network
@@ -92,7 +92,7 @@ impl Network {
             ));
             server.ip(&format!(
                 "address add fd00:2:{number}::2/64 dev eth0 nodad\n\
-                                route add default via fd00:2:{number}::1"
+                 route add default via fd00:2:{number}::1"
             ));
         }
         network
@@ -168,7 +168,7 @@ impl Network {
             router.ip(&format!("address add {subnet}.1/24 dev {port}"));
             host.ip(&format!(
                 "address add {subnet}.2/24 dev eth0\n\
-                              route add default via {subnet}.1"
+                 route add default via {subnet}.1"
             ));
         }
         router.ip("route add 192.0.2.10 via 10.1.1.2");
