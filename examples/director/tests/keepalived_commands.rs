@@ -1,12 +1,7 @@
 //! Commands are cut into the words that keepalived cuts them into, seen in its dump of the
 //! configuration.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "helpers of tests"
-)]
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
 use core::time::Duration;
 use std::io::Read as _;

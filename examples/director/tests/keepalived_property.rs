@@ -1,17 +1,13 @@
 //! Whatever the text, reading ends, quickly and without a panic; statements written again are read
 //! as the same statements.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
+#![expect(clippy::expect_used, reason = "helpers of tests")]
 
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use director::keepalived::{Config, Limits, MemoryFiles, Options, Statement};
+use director::keepalived::{Config, Limits, MemoryFiles, Options, Statement, VirtualAddress};
 use proptest::prelude::*;
 
 fn options() -> Options {
@@ -47,10 +43,12 @@ fn check(config: &Config) {
         assert!(u64::from(service.quorum) <= total);
         assert!(service.hysteresis < service.quorum.max(1));
         for server in &service.real_servers {
-            if !service.forwarding.is_masquerade() && service.forwarding == server.forwarding {
-                if let director::keepalived::VirtualAddress::Socket(address) = &service.address {
-                    assert_eq!(server.port, address.port());
-                }
+            let inherited = service.forwarding == server.forwarding;
+            if let VirtualAddress::Socket(address) = &service.address
+                && inherited
+                && !service.forwarding.is_masquerade()
+            {
+                assert_eq!(server.port, address.port());
             }
         }
     }

@@ -6,7 +6,7 @@
 //! | no protocol for addresses | UDP, said loudly |
 //! | protocol for a fwmark | ignored |
 //! | port 0 without persistence | persistence of 360 s |
-//! | `ops` without UDP | dropped |
+//! | `ops` without UDP, `ha_suspend` of a fwmark | dropped |
 //! | flag of another scheduler | dropped |
 //! | family of a real server differs, without tunnel | real server dropped |
 //! | forwarding is not NAT and ports differ | the real server gets the virtual server's port |
@@ -106,6 +106,11 @@ pub(super) fn service(
     if draft.flags.one_packet && protocol.is_some_and(|protocol| protocol != Protocol::Udp) {
         report.warning(&place, format!("{name}: 'ops' needs protocol UDP, dropped"));
         draft.flags.one_packet = false;
+    }
+    if draft.ha_suspend && kind == Kind::Fwmark {
+        let message = format!("{name}: a mark has no address, 'ha_suspend' dropped");
+        report.warning(&place, message);
+        draft.ha_suspend = false;
     }
     draft.scheduler_flags.retain(|flag| {
         let fits = flag.scheduler == scheduler;

@@ -12,7 +12,7 @@ use std::{fs, io};
 /// Paths are text: an include's pattern is relative to the directory of the file it stands in, and
 /// has been joined with it before it comes here.
 pub trait Loader {
-    /// Reads a file.
+    /// Reads a file. Bytes that are not UTF-8 become U+FFFD; words with them are reported.
     ///
     /// # Errors
     ///
@@ -54,11 +54,8 @@ impl Loader for FileSystem {
                 "file over 64 MiB",
             ));
         }
-        String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            let message = format!("not UTF-8 text: byte {at} (from 0) is invalid");
-            io::Error::new(io::ErrorKind::InvalidData, message)
-        })
+        // Old files have comments in other encodings; where it matters, the lexer says so.
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     fn find(&self, pattern: &str) -> Vec<String> {
@@ -332,16 +329,12 @@ mod tests {
     }
 
     #[test]
-    fn file_system_reads_text_only() {
+    fn file_system_reads_any_encoding() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.conf");
-        fs::write(&path, b"ok\xff").expect("written");
+        fs::write(&path, b"ok # \xfc").expect("written");
         let path = path.to_str().expect("text").to_owned();
-        let error = FileSystem.read(&path).expect_err("not text");
-        assert_eq!(
-            error.to_string(),
-            "not UTF-8 text: byte 2 (from 0) is invalid"
-        );
+        assert_eq!(FileSystem.read(&path).expect("text"), "ok # \u{fffd}");
         assert_eq!(FileSystem.find(&path), [path]);
     }
 }

@@ -91,6 +91,16 @@ pub(super) fn tokens(line: &Line, report: &mut Report) -> Vec<Token> {
     if let Some(start) = word {
         found.push(plain_word(line, start..text.len()));
     }
+    for token in &found {
+        if let Token::Word(word, _) = token
+            && word.text().contains(char::REPLACEMENT_CHARACTER)
+        {
+            report.warning(
+                word.position(),
+                format!("'{}' is not UTF-8 text", word.text()),
+            );
+        }
+    }
     found
 }
 
@@ -212,6 +222,14 @@ mod tests {
         let found = tokens(&Line::plain("weight ${W}5"), &mut report);
         assert_eq!(found.len(), 2);
         assert!(report.finish().0[0].message.contains("'W' is not defined"));
+    }
+
+    #[test]
+    fn words_in_another_encoding_are_reported() {
+        let mut report = Report::new(10);
+        tokens(&Line::plain("router_id M\u{fffd}nchen"), &mut report);
+        let expected = "test.conf:1:11: warning: 'M\u{fffd}nchen' is not UTF-8 text";
+        assert_eq!(report.finish().0[0].to_string(), expected);
     }
 
     #[test]

@@ -193,7 +193,7 @@ pub(super) struct Draft<'s> {
     knobs: Knobs,
     weight: Option<u32>,
     inhibit_on_failure: bool,
-    ha_suspend: bool,
+    pub(super) ha_suspend: bool,
     omega: bool,
     pub(super) quorum: u32,
     pub(super) hysteresis: u32,
