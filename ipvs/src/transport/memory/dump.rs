@@ -147,13 +147,14 @@ impl State {
                 .get(&port)
                 .filter(|socket| socket.extended)
                 .and(dump.message);
-            self.deliver(port, done(dump.sequence, port, message), true);
+            let end = done(dump.sequence, port, message);
+            self.deliver(port, end, Some(bytes));
             return Ok(());
         }
         if let Some(socket) = self.sockets.get_mut(&port) {
             socket.dump = Some(dump);
         }
-        self.deliver(port, datagram, true);
+        self.deliver(port, datagram, Some(bytes));
         Ok(())
     }
 }

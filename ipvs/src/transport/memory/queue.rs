@@ -69,9 +69,10 @@ impl Queue {
         }
     }
 
-    /// Queues a batch of a dump: those are not made while the queue is full, so always fit.
-    pub(super) fn push_batch(&mut self, bytes: Vec<u8>) {
-        let charge = self.charge(bytes.len());
+    /// Queues a batch of a dump: those are not made while the queue is full, so always fit. They
+    /// count for the room they were given, not for what is in it.
+    pub(super) fn push_batch(&mut self, bytes: Vec<u8>, room: usize) {
+        let charge = self.charge(room);
         self.append(bytes, charge);
     }
 

@@ -128,7 +128,7 @@ impl State {
                     let mut datagram = Vec::new();
                     let to = (request.sequence, port, false);
                     self.write_family(&mut datagram, family, to);
-                    self.deliver(port, datagram, false);
+                    self.deliver(port, datagram, None);
                     Ok(Handled::Acknowledge)
                 }
                 Asked::All => {
@@ -140,7 +140,7 @@ impl State {
             IPVS if self.loaded => match self.ipvs(request, port, ack)? {
                 Answer::Done => Ok(Handled::Acknowledge),
                 Answer::Reply(datagram) => {
-                    self.deliver(port, datagram, false);
+                    self.deliver(port, datagram, None);
                     Ok(Handled::Acknowledge)
                 }
                 Answer::Dump(of) => {
@@ -183,11 +183,12 @@ impl State {
             describes_policies: self.generation.describes_policies,
         };
         let datagram = acknowledge(request, port, errno, ack, style);
-        self.deliver(port, datagram, false);
+        self.deliver(port, datagram, None);
     }
 
-    /// Queues a datagram for a socket, with whatever is to go wrong.
-    pub(super) fn deliver(&mut self, port: u32, mut datagram: Vec<u8>, batch: bool) {
+    /// Queues a datagram for a socket, with whatever is to go wrong. `room` is what the batch of
+    /// a dump was given.
+    pub(super) fn deliver(&mut self, port: u32, mut datagram: Vec<u8>, room: Option<usize>) {
         let Some(socket) = self.sockets.get_mut(&port) else {
             return;
         };
@@ -206,10 +207,9 @@ impl State {
             ReplyFault::Flip(bit) => flip(&mut datagram, bit),
         }
         for _ in 0..copies {
-            if batch {
-                queue.push_batch(datagram.clone());
-            } else {
-                queue.push(datagram.clone());
+            match room {
+                Some(room) => queue.push_batch(datagram.clone(), room),
+                None => queue.push(datagram.clone()),
             }
         }
     }
