@@ -209,7 +209,8 @@ impl<'a> Acknowledgement<'a> {
     pub const fn errno(&self) -> Option<i32> {
         match self.code {
             0 => None,
-            code => Some(code.saturating_neg()),
+            // The kernel sends errors as negative numbers. A positive one is no success either.
+            code => Some(code.saturating_abs()),
         }
     }
 

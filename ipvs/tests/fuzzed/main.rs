@@ -1,0 +1,134 @@
+//! What the fuzz targets check, run quickly on recorded messages with a few random changes and on
+//! random steps; `fuzz/` runs the same functions on whatever a fuzzer makes of them.
+//!
+//! Each crash that fuzzing finds becomes a test with a name of its own here.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod acknowledgement;
+mod dump;
+mod family;
+#[cfg(feature = "memory")]
+mod memory_kernel;
+mod session;
+
+use lvs_ipvs::wire::{Body, Messages};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+const RECORDINGS: [&str; 2] = [
+    include_str!("../data/linux-6.1.176.txt"),
+    include_str!("../data/linux-7.2.7.txt"),
+];
+
+/// Recorded datagrams whose name is to the liking of `wanted`.
+fn recorded(wanted: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
+    let lines = RECORDINGS.iter().flat_map(|text| text.lines());
+    let named = lines.filter_map(|line| line.split_once(' '));
+    let chosen = named.filter(|(name, _)| !name.starts_with('#') && wanted(name));
+    let datagrams: Vec<Vec<u8>> = chosen.map(|(_, hex)| bytes(hex)).collect();
+    assert!(!datagrams.is_empty());
+    datagrams
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks(2);
+    let text = pairs.map(|pair| core::str::from_utf8(pair).unwrap());
+    text.map(|pair| u8::from_str_radix(pair, 16).unwrap())
+        .collect()
+}
+
+/// One of them with a few changes: bytes replaced, cut out, repeated.
+fn changed(datagrams: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let change = (any::<Index>(), any::<Index>(), any::<u8>(), 0..6_u8);
+    (select(datagrams), vec(change, 0..6)).prop_map(|(mut bytes, changes)| {
+        for (place, other, value, what) in changes {
+            if bytes.is_empty() {
+                break;
+            }
+            let place = place.index(bytes.len());
+            let end = place + other.index((bytes.len() - place).min(64));
+            match what {
+                0 => drop(bytes.drain(place..end)),
+                1 => bytes.extend_from_within(place..end),
+                2 => bytes.truncate(place),
+                3 => bytes[place] = bytes[place].wrapping_add(value % 8),
+                _ => bytes[place] = value,
+            }
+        }
+        bytes
+    })
+}
+
+/// The same without the headers in front.
+fn attributes(datagrams: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let long = datagrams.into_iter().filter(|bytes| bytes.len() > 20);
+    long.map(|mut bytes| bytes.split_off(20)).collect()
+}
+
+fn is_reply(name: &str) -> bool {
+    !name.starts_with("request-")
+}
+
+proptest! {
+    #[test]
+    fn replies_are_the_same_after_they_were_sent_back(
+        bytes in changed(attributes(recorded(is_reply))),
+    ) {
+        dump::check(&bytes);
+    }
+
+    #[test]
+    fn messages_lie_within_their_datagram(bytes in changed(recorded(|_| true))) {
+        acknowledgement::check(&bytes);
+    }
+
+    #[test]
+    fn families_are_the_same_after_they_were_written_again(
+        bytes in changed(attributes(recorded(|name| name == "family"))),
+    ) {
+        family::check(&bytes);
+    }
+
+    #[test]
+    fn each_request_completes_once_whatever_happens(steps in vec(any::<u8>(), 0..600)) {
+        session::check(&steps);
+    }
+}
+
+#[cfg(feature = "memory")]
+proptest! {
+    #[test]
+    fn the_kernel_in_memory_takes_anything(
+        datagrams in vec(changed(recorded(|name| !is_reply(name))), 1..6),
+    ) {
+        memory_kernel::check(&datagrams.concat());
+    }
+}
+
+/// `errno` promises a positive number, and gave -1 for a code that no kernel sends.
+#[test]
+fn an_error_number_is_positive_whatever_the_code() {
+    for (code, errno) in [
+        (0, None),
+        (-3, Some(3)),
+        (1, Some(1)),
+        (i32::MIN, Some(i32::MAX)),
+    ] {
+        let code = code.to_ne_bytes();
+        let datagram = [&bytes("14000000030002000100000001000000"), &code[..]].concat();
+        let message = Messages::new(&datagram).next().unwrap().unwrap();
+        let Ok(Body::Done(acknowledgement)) = message.body() else {
+            panic!("{message:?}")
+        };
+        assert_eq!(acknowledgement.errno(), errno);
+        acknowledgement::check(&datagram);
+    }
+}
