@@ -129,6 +129,7 @@ impl Outcome {
 
 #[derive(Debug)]
 struct InFlight {
+    id: u64,
     request: Request,
     // Answers are still awaited, but nobody wants to hear of them.
     abandoned: bool,
@@ -143,10 +144,8 @@ pub struct Session {
     next: u64,
     // Submitted and not yet sent; the first has the id `next - queue.len()`.
     queue: VecDeque<Request>,
-    // Sent, from `oldest` on without gaps; `None` where the outcome is known.
-    in_flight: VecDeque<Option<InFlight>>,
-    oldest: u64,
-    unanswered: usize,
+    // Sent and unanswered, by id: no more than a window, however long an answer stays out.
+    in_flight: VecDeque<InFlight>,
     window: usize,
     // Between an overrun and the empty queue: what was unanswered when it was noticed.
     draining: Option<usize>,
@@ -164,8 +163,6 @@ impl Session {
             next: 0,
             queue: VecDeque::new(),
             in_flight: VecDeque::new(),
-            oldest: 0,
-            unanswered: 0,
             window: WINDOW,
             draining: None,
             dump: false,
@@ -196,7 +193,7 @@ impl Session {
         if self.is_draining() {
             return false;
         }
-        while count < REQUESTS_PER_DATAGRAM && self.unanswered < self.window {
+        while count < REQUESTS_PER_DATAGRAM && self.in_flight.len() < self.window {
             let is_dump = match self.queue.front() {
                 Some(Request::Query(query)) => query.is_dump(),
                 Some(Request::Change(_)) => false,
@@ -205,17 +202,17 @@ impl Session {
             if is_dump && self.dump {
                 break;
             }
+            let id = self.first_queued();
             let Some(request) = self.queue.pop_front() else {
                 break;
             };
-            let id = self.oldest.wrapping_add(self.in_flight.len() as u64);
             wire::encode_request(buffer, self.family, sequence(id), &request);
-            self.in_flight.push_back(Some(InFlight {
+            self.in_flight.push_back(InFlight {
+                id,
                 request,
                 abandoned: false,
                 unreadable: None,
-            }));
-            self.unanswered += 1;
+            });
             self.dump |= is_dump;
             count += 1;
         }
@@ -224,8 +221,8 @@ impl Session {
 
     /// Whether answers are outstanding.
     #[must_use]
-    pub const fn is_waiting(&self) -> bool {
-        self.unanswered > 0
+    pub fn is_waiting(&self) -> bool {
+        !self.in_flight.is_empty()
     }
 
     /// Handles the messages of a datagram one by one; call until it returns `None`.
@@ -312,16 +309,12 @@ impl Session {
     /// the kernel has not seen its requests, nor will it see those behind them. `sent` is
     /// [`in_flight`](Self::in_flight) from before that call.
     pub fn send_failed(&mut self, sent: usize) {
-        let mut id = self.oldest.wrapping_add(sent as u64);
-        for slot in self.in_flight.iter_mut().skip(sent) {
-            if let Some(entry) = slot.take() {
-                self.unanswered = self.unanswered.saturating_sub(1);
-                if is_dump(&entry.request) {
-                    self.dump = false;
-                }
-                self.completed.push_back((RequestId(id), Outcome::NotSent));
+        while let Some(entry) = self.in_flight.remove(sent) {
+            if is_dump(&entry.request) {
+                self.dump = false;
             }
-            id = id.wrapping_add(1);
+            self.completed
+                .push_back((RequestId(entry.id), Outcome::NotSent));
         }
         self.cancel_queue();
     }
@@ -334,9 +327,9 @@ impl Session {
 
     /// Tells that the receive queue overflowed (`ENOBUFS`). What it holds is good; read it without
     /// waiting, then call [`drained`](Self::drained).
-    pub const fn overrun(&mut self) {
+    pub fn overrun(&mut self) {
         if self.draining.is_none() {
-            self.draining = Some(self.unanswered);
+            self.draining = Some(self.in_flight.len());
         }
     }
 
@@ -350,9 +343,9 @@ impl Session {
     /// were lost.
     pub fn drained(&mut self) {
         if let Some(before) = self.draining.take() {
-            if self.unanswered > 0 {
+            if self.is_waiting() {
                 // Half of what the buffer held, since answers differ in size.
-                let held = before.saturating_sub(self.unanswered);
+                let held = before.saturating_sub(self.in_flight.len());
                 self.window = (held / 2).clamp(1, self.window);
             }
         }
@@ -364,11 +357,7 @@ impl Session {
         // A dump that is late is still under way in the kernel: it stays in flight, abandoned,
         // so that the next one waits for its end. The second time it is given up.
         self.complete_all(UnknownCause::TimedOut, true);
-        self.dump = self
-            .in_flight
-            .iter()
-            .flatten()
-            .any(|entry| is_dump(&entry.request));
+        self.dump = self.in_flight.iter().any(|entry| is_dump(&entry.request));
         self.cancel_queue();
     }
 
@@ -384,7 +373,7 @@ impl Session {
     pub fn abandon(&mut self) {
         self.cancel_queue();
         self.completed.clear();
-        for entry in self.in_flight.iter_mut().flatten() {
+        for entry in &mut self.in_flight {
             entry.abandoned = true;
         }
     }
@@ -395,14 +384,11 @@ impl Session {
     }
 
     fn cancel_queue(&mut self) {
-        let mut id = self.oldest.wrapping_add(self.in_flight.len() as u64);
+        let mut id = self.first_queued();
         while self.queue.pop_front().is_some() {
             self.completed.push_back((RequestId(id), Outcome::NotSent));
-            // Ids and in-flight entries stay in step.
-            self.in_flight.push_back(None);
             id = id.wrapping_add(1);
         }
-        self.shrink();
     }
 
     fn give_up(&mut self, cause: UnknownCause) {
@@ -411,56 +397,51 @@ impl Session {
     }
 
     fn complete_all(&mut self, cause: UnknownCause, keep_dump: bool) {
-        let mut id = self.oldest;
-        for slot in &mut self.in_flight {
-            if let Some(entry) = slot {
-                let given_up_before = core::mem::replace(&mut entry.abandoned, true);
-                if !given_up_before {
-                    self.completed
-                        .push_back((RequestId(id), Outcome::Unknown(cause)));
-                }
-                if !keep_dump || given_up_before || !is_dump(&entry.request) {
-                    *slot = None;
-                    self.unanswered = self.unanswered.saturating_sub(1);
-                }
+        let Self {
+            in_flight,
+            completed,
+            ..
+        } = self;
+        in_flight.retain_mut(|entry| {
+            let given_up_before = core::mem::replace(&mut entry.abandoned, true);
+            if !given_up_before {
+                completed.push_back((RequestId(entry.id), Outcome::Unknown(cause)));
             }
-            id = id.wrapping_add(1);
-        }
-        self.shrink();
+            keep_dump && !given_up_before && is_dump(&entry.request)
+        });
+    }
+
+    /// The id of the first request that was not sent yet, there or not.
+    fn first_queued(&self) -> u64 {
+        self.next.wrapping_sub(self.queue.len() as u64)
     }
 
     /// The id in flight behind a sequence number.
     fn find(&self, number: u32) -> Option<u64> {
-        let distance = number.wrapping_sub(sequence(self.oldest));
-        let index = usize::try_from(distance).ok()?;
-        self.in_flight.get(index)?.as_ref()?;
-        Some(self.oldest.wrapping_add(distance.into()))
+        let next = self.first_queued();
+        let distance = sequence(next).wrapping_sub(number);
+        let id = next.wrapping_sub(distance.into());
+        self.place(id).map(|_| id)
     }
 
-    fn slot(&mut self, id: u64) -> Option<&mut Option<InFlight>> {
-        let index = usize::try_from(id.wrapping_sub(self.oldest)).ok()?;
-        self.in_flight.get_mut(index)
+    fn place(&self, id: u64) -> Option<usize> {
+        self.in_flight
+            .binary_search_by_key(&id, |entry| entry.id)
+            .ok()
     }
 
     fn entry(&mut self, id: u64) -> Option<&mut InFlight> {
-        self.slot(id)?.as_mut()
+        let place = self.place(id)?;
+        self.in_flight.get_mut(place)
     }
 
     fn complete(&mut self, id: u64) -> Option<InFlight> {
-        let entry = self.slot(id)?.take()?;
-        self.unanswered = self.unanswered.saturating_sub(1);
+        let place = self.place(id)?;
+        let entry = self.in_flight.remove(place)?;
         if is_dump(&entry.request) {
             self.dump = false;
         }
-        self.shrink();
         Some(entry)
-    }
-
-    fn shrink(&mut self) {
-        while let Some(None) = self.in_flight.front() {
-            self.in_flight.pop_front();
-            self.oldest = self.oldest.wrapping_add(1);
-        }
     }
 }
 
@@ -526,9 +507,9 @@ mod tests {
 
     /// Number of requests the session sends now.
     fn transmit(session: &mut Session) -> usize {
-        let before = session.unanswered;
+        let before = session.in_flight.len();
         while session.poll_transmit(&mut BytesMut::new()) {}
-        session.unanswered - before
+        session.in_flight.len() - before
     }
 
     fn full() -> Session {

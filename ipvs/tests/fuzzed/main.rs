@@ -18,7 +18,10 @@ mod family;
 mod memory_kernel;
 mod session;
 
-use lvs_ipvs::wire::{Body, Messages};
+use ::bytes::BytesMut;
+use lvs_ipvs::Change;
+use lvs_ipvs::session::Session;
+use lvs_ipvs::wire::{Body, FamilyId, Messages};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -130,5 +133,34 @@ fn an_error_number_is_positive_whatever_the_code() {
         };
         assert_eq!(acknowledgement.errno(), errno);
         acknowledgement::check(&datagram);
+    }
+}
+
+/// Behind a request whose answer never came, the session kept a place for each later one.
+#[test]
+fn one_answer_that_stays_out_does_not_make_the_session_grow() {
+    let mut session = Session::new(FamilyId::new(28));
+    let mut sent = BytesMut::new();
+    for _ in 0..1000 {
+        session.submit(Change::Flush);
+        sent.clear();
+        assert!(session.poll_transmit(&mut sent));
+        let sequence = Messages::new(&sent)
+            .next()
+            .unwrap()
+            .unwrap()
+            .header()
+            .sequence;
+        if sequence == 1 {
+            // Its operation is dropped, its answer lost.
+            session.abandon();
+            continue;
+        }
+        let mut answer = bytes("2400000002000000");
+        answer.extend_from_slice(&sequence.to_ne_bytes());
+        answer.resize(36, 0);
+        let mut messages = Messages::new(&answer);
+        assert!(session.handle(&mut messages).is_some());
+        assert_eq!(session.in_flight(), 1, "request {sequence}");
     }
 }

@@ -147,6 +147,11 @@ impl Model {
         assert!(self.sent.len() <= WINDOW);
         assert!(self.sent.values().filter(|sent| sent.dump).count() <= 1);
         assert_eq!(self.session.is_waiting(), !self.sent.is_empty());
+        assert_eq!(
+            self.session.in_flight(),
+            self.sent.len(),
+            "nothing else is kept"
+        );
         assert_eq!(self.session.is_draining(), self.draining);
     }
 
@@ -231,7 +236,6 @@ impl Model {
         self.draining = false;
         self.hear_all();
         self.invariants();
-        assert_eq!(self.session.in_flight(), 0);
 
         let id = self.submit(Change::Flush.into());
         let sequence = self.transmit()[0];
