@@ -1,9 +1,30 @@
 //! Runs a keepalived.conf: health checks in, IPVS table out.
 //!
+//! ```text
+//! keepalived.conf ─► Config ─► Setup ─┬─► checks ─► Driver ──┐ what they say
+//!                                     └─► pools ─► Director ◄┘
+//!                                                     │ the table that should be
+//!                              kernel ◄─► Client ◄─ Reconciler
+//! ```
+//!
 //! | Module | Content |
 //! |---|---|
 //! | [`keepalived`] | reads a keepalived.conf into typed values, with diagnostics |
+//! | [`setup`] | from a configuration to pools and checks; names what is not run yet |
+//! | [`pool`] | virtual services and the real servers they share |
+//! | [`director`] | the core: what the checks say goes in, the desired table comes out; pure |
+//! | [`run`] | the shell: one loop over checks, kernel and signals |
+//! | [`signals`] | signals as something to be read |
 //! | [`demo`] | the moving parts of the demonstration: web servers, a forwarder, a script |
+//! | [`demonstration`] | the director with all of that on loopback |
 
 pub mod demo;
+pub mod demonstration;
+pub mod director;
 pub mod keepalived;
+pub mod pool;
+pub mod run;
+pub mod setup;
+pub mod signals;
+
+pub use director::Director;

@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
 
     fn time(&mut self) -> Result<Duration, ScriptError> {
         let text = self.next("a time such as 3s")?;
-        duration(text).ok_or_else(|| {
+        parse_time(text).ok_or_else(|| {
             let expected = "expected a whole number with a unit, such as 3s, 500ms or 1m";
             self.error(format!("{text:?} is not a time: {expected}"))
         })
@@ -260,7 +260,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// Reads a time as scripts have it: a whole number with a unit, `ms`, `s` or `m`.
+///
+/// ```
+/// use core::time::Duration;
+/// use director::demo::script::parse_time;
+/// assert_eq!(parse_time("20s"), Some(Duration::from_secs(20)));
+/// assert_eq!(parse_time("20"), None);
+/// ```
+pub fn parse_time(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
     let number: u64 = number.parse().ok()?;

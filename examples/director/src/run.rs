@@ -1,0 +1,330 @@
+//! The director's shell: one loop over checks, kernel and signals, on the caller's thread.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::HashMap;
+use std::os::fd::AsFd as _;
+
+use lvs_healthcheck::{CheckEvent, CheckId, Driver};
+use lvs_ipvs::{Client, Outcome, Plan, Policy, Reconciler, Scope, Surplus, Timestamp};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::director::{Director, Finding, Notice};
+use crate::pool::CheckNumber;
+use crate::setup::Setup;
+use crate::signals::{Signal, Signals};
+
+/// What went wrong with the director itself; what goes wrong with single entries of the table is
+/// printed and tried again.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The kernel's table cannot be read or written.
+    #[error(transparent)]
+    Ipvs(#[from] lvs_ipvs::Error),
+    /// A check cannot be run.
+    #[error(transparent)]
+    Check(#[from] lvs_healthcheck::Error),
+    /// Waiting failed.
+    #[error("cannot wait for events: {0}")]
+    Wait(#[from] Errno),
+}
+
+/// Something the director did or found; `Display` of its parts is a line for people.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Happening<'a> {
+    /// About checks and servers.
+    Notice(&'a Notice),
+    /// Services that were in the table already and are kept in order from now on.
+    Adopted(lvs_ipvs::ServiceKey),
+    /// A change to the table, whether somebody else made it necessary, and what became of it.
+    Change {
+        /// The change.
+        change: &'a lvs_ipvs::Change,
+        /// Whether it undoes what somebody else did.
+        drift: bool,
+        /// What became of it.
+        outcome: &'a Outcome,
+    },
+    /// The changes of one look are through.
+    Applied,
+    /// A signal that is not acted upon yet.
+    SignalIgnored(&'static str),
+}
+
+/// A line for people; empty for [`Happening::Applied`].
+impl fmt::Display for Happening<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Notice(notice) => notice.fmt(f),
+            Self::Adopted(key) => write!(f, "adopted {key}, which was there already"),
+            Self::Change {
+                change,
+                drift,
+                outcome,
+            } => {
+                let word = if *drift { "repair " } else { "table  " };
+                match outcome {
+                    Outcome::Done => write!(f, "{word} {change}"),
+                    failed => {
+                        let kind = lvs_ipvs::RequestKind::of_change(change);
+                        match (*failed).clone().into_result(kind) {
+                            Ok(()) => write!(f, "{word} {change}"),
+                            Err(error) => write!(f, "{word} {change}\nfailed  {error}"),
+                        }
+                    }
+                }
+            }
+            Self::Applied => Ok(()),
+            Self::SignalIgnored(name) => write!(f, "signal  {name} is not acted upon yet"),
+        }
+    }
+}
+
+/// Why [`Runner::run_until`] returned.
+#[expect(clippy::exhaustive_enums, reason = "time or signal")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// The time has come.
+    Time,
+    /// SIGTERM or SIGINT.
+    Asked,
+}
+
+/// Runs a director: checks through a driver, the table through a client.
+#[derive(Debug)]
+pub struct Runner {
+    director: Director,
+    driver: Driver,
+    client: Client,
+    reconciler: Reconciler,
+    numbers: HashMap<CheckId, CheckNumber>,
+    signals: Signals,
+    events: Vec<CheckEvent>,
+    notices: Vec<Notice>,
+    stats: RunStats,
+}
+
+/// What a run came to.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RunStats {
+    /// Attempts of checks.
+    pub attempts: u64,
+    /// Changes of the table that were done.
+    pub changes: u64,
+    /// Changes of the table that were refused, or of which nobody knows.
+    pub failures: u64,
+}
+
+impl Runner {
+    /// Takes over a setup: sets timeouts, gives the checks to the driver. The table is first
+    /// touched by [`run_until`](Self::run_until).
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses the timeouts, or a check cannot be run.
+    pub fn new(
+        setup: Setup,
+        mut client: Client,
+        mut driver: Driver,
+        signals: Signals,
+    ) -> Result<Self, RunError> {
+        if setup.timeouts != lvs_ipvs::Timeouts::default() {
+            client.set_timeouts(setup.timeouts)?;
+        }
+        let director = Director::new(setup.pools, &setup.checks);
+        let mut numbers = HashMap::new();
+        for (number, planned) in setup.checks.into_iter().enumerate() {
+            numbers.insert(driver.add(planned.check)?, CheckNumber(number));
+        }
+        // What is ours is what the configuration names; the reconciler removes nothing else.
+        let policy = Policy::new(Scope::all())
+            .with_surplus_services(Surplus::Delete)
+            .with_surplus_destinations(Surplus::Delete);
+        let mut reconciler = Reconciler::new(policy);
+        reconciler.set_desired(director.desired());
+        Ok(Self {
+            director,
+            driver,
+            client,
+            reconciler,
+            numbers,
+            signals,
+            events: Vec::new(),
+            notices: Vec::new(),
+            stats: RunStats::default(),
+        })
+    }
+
+    /// Now, on the clock of this runner.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.driver.now()
+    }
+
+    /// The core.
+    #[must_use]
+    pub const fn director(&self) -> &Director {
+        &self.director
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub const fn stats(&self) -> RunStats {
+        self.stats
+    }
+
+    /// The destinations of the table as it is, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The table cannot be read.
+    pub fn table(&mut self) -> Result<lvs_ipvs::Table, RunError> {
+        Ok(self.client.snapshot()?.table())
+    }
+
+    /// Replaces the configured weight of a server; see [`Director::set_weight`].
+    pub fn set_weight(&mut self, pool: usize, server: usize, weight: u32) {
+        if self
+            .director
+            .set_weight(pool, server, weight, &mut self.notices)
+        {
+            self.reconciler.set_desired(self.director.desired());
+        }
+    }
+
+    /// Runs until that time (`None`: until told to stop), telling `report` what happens.
+    ///
+    /// # Errors
+    ///
+    /// The table cannot be read, or waiting failed. Refused changes are reported and tried
+    /// again.
+    pub fn run_until(
+        &mut self,
+        end: Option<Timestamp>,
+        report: &mut dyn FnMut(&Happening<'_>),
+    ) -> Result<Stop, RunError> {
+        loop {
+            for notice in self.notices.drain(..) {
+                report(&Happening::Notice(&notice));
+            }
+            let now = self.now();
+            if self.reconciler.next_look().is_some_and(|look| look <= now) {
+                self.reconcile(report)?;
+            }
+            let now = self.now();
+            if end.is_some_and(|end| end <= now) {
+                return Ok(Stop::Time);
+            }
+            let next = [end, self.reconciler.next_look()]
+                .into_iter()
+                .flatten()
+                .min();
+            self.wait(next.map(|next| next.saturating_sub(now)))?;
+            if let Some(stop) = self.take_signals(report)? {
+                return Ok(stop);
+            }
+            self.run_checks()?;
+        }
+    }
+
+    /// Waits for checks or signals.
+    fn wait(&self, time: Option<Duration>) -> Result<(), RunError> {
+        // Rounded up: a wait cut short would only be repeated.
+        let timeout = time.map_or(PollTimeout::NONE, |time| {
+            let millis = time.as_micros().div_ceil(1000);
+            i32::try_from(millis)
+                .ok()
+                .and_then(|millis| PollTimeout::try_from(millis).ok())
+                .unwrap_or(PollTimeout::MAX)
+        });
+        let mut descriptors = [
+            PollFd::new(self.driver.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut descriptors, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn take_signals(
+        &mut self,
+        report: &mut dyn FnMut(&Happening<'_>),
+    ) -> Result<Option<Stop>, RunError> {
+        while let Some(signal) = self.signals.take()? {
+            match signal {
+                Signal::Stop => return Ok(Some(Stop::Asked)),
+                Signal::Ignored(name) => report(&Happening::SignalIgnored(name)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Does what is ready; everything that came together becomes one change of the table.
+    fn run_checks(&mut self) -> Result<(), RunError> {
+        self.driver.poll(Some(Duration::ZERO), &mut self.events)?;
+        let mut changed = false;
+        for event in self.events.drain(..) {
+            let CheckEvent::Completed(completed) = event else {
+                continue;
+            };
+            self.stats.attempts += 1;
+            if let Some(number) = self.numbers.get(&completed.check) {
+                let finding = Finding::from(&completed);
+                changed |= self.director.update(*number, &finding, &mut self.notices);
+            }
+        }
+        if changed {
+            self.reconciler.set_desired(self.director.desired());
+        }
+        Ok(())
+    }
+
+    fn reconcile(&mut self, report: &mut dyn FnMut(&Happening<'_>)) -> Result<(), RunError> {
+        let snapshot = self.client.snapshot()?;
+        let (plan, _) = self.reconciler.step(self.now(), &snapshot);
+        for key in self.reconciler.adopted() {
+            report(&Happening::Adopted(*key));
+        }
+        self.apply(&plan, report)
+    }
+
+    fn apply(
+        &mut self,
+        plan: &Plan,
+        report: &mut dyn FnMut(&Happening<'_>),
+    ) -> Result<(), RunError> {
+        let outcomes = self.client.apply(plan)?;
+        for (step, (change, outcome)) in plan.steps().iter().zip(outcomes.entries()) {
+            self.reconciler.record(change, outcome);
+            match outcome {
+                Outcome::Done => self.stats.changes += 1,
+                _ => self.stats.failures += 1,
+            }
+            report(&Happening::Change {
+                change,
+                drift: step.drift,
+                outcome,
+            });
+        }
+        if !plan.is_empty() {
+            report(&Happening::Applied);
+        }
+        Ok(())
+    }
+
+    /// Removes from the table what this run put there or took over.
+    ///
+    /// # Errors
+    ///
+    /// The table cannot be read.
+    pub fn withdraw(&mut self, report: &mut dyn FnMut(&Happening<'_>)) -> Result<(), RunError> {
+        let snapshot = self.client.snapshot()?;
+        let plan = self.reconciler.withdraw(&snapshot);
+        self.apply(&plan, report)
+    }
+}

@@ -1,0 +1,67 @@
+//! Signals as something to be read, so that they need no handler.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal as Number};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// SIGTERM, SIGINT and SIGHUP, blocked and waiting to be read.
+#[derive(Debug)]
+pub struct Signals {
+    descriptor: SignalFd,
+}
+
+/// A signal that came.
+#[expect(clippy::exhaustive_enums, reason = "the signals asked for")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// A signal the director knows and does not act upon yet.
+    Ignored(&'static str),
+}
+
+impl Signals {
+    /// Blocks the signals in the calling thread and those it starts from now on; call it before
+    /// starting any.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn block() -> Result<Self, Errno> {
+        let mut set = SigSet::empty();
+        for number in [Number::SIGTERM, Number::SIGINT, Number::SIGHUP] {
+            set.add(number);
+        }
+        set.thread_block()?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        Ok(Self {
+            descriptor: SignalFd::with_flags(&set, flags)?,
+        })
+    }
+
+    /// The next signal that came, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn take(&mut self) -> Result<Option<Signal>, Errno> {
+        let Some(info) = self.descriptor.read_signal()? else {
+            return Ok(None);
+        };
+        let number = i32::try_from(info.ssi_signo)
+            .ok()
+            .and_then(|n| Number::try_from(n).ok());
+        Ok(Some(match number {
+            Some(Number::SIGHUP) => Signal::Ignored("SIGHUP"),
+            _ => Signal::Stop,
+        }))
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
