@@ -73,6 +73,7 @@ impl Options {
 /// on at once.
 ///
 /// ```
+/// # #[cfg(feature = "memory")] {
 /// use lvs_ipvs::{Client, Destination, VirtualService};
 ///
 /// let mut ipvs = Client::in_memory()?; // Client::connect() for the kernel's
@@ -80,6 +81,7 @@ impl Options {
 /// ipvs.add_service(&web)?;
 /// ipvs.add_destination(web.key(), &Destination::masquerade("10.0.0.11:80".parse().unwrap()))?;
 /// assert!(ipvs.add_service(&web).unwrap_err().is_exists());
+/// # }
 /// # Ok::<(), lvs_ipvs::Error>(())
 /// ```
 #[derive(Debug)]
