@@ -28,3 +28,8 @@ pub mod setup;
 pub mod signals;
 
 pub use director::Director;
+
+/// The examples of the READMEs, so that they stay true.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
