@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::attributes::{Nest, daemon, top};
-use super::reader::{Attributes, missing};
+use super::reader::top_nest;
 use crate::daemon::{DaemonRole, SyncDaemon};
 use crate::error::{DecodeError, DecodeProblem};
 
@@ -15,14 +15,7 @@ use crate::error::{DecodeError, DecodeProblem};
 ///
 /// The first attribute that is cut off, too short, or missing without a way to do without.
 pub fn read_daemon(attributes: &[u8], offset: usize) -> Result<SyncDaemon, DecodeError> {
-    let mut nest = None;
-    for attribute in Attributes::new(attributes, Nest::Top, offset) {
-        let attribute = attribute?;
-        if attribute.number == top::DAEMON {
-            nest = Some(attribute);
-        }
-    }
-    let nest = nest.ok_or_else(|| missing(Nest::Top, top::DAEMON, offset))?;
+    let nest = top_nest(attributes, top::DAEMON, offset)?;
     let (mut role, mut interface, mut sync_id) = (None, None, None);
     let (mut max_length, mut group, mut port, mut ttl) = (None, None, None, None);
     for attribute in nest.nested(Nest::Daemon) {

@@ -1,7 +1,7 @@
 //! Destination replies.
 
 use super::attributes::{Nest, destination, top};
-use super::reader::{Attribute, Attributes, missing};
+use super::reader::{Attribute, top_nest};
 use super::service::{Unknown, read_address};
 use super::stats::StatsNests;
 use crate::address::Family;
@@ -42,15 +42,7 @@ impl<'a> DestinationView<'a> {
         service_family: Family,
         offset: usize,
     ) -> Result<Self, DecodeError> {
-        let mut nest = None;
-        for attribute in Attributes::new(attributes, Nest::Top, offset) {
-            let attribute = attribute?;
-            if attribute.number == top::DEST {
-                nest = Some(attribute);
-            }
-        }
-        let nest = nest.ok_or_else(|| missing(Nest::Top, top::DEST, offset))?;
-        Self::read_nest(&nest, service_family)
+        Self::read_nest(&top_nest(attributes, top::DEST, offset)?, service_family)
     }
 
     fn read_nest(nest: &Attribute<'a>, service_family: Family) -> Result<Self, DecodeError> {
@@ -113,7 +105,7 @@ impl<'a> DestinationView<'a> {
             inactive_connections,
             persistent_connections,
             stats: stats.read()?,
-            unknown,
+            unknown: unknown.bounded(Nest::Destination, destination::TUN_FLAGS)?,
         })
     }
 

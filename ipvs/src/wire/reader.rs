@@ -172,3 +172,19 @@ pub(super) const fn missing(nest: Nest, number: u16, offset: usize) -> DecodeErr
         DecodeProblem::Missing,
     )
 }
+
+/// The nest of that number at the top level of a message; of several the last.
+pub(super) fn top_nest(
+    attributes: &[u8],
+    number: u16,
+    offset: usize,
+) -> Result<Attribute<'_>, DecodeError> {
+    let mut nest = None;
+    for attribute in Attributes::new(attributes, Nest::Top, offset) {
+        let attribute = attribute?;
+        if attribute.number == number {
+            nest = Some(attribute);
+        }
+    }
+    nest.ok_or_else(|| missing(Nest::Top, number, offset))
+}

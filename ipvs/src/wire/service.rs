@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::attributes::{Nest, service, top};
-use super::reader::{Attribute, Attributes, missing};
+use super::reader::{Attribute, top_nest};
 use super::stats::StatsNests;
 use crate::address::Family;
 use crate::error::{DecodeError, DecodeProblem};
@@ -37,14 +37,7 @@ impl<'a> ServiceView<'a> {
     ///
     /// The first attribute that is cut off, too short, or missing without a way to do without.
     pub fn read(attributes: &'a [u8], offset: usize) -> Result<Self, DecodeError> {
-        let mut nest = None;
-        for attribute in Attributes::new(attributes, Nest::Top, offset) {
-            let attribute = attribute?;
-            if attribute.number == top::SERVICE {
-                nest = Some(attribute);
-            }
-        }
-        Self::read_nest(&nest.ok_or_else(|| missing(Nest::Top, top::SERVICE, offset))?)
+        Self::read_nest(&top_nest(attributes, top::SERVICE, offset)?)
     }
 
     fn read_nest(nest: &Attribute<'a>) -> Result<Self, DecodeError> {
@@ -93,7 +86,7 @@ impl<'a> ServiceView<'a> {
             ),
             engine,
             stats: stats.read()?,
-            unknown,
+            unknown: unknown.bounded(Nest::Service, service::STATS64)?,
         })
     }
 
@@ -137,19 +130,41 @@ impl<'a> ServiceView<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Unknown<'a>(pub(super) Option<Attribute<'a>>);
 
-impl Unknown<'_> {
-    /// Keeps the attributes above `last_known`. Lower ones this crate does not read (there are
-    /// none today) would be output only.
-    pub(super) fn collect(&self, nest: Nest, last_known: u16) -> UnknownAttributes {
+/// Bytes of unknown attributes that can be sent back: a request adds up to 192 bytes to them, and
+/// all of it must fit a 16-bit length. No kernel sends half as much.
+const LONGEST_UNKNOWN: usize = 65_000;
+
+impl<'a> Unknown<'a> {
+    /// Refuses what could be read and not be sent back.
+    pub(super) fn bounded(self, nest: Nest, last_known: u16) -> Result<Self, DecodeError> {
+        let Some(attribute) = self.0 else {
+            return Ok(self);
+        };
+        let unknown = self.attributes(nest, last_known);
+        let length = unknown
+            .map(|attribute| attribute.whole.len().next_multiple_of(4))
+            .sum();
+        if length > LONGEST_UNKNOWN {
+            let limit = LONGEST_UNKNOWN;
+            return Err(attribute.error(DecodeProblem::Long { length, limit }));
+        }
+        Ok(self)
+    }
+
+    pub(super) fn collect(self, nest: Nest, last_known: u16) -> UnknownAttributes {
         let mut result = UnknownAttributes::none();
-        if let Some(attribute) = self.0 {
-            for attribute in attribute.nested(nest).flatten() {
-                if attribute.number > last_known {
-                    result.push(attribute.whole);
-                }
-            }
+        for attribute in self.attributes(nest, last_known) {
+            result.push(attribute.whole);
         }
         result
+    }
+
+    /// The attributes above `last_known`. Lower ones this crate does not read (there are none
+    /// today) would be output only.
+    fn attributes(self, nest: Nest, last_known: u16) -> impl Iterator<Item = Attribute<'a>> {
+        let all = self.0.into_iter().flat_map(move |found| found.nested(nest));
+        all.flatten()
+            .filter(move |attribute| attribute.number > last_known)
     }
 }
 
