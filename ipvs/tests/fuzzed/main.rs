@@ -164,3 +164,24 @@ fn one_answer_that_stays_out_does_not_make_the_session_grow() {
         assert_eq!(session.in_flight(), 1, "request {sequence}");
     }
 }
+
+/// The unknown attributes of a nest that fills its length field were sent back in one that did
+/// not: its length was wrong, and what followed was cut off.
+#[test]
+fn a_nest_too_long_to_be_sent_back_is_refused() {
+    let known = bytes("060001000200000008000500070000000700060072720000");
+    let known_destination =
+        bytes("080001000a00000106000200005000000800030000000000080004000100ffff");
+    for (nest, known) in [(1_u16, known), (2, known_destination)] {
+        for length in [64_000_u16, 64_996, 65_000, 65_004, 65_528] {
+            let unknown = length - u16::try_from(known.len()).unwrap();
+            let mut attributes = (length + 4).to_ne_bytes().to_vec();
+            attributes.extend_from_slice(&nest.to_ne_bytes());
+            attributes.extend_from_slice(&known);
+            attributes.extend_from_slice(&unknown.to_ne_bytes());
+            attributes.extend_from_slice(&99_u16.to_ne_bytes());
+            attributes.resize(4 + usize::from(length), 0);
+            dump::check(&attributes);
+        }
+    }
+}
