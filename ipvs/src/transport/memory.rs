@@ -37,6 +37,8 @@ mod requests;
 mod services;
 mod state;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 use core::time::Duration;
@@ -184,9 +186,15 @@ impl MemoryKernel {
     /// the number of batches the dump made so far: what it changes makes entries skip or repeat.
     ///
     /// It runs inside the receive that read the batch before; dumps that the hook itself reads
-    /// run without it. Together with [`Fault::SlowDumps`] it reaches every place of a dump.
+    /// run without it. Together with [`Fault::SlowDumps`] it reaches every place of a dump. A
+    /// hook that adds an entry each time makes a dump without end, as the real kernel would.
+    ///
+    /// Use the kernel it is given: one that it captured would keep the kernel alive for ever.
     pub fn between_batches(&self, hook: impl FnMut(&Self, u32) + Send + 'static) {
-        self.lock().between_batches = Some(Box::new(hook));
+        let hook: BetweenBatches = Box::new(hook);
+        let old = self.lock().between_batches.replace(hook);
+        // What it captured may be a socket of this kernel, which locks it when it goes.
+        drop(old);
     }
 
     // A panic in a test's hook or assertion must not spread to every other user of the kernel:
@@ -200,7 +208,13 @@ impl MemoryKernel {
             return;
         };
         hook(self, batches);
-        self.lock().between_batches.get_or_insert(hook);
+        let mut state = self.lock();
+        if state.between_batches.is_none() {
+            state.between_batches = Some(hook);
+        } else {
+            // It replaced itself. Unlocked first, for what it captured.
+            drop(state);
+        }
     }
 }
 
