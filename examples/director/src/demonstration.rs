@@ -139,13 +139,12 @@ impl Demonstration {
         mut self,
         report: &mut dyn FnMut(&dyn core::fmt::Display),
     ) -> Result<(RunStats, Stats), DemonstrationError> {
-        let stats = self.runner.stats();
         self.runner.withdraw(&mut |happening| {
             if !matches!(happening, Happening::Applied) {
                 report(happening);
             }
         })?;
-        Ok((stats, self.demo.shutdown()))
+        Ok((self.runner.stats(), self.demo.shutdown()))
     }
 }
 

@@ -1,12 +1,14 @@
 //! A pool: the virtual services of one `virtual_server` block, and their real servers.
 //!
 //! A group stands for many services that share their servers: checks run once for each server,
-//! and what they find applies to every service.
+//! and what they find applies to every service. The services may differ in port and family: a
+//! server is in each of them with the port IPVS wants there, and not at all in those whose family
+//! it cannot serve.
 
 use core::fmt;
 
 use lvs_healthcheck::aggregate::{Aggregate, Desired};
-use lvs_ipvs::{Destination, DestinationKey, ServiceKey, Table, VirtualService};
+use lvs_ipvs::{Destination, DestinationKey, Forwarding, ServiceKey, Table, VirtualService};
 
 /// Numbers a check within a [`Director`](crate::Director), from 0 in the order of the file.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -42,9 +44,33 @@ impl Pool {
     pub(crate) fn fill(&self, table: &mut Table) {
         let destinations: Vec<_> = self.servers.iter().filter_map(Server::desired).collect();
         for service in &self.services {
-            table.insert(service.clone(), destinations.iter().cloned());
+            let key = service.key();
+            let fitting = destinations.iter().filter_map(|entry| fitted(entry, &key));
+            table.insert(service.clone(), fitting);
         }
     }
+}
+
+/// The destination as it can be in that service; `None` when its family keeps it out.
+///
+/// Only a tunnel leads to the other family, and only masquerading changes ports: a tunnel or a
+/// direct route to a service with a port has that port.
+pub(crate) fn fitted(destination: &Destination, service: &ServiceKey) -> Option<Destination> {
+    let forwarding = destination.forwarding();
+    let mut key = destination.key();
+    if key.family() != service.family() && forwarding != Forwarding::Tunnel {
+        return None;
+    }
+    if forwarding != Forwarding::Masquerade {
+        key.port = service.port().filter(|port| *port != 0).unwrap_or(key.port);
+    }
+    let (lower, upper) = (destination.lower_threshold(), destination.upper_threshold());
+    Some(
+        Destination::new(key, forwarding)
+            .with_encapsulation(destination.encapsulation())
+            .with_weight(destination.weight())
+            .with_thresholds(lower, upper),
+    )
 }
 
 /// The first service, and how many more there are: `TCP 192.0.2.1:80`, `… and 3 more`.
@@ -59,13 +85,14 @@ impl fmt::Display for Pool {
 }
 
 impl Server {
-    /// Address and port.
+    /// Address and port; without a port where each service of the pool has its own.
     #[must_use]
     pub const fn key(&self) -> DestinationKey {
         self.destination.key()
     }
 
-    /// The destination as it should be in the kernel's table; `None` when it should not be there.
+    /// The destination as it should be in the kernel's table, but for what differs between the
+    /// services of the pool; `None` when it should not be there.
     #[must_use]
     pub fn desired(&self) -> Option<Destination> {
         match self.health.desired() {

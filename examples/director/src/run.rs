@@ -15,8 +15,14 @@ use crate::pool::CheckNumber;
 use crate::setup::Setup;
 use crate::signals::{Signal, Signals};
 
-/// What went wrong with the director itself; what goes wrong with single entries of the table is
-/// printed and tried again.
+/// The longest wait before a table that could not be read or written is looked at again.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// Looks after which a withdrawal gives up.
+const WITHDRAWAL_LOOKS: u32 = 3;
+
+/// What ends the director; what goes wrong with single entries of the table, or with a table that
+/// could be read before, is reported and tried again.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -50,6 +56,8 @@ pub enum Happening<'a> {
     },
     /// The changes of one look are through.
     Applied,
+    /// The table could not be read or written as a whole; that is tried again.
+    LookFailed(&'a lvs_ipvs::Error),
     /// A signal that is not acted upon yet.
     SignalIgnored(&'static str),
 }
@@ -78,6 +86,7 @@ impl fmt::Display for Happening<'_> {
                 }
             }
             Self::Applied => Ok(()),
+            Self::LookFailed(error) => write!(f, "failed  {error}; the table is looked at again"),
             Self::SignalIgnored(name) => write!(f, "signal  {name} is not acted upon yet"),
         }
     }
@@ -100,6 +109,12 @@ pub struct Runner {
     driver: Driver,
     client: Client,
     reconciler: Reconciler,
+    /// Whether the table could be read once: then that it cannot be is a passing trouble.
+    has_read: bool,
+    /// Looks in a row that failed.
+    failed_looks: u32,
+    /// Not before this is the next look, after one that failed.
+    retry: Option<Timestamp>,
     numbers: HashMap<CheckId, CheckNumber>,
     signals: Signals,
     events: Vec<CheckEvent>,
@@ -151,6 +166,9 @@ impl Runner {
             driver,
             client,
             reconciler,
+            has_read: false,
+            failed_looks: 0,
+            retry: None,
             numbers,
             signals,
             events: Vec::new(),
@@ -177,7 +195,7 @@ impl Runner {
         self.stats
     }
 
-    /// The destinations of the table as it is, oldest first.
+    /// The kernel's table as it is.
     ///
     /// # Errors
     ///
@@ -200,8 +218,8 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// The table cannot be read, or waiting failed. Refused changes are reported and tried
-    /// again.
+    /// The table cannot be read for the first time, or waiting failed. Refused changes are
+    /// reported and tried again, and so are later looks that fail.
     pub fn run_until(
         &mut self,
         end: Option<Timestamp>,
@@ -212,17 +230,14 @@ impl Runner {
                 report(&Happening::Notice(&notice));
             }
             let now = self.now();
-            if self.reconciler.next_look().is_some_and(|look| look <= now) {
-                self.reconcile(report)?;
+            if self.next_look().is_some_and(|look| look <= now) {
+                self.look(report)?;
             }
             let now = self.now();
             if end.is_some_and(|end| end <= now) {
                 return Ok(Stop::Time);
             }
-            let next = [end, self.reconciler.next_look()]
-                .into_iter()
-                .flatten()
-                .min();
+            let next = [end, self.next_look()].into_iter().flatten().min();
             self.wait(next.map(|next| next.saturating_sub(now)))?;
             if let Some(stop) = self.take_signals(report)? {
                 return Ok(stop);
@@ -284,8 +299,33 @@ impl Runner {
         Ok(())
     }
 
-    fn reconcile(&mut self, report: &mut dyn FnMut(&Happening<'_>)) -> Result<(), RunError> {
+    fn next_look(&self) -> Option<Timestamp> {
+        let look = self.reconciler.next_look()?;
+        Some(self.retry.map_or(look, |retry| retry.max(look)))
+    }
+
+    /// Looks at the table and puts it in order. What fails the first time is a reason to end;
+    /// later the kernel goes on with the table it has, and the next look may succeed.
+    fn look(&mut self, report: &mut dyn FnMut(&Happening<'_>)) -> Result<(), RunError> {
+        match self.reconcile(report) {
+            Ok(()) => {
+                self.failed_looks = 0;
+                self.retry = None;
+            }
+            Err(error) if self.has_read => {
+                let wait = Duration::from_secs(1 << self.failed_looks.min(5)).min(LONGEST_RETRY);
+                self.retry = Some(self.now().saturating_add(wait));
+                self.failed_looks = self.failed_looks.saturating_add(1);
+                report(&Happening::LookFailed(&error));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn reconcile(&mut self, report: &mut dyn FnMut(&Happening<'_>)) -> Result<(), lvs_ipvs::Error> {
         let snapshot = self.client.snapshot()?;
+        self.has_read = true;
         let (plan, _) = self.reconciler.step(self.now(), &snapshot);
         for key in self.reconciler.adopted() {
             report(&Happening::Adopted(*key));
@@ -297,7 +337,7 @@ impl Runner {
         &mut self,
         plan: &Plan,
         report: &mut dyn FnMut(&Happening<'_>),
-    ) -> Result<(), RunError> {
+    ) -> Result<(), lvs_ipvs::Error> {
         let outcomes = self.client.apply(plan)?;
         for (step, (change, outcome)) in plan.steps().iter().zip(outcomes.entries()) {
             self.reconciler.record(change, outcome);
@@ -319,12 +359,34 @@ impl Runner {
 
     /// Removes from the table what this run put there or took over.
     ///
+    /// What is not known to be gone is looked at twice more.
+    ///
     /// # Errors
     ///
     /// The table cannot be read.
     pub fn withdraw(&mut self, report: &mut dyn FnMut(&Happening<'_>)) -> Result<(), RunError> {
+        for _ in 1..WITHDRAWAL_LOOKS {
+            match self.withdraw_once(report) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => report(&Happening::LookFailed(&error)),
+            }
+        }
+        self.withdraw_once(report)?;
+        Ok(())
+    }
+
+    /// Returns whether nothing of ours is left.
+    fn withdraw_once(
+        &mut self,
+        report: &mut dyn FnMut(&Happening<'_>),
+    ) -> Result<bool, lvs_ipvs::Error> {
+        if self.reconciler.owned().len() == 0 {
+            return Ok(true);
+        }
         let snapshot = self.client.snapshot()?;
         let plan = self.reconciler.withdraw(&snapshot);
-        self.apply(&plan, report)
+        self.apply(&plan, report)?;
+        Ok(plan.is_empty() || self.reconciler.owned().len() == 0)
     }
 }

@@ -2,25 +2,27 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use lvs_healthcheck::aggregate::{Aggregate, Combine, Member, Removal, UnknownAs};
 use lvs_healthcheck::policy::{Keepalived, KeepalivedChecker, Policy};
 use lvs_healthcheck::probe::command::Environment;
 use lvs_healthcheck::{
-    Command, CommandProbe, Target, TcpProbe, check_script_security, lookup_user,
+    Command, CommandProbe, Probe, Target, TcpProbe, check_script_security, lookup_user,
 };
 use lvs_ipvs::{
     Destination, DestinationKey, Encapsulation, EngineName, Family, Forwarding, Persistence,
-    PersistenceMask, Protocol, ServiceFlags, ServiceKey, Timeouts, TunnelFlags, VirtualService,
+    PersistenceMask, Protocol, ServiceFlags, ServiceKey, Timeouts, TunnelFlags, ValidationError,
+    VirtualService,
 };
-
 use nix::unistd::Group;
 
 use crate::keepalived::{
-    self, CheckKind, Config, Granularity, GroupEntry, Position, RealServer, Tunnel, TunnelChecksum,
-    VirtualAddress, VirtualServer,
+    self, CheckKind, Config, Connection, Granularity, GroupEntry, MiscCheck, Position, RealServer,
+    Tunnel, TunnelChecksum, VirtualAddress, VirtualServer,
 };
-use crate::pool::{CheckNumber, Pool, Server};
+use crate::pool::{CheckNumber, Pool, Server, fitted};
 
 /// The account keepalived runs scripts under when there is one of that name.
 const SCRIPT_USER: &str = "keepalived_script";
@@ -50,7 +52,8 @@ pub struct Setup {
     pub checks: Vec<PlannedCheck>,
     /// IPVS timeouts to be set; all `None` for none.
     pub timeouts: Timeouts,
-    /// What the configuration asks for and is not run yet, each with file and line.
+    /// What the configuration asks for and does not get, each with file and line: what is not run
+    /// yet, and what IPVS cannot hold (a service twice, a server of another family without tunnel).
     pub not_run: Vec<String>,
     /// What cannot be run as configured, each with file and line.
     pub problems: Vec<String>,
@@ -87,29 +90,56 @@ impl Setup {
                 setup.not_run.push(format!("{feature}: not run yet"));
             }
         }
+        let mut places = HashMap::new();
         for virtual_server in config.virtual_servers() {
-            setup.add_pool(config, virtual_server);
+            let services = setup.services(config, virtual_server, &mut places);
+            if !services.is_empty() {
+                setup.add_pool(config, virtual_server, services);
+            }
         }
         setup
     }
 
-    fn add_pool(&mut self, config: &Config, virtual_server: &VirtualServer) {
+    /// The services of a `virtual_server` block; `places` says where each service was first seen.
+    fn services(
+        &mut self,
+        config: &Config,
+        virtual_server: &VirtualServer,
+        places: &mut HashMap<ServiceKey, Position>,
+    ) -> Vec<VirtualService> {
+        let position = &virtual_server.position;
         let mut services = Vec::new();
         for key in keys(config, virtual_server) {
             let service = service(key, virtual_server);
-            match service.validate() {
-                Ok(()) => services.push(service),
-                Err(error) => self.problem(&virtual_server.position, &error),
+            if let Err(error) = service.validate() {
+                self.problem(position, &error);
+                continue;
+            }
+            match places.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(position.clone());
+                    services.push(service);
+                }
+                Entry::Occupied(first) => {
+                    let message = format!("already served by the block at {}", first.get());
+                    self.not_run.push(format!("{position}: {key}: {message}"));
+                }
             }
         }
+        services
+    }
+
+    fn add_pool(
+        &mut self,
+        config: &Config,
+        virtual_server: &VirtualServer,
+        services: Vec<VirtualService>,
+    ) {
         let pool = self.pools.len();
         let mut servers = Vec::new();
         for real_server in &virtual_server.real_servers {
             let destination = destination(real_server);
-            let refused = services
-                .iter()
-                .find_map(|s| destination.validate(&s.key()).err());
-            if let Some(error) = refused {
+            if let Err(error) = self.examine(real_server, &destination, &services) {
                 self.problem(&real_server.position, &error);
                 continue;
             }
@@ -123,9 +153,7 @@ impl Setup {
             let mut checks = 0;
             for check in &real_server.checks {
                 let place = (pool, servers.len());
-                if let Some(number) =
-                    self.add_check(config, virtual_server, real_server, check, place)
-                {
+                if let Some(number) = self.add_check(config, check, place) {
                     let unknown = if check.alpha {
                         UnknownAs::Down
                     } else {
@@ -136,7 +164,7 @@ impl Setup {
                 }
             }
             if checks == 0 && !real_server.checks.is_empty() {
-                let message = "none of its checks is run yet, so it counts as up";
+                let message = "none of its checks is run, so it counts as up";
                 let position = &real_server.position;
                 self.not_run.push(format!(
                     "{position}: real_server {}: {message}",
@@ -151,50 +179,58 @@ impl Setup {
         self.pools.push(Pool { services, servers });
     }
 
+    /// Looks at a server in every service, and names those that it cannot be in.
+    fn examine(
+        &mut self,
+        real_server: &RealServer,
+        destination: &Destination,
+        services: &[VirtualService],
+    ) -> Result<(), ValidationError> {
+        let mut left_out = services
+            .iter()
+            .map(VirtualService::key)
+            .filter(|key| fitted(destination, key).is_none());
+        if let Some(first) = left_out.next() {
+            let (position, ip) = (&real_server.position, real_server.ip);
+            let more = match left_out.count() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let message = "another family needs lvs_method TUN; left out there";
+            self.not_run.push(format!(
+                "{position}: real_server {ip} for {first}{more}: {message}"
+            ));
+        }
+        services.iter().try_for_each(|service| {
+            let key = service.key();
+            fitted(destination, &key).map_or(Ok(()), |destination| destination.validate(&key))
+        })
+    }
+
     fn add_check(
         &mut self,
         config: &Config,
-        virtual_server: &VirtualServer,
-        real_server: &RealServer,
         check: &keepalived::Check,
         (pool, server): (usize, usize),
     ) -> Option<CheckNumber> {
-        let key = format!(
-            "{}/{}/{}",
-            virtual_server.address, real_server.ip, check.position
-        );
-        let (planned, name) = match &check.kind {
-            CheckKind::Tcp(connection) => {
-                let address = SocketAddr::new(connection.ip, connection.port);
-                let policy = Policy::keepalived(KeepalivedChecker::Tcp, &knobs(check, None));
-                let probe = TcpProbe::new(target(connection));
-                (
-                    lvs_healthcheck::Check::new(probe, policy),
-                    format!("TCP_CHECK {address}"),
-                )
-            }
-            CheckKind::Misc(misc) => {
-                let command = match command(config, &misc.command) {
-                    Ok(command) => command,
-                    Err(error) => {
-                        self.problem(&check.position, &error);
-                        return None;
-                    }
-                };
-                let name = format!("MISC_CHECK {command}");
-                let knobs = knobs(check, Some(misc.timeout));
-                let policy = Policy::keepalived(KeepalivedChecker::Misc, &knobs);
-                let mut probe = CommandProbe::new(command);
-                if misc.dynamic {
-                    probe = probe.with_dynamic(CommandProbe::DYNAMIC_MAX_KEEPALIVED);
-                }
-                (lvs_healthcheck::Check::new(probe, policy), name)
-            }
+        let planned = match &check.kind {
+            CheckKind::Tcp(connection) => tcp_check(check, connection),
+            CheckKind::Misc(misc) => misc_check(config, check, misc),
             // Named among the features that are not run.
             _ => return None,
         };
+        let (check, name) = match planned {
+            Ok(planned) => planned,
+            Err(error) => {
+                let keyword = check.kind.keyword();
+                self.problem(
+                    &check.position,
+                    &format_args!("{keyword} cannot be run: {error}"),
+                );
+                return None;
+            }
+        };
         let number = CheckNumber(self.checks.len());
-        let check = planned.with_key(&key);
         self.checks.push(PlannedCheck {
             check,
             name,
@@ -329,7 +365,7 @@ fn knobs(check: &keepalived::Check, misc_timeout: Option<Duration>) -> Keepalive
     knobs
 }
 
-fn target(connection: &keepalived::Connection) -> Target {
+fn target(connection: &Connection) -> Target {
     let mut target = Target::new(SocketAddr::new(connection.ip, connection.port));
     if let Some(source) = connection.bind_ip {
         target = target.with_source(source);
@@ -346,19 +382,52 @@ fn target(connection: &keepalived::Connection) -> Target {
     target
 }
 
-/// Why a command cannot be run.
+/// Why a check cannot be run.
 #[derive(Debug, thiserror::Error)]
-enum CommandError {
-    #[error("the command cannot be run: {0}")]
+enum CheckError {
+    #[error(transparent)]
     Refused(#[from] lvs_healthcheck::Error),
-    #[error("the command cannot be run: there is no group {0}")]
+    #[error("there is no group {0}")]
     NoGroup(String),
-    #[error("the command cannot be run: looking up its group: {0}")]
+    #[error("looking up its group: {0}")]
     Lookup(#[from] nix::errno::Errno),
 }
 
+/// A check that a driver takes, and what it says for people.
+type Planned = (lvs_healthcheck::Check, String);
+
+fn tcp_check(check: &keepalived::Check, connection: &Connection) -> Result<Planned, CheckError> {
+    let policy = Policy::keepalived(KeepalivedChecker::Tcp, &knobs(check, None));
+    let address = SocketAddr::new(connection.ip, connection.port);
+    let probe = TcpProbe::new(target(connection));
+    Ok((plan(probe, policy)?, format!("TCP_CHECK {address}")))
+}
+
+fn misc_check(
+    config: &Config,
+    check: &keepalived::Check,
+    misc: &MiscCheck,
+) -> Result<Planned, CheckError> {
+    let command = command(config, &misc.command)?;
+    let name = format!("MISC_CHECK {command}");
+    let knobs = knobs(check, Some(misc.timeout));
+    let policy = Policy::keepalived(KeepalivedChecker::Misc, &knobs);
+    let mut probe = CommandProbe::new(command);
+    if misc.dynamic {
+        probe = probe.with_dynamic(CommandProbe::DYNAMIC_MAX_KEEPALIVED);
+    }
+    Ok((plan(probe, policy)?, name))
+}
+
+/// Refuses here what a driver would refuse, so that file and line are known.
+fn plan(probe: impl Probe + 'static, policy: Policy) -> Result<lvs_healthcheck::Check, CheckError> {
+    probe.validate().map_err(lvs_healthcheck::Error::from)?;
+    policy.validate().map_err(lvs_healthcheck::Error::from)?;
+    Ok(lvs_healthcheck::Check::new(probe, policy))
+}
+
 /// A command with the environment and the user that keepalived would give it.
-fn command(config: &Config, written: &keepalived::Command) -> Result<Command, CommandError> {
+fn command(config: &Config, written: &keepalived::Command) -> Result<Command, CheckError> {
     let mut words = written.words.iter();
     let mut command = Command::new(words.next().map_or("", String::as_str));
     for word in words {
@@ -376,7 +445,7 @@ fn command(config: &Config, written: &keepalived::Command) -> Result<Command, Co
         if let Some(group) = group {
             credentials.gid = match Group::from_name(group)? {
                 Some(group) => group.gid.as_raw(),
-                None => return Err(CommandError::NoGroup(group.to_owned())),
+                None => return Err(CheckError::NoGroup(group.to_owned())),
             };
         }
         command = command.with_credentials(credentials);
