@@ -3,6 +3,7 @@
 use core::fmt;
 use std::io;
 
+use crate::daemon::DaemonRole;
 use crate::name::{EngineName, InterfaceName};
 use crate::request::{Change, Query, Request};
 use crate::scheduler::Scheduler;
@@ -202,6 +203,8 @@ pub enum Reason {
     FamilyUnavailable,
     /// There is no such interface.
     NoSuchInterface(InterfaceName),
+    /// The group is not multicast, or a mixed-family destination is configured.
+    DaemonRefused,
     /// A daemon of that role runs already.
     DaemonRunning,
     /// No daemon of that role runs.
@@ -255,6 +258,7 @@ impl Reason {
                 Request::Change(Change::AddDestination(..) | Change::SetDestination(..)) => {
                     Self::DestinationRefused
                 }
+                Request::Change(Change::StartDaemon(_)) => Self::DaemonRefused,
                 _ => Self::InvalidArgument,
             },
             Errno::ERANGE => Self::OutOfRange,
@@ -296,13 +300,18 @@ impl fmt::Display for Reason {
             ),
             Self::DestinationRefused => f.write_str(
                 "refused: the address must be unicast or local by the routing tables, and a \
-                 destination of the other address family needs a tunnel and no sync daemon",
+                 destination of the other address family needs a tunnel and no sync daemon; a \
+                 GUE tunnel needs a port",
             ),
             Self::OutOfRange => f.write_str(
                 "out of range: a weight above 2147483647, or a lower threshold above the upper",
             ),
             Self::FamilyUnavailable => f.write_str("the kernel's IPVS lacks this address family"),
             Self::NoSuchInterface(name) => write!(f, "there is no interface {name}"),
+            Self::DaemonRefused => f.write_str(
+                "refused: the group must be multicast, and no service may have a destination of \
+                 the other address family",
+            ),
             Self::DaemonRunning => f.write_str("a sync daemon of this role runs already"),
             Self::DaemonNotRunning => f.write_str("no sync daemon of this role runs"),
             Self::InvalidArgument => f.write_str("invalid argument"),
@@ -332,14 +341,14 @@ pub enum RequestKind {
     SetDestination(ServiceKey, crate::DestinationKey),
     /// Remove a destination of that service.
     RemoveDestination(ServiceKey, crate::DestinationKey),
-    /// Start a sync daemon.
-    StartDaemon,
-    /// Stop a sync daemon.
-    StopDaemon,
+    /// Start a sync daemon of that role.
+    StartDaemon(DaemonRole),
+    /// Stop the sync daemon of that role.
+    StopDaemon(DaemonRole),
     /// Set timeouts.
     SetTimeouts,
-    /// Zero counters.
-    Zero,
+    /// Zero the counters of that service, or all.
+    Zero(Option<ServiceKey>),
     /// Remove everything.
     Flush,
     /// Read something.
@@ -370,10 +379,10 @@ impl RequestKind {
                 Self::SetDestination(*key, destination.key())
             }
             Change::RemoveDestination(service, key) => Self::RemoveDestination(*service, *key),
-            Change::StartDaemon(_) => Self::StartDaemon,
-            Change::StopDaemon(_) => Self::StopDaemon,
+            Change::StartDaemon(daemon) => Self::StartDaemon(daemon.role),
+            Change::StopDaemon(role) => Self::StopDaemon(*role),
             Change::SetTimeouts(_) => Self::SetTimeouts,
-            Change::Zero(_) => Self::Zero,
+            Change::Zero(key) => Self::Zero(*key),
             Change::Flush => Self::Flush,
         }
     }
@@ -390,10 +399,11 @@ impl fmt::Display for RequestKind {
             Self::RemoveDestination(key, from) => {
                 write!(f, "cannot remove destination {from} of {key}")
             }
-            Self::StartDaemon => f.write_str("cannot start the sync daemon"),
-            Self::StopDaemon => f.write_str("cannot stop the sync daemon"),
+            Self::StartDaemon(role) => write!(f, "cannot start the {role} sync daemon"),
+            Self::StopDaemon(role) => write!(f, "cannot stop the {role} sync daemon"),
             Self::SetTimeouts => f.write_str("cannot set timeouts"),
-            Self::Zero => f.write_str("cannot zero counters"),
+            Self::Zero(None) => f.write_str("cannot zero counters"),
+            Self::Zero(Some(key)) => write!(f, "cannot zero the counters of {key}"),
             Self::Flush => f.write_str("cannot remove all services"),
             Self::Read(Query::Service(key)) => write!(f, "cannot read service {key}"),
             Self::Read(Query::Services) => f.write_str("cannot read services"),

@@ -265,6 +265,9 @@ impl Session {
             }
             Body::Done(acknowledgement) | Body::Acknowledgement(acknowledgement) => {
                 let entry = self.complete(id)?;
+                if !is_dump(&entry.request) {
+                    self.miss_before(id);
+                }
                 if entry.abandoned {
                     return None;
                 }
@@ -297,6 +300,20 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// The kernel answers in order, dumps apart: what was sent before an answered request and has
+    /// no answer yet will not get one.
+    fn miss_before(&mut self, id: u64) {
+        let completed = &mut self.completed;
+        self.in_flight.retain(|entry| {
+            let missed = entry.id < id && !is_dump(&entry.request);
+            if missed && !entry.abandoned {
+                let outcome = Outcome::Unknown(UnknownCause::Unanswered);
+                completed.push_back((RequestId(entry.id), outcome));
+            }
+            !missed
+        });
     }
 
     /// The next event that does not come from a datagram.

@@ -109,7 +109,7 @@ fn check_not_permitted() {
         ),
         ("cannot remove all services", ipvs.flush()),
         (
-            "cannot stop the sync daemon",
+            "cannot stop the active sync daemon",
             ipvs.stop_daemon(DaemonRole::Active),
         ),
     ];
@@ -225,7 +225,7 @@ fn a_missing_service_and_a_missing_destination_are_told_apart() {
         error,
         Reason::NoSuchService,
         3,
-        "cannot zero counters: there is no such service",
+        "cannot zero the counters of TCP 192.0.2.10:80: there is no such service",
     );
 
     ipvs.add_service(&service()).unwrap();
@@ -306,7 +306,7 @@ fn refused(destination: &str, service: &str) -> String {
     format!(
         "cannot add destination {destination} to {service}: refused: the address must be unicast \
          or local by the routing tables, and a destination of the other address family needs a \
-         tunnel and no sync daemon"
+         tunnel and no sync daemon; a GUE tunnel needs a port"
     )
 }
 
@@ -348,13 +348,9 @@ fn the_other_family_needs_a_tunnel_and_no_sync_daemon() {
 
     ipvs.add_destination(key, &tunnel).unwrap();
     assert_eq!(ipvs.destinations(&key).unwrap()[0].destination, tunnel);
-    let error = ipvs.start_daemon(&daemon).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("cannot start the sync daemon: "),
-        "{error}"
-    );
+    let mixed = "cannot start the active sync daemon: refused: the group must be multicast, and no \
+                 service may have a destination of the other address family";
+    check(ipvs.start_daemon(&daemon), Reason::DaemonRefused, 22, mixed);
     assert!(ipvs.daemons().unwrap().is_empty());
     ipvs.remove_destination(key, tunnel.key()).unwrap();
     ipvs.start_daemon(&daemon).unwrap();
@@ -503,23 +499,25 @@ fn sync_daemons_say_what_keeps_them_from_starting_and_stopping() {
         )),
         Reason::NoSuchInterface(interface("nosuch0")),
         19,
-        "cannot start the sync daemon: there is no interface nosuch0",
+        "cannot start the active sync daemon: there is no interface nosuch0",
     );
     let unicast = daemon.with_group([10, 0, 0, 1].into());
     check_invalid(
         ipvs.start_daemon(&unicast),
         "invalid sync group 10.0.0.1: must be multicast",
     );
-    let text = "cannot start the sync daemon: invalid argument";
+    let text = "cannot start the active sync daemon: refused: the group must be multicast, and no \
+                service may have a destination of the other address family";
     check(
         lenient.start_daemon(&unicast),
-        Reason::InvalidArgument,
+        Reason::DaemonRefused,
         22,
         text,
     );
 
     for role in [DaemonRole::Active, DaemonRole::Backup] {
-        let not_running = "cannot stop the sync daemon: no sync daemon of this role runs";
+        let not_running =
+            &format!("cannot stop the {role} sync daemon: no sync daemon of this role runs");
         check(
             ipvs.stop_daemon(role),
             Reason::DaemonNotRunning,
@@ -530,8 +528,9 @@ fn sync_daemons_say_what_keeps_them_from_starting_and_stopping() {
         ipvs.start_daemon(&daemon).unwrap();
         let error = ipvs.start_daemon(&daemon);
         assert!(error.as_ref().unwrap_err().is_exists());
-        let running = "cannot start the sync daemon: a sync daemon of this role runs already";
-        check(error, Reason::DaemonRunning, 17, running);
+        let running =
+            format!("cannot start the {role} sync daemon: a sync daemon of this role runs already");
+        check(error, Reason::DaemonRunning, 17, &running);
         ipvs.stop_daemon(role).unwrap();
         check(
             ipvs.stop_daemon(role),

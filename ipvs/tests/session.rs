@@ -5,7 +5,9 @@
 use bytes::BytesMut;
 use lvs_ipvs::session::{Event, RequestId, Session, WINDOW};
 use lvs_ipvs::wire::{FamilyId, Messages};
-use lvs_ipvs::{Change, DecodeProblem, Outcome, Query, Reason, ServiceKey, UnknownCause};
+use lvs_ipvs::{
+    Change, DaemonRole, DecodeProblem, Outcome, Query, Reason, ServiceKey, UnknownCause,
+};
 
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
@@ -82,28 +84,44 @@ fn at_most_a_window_of_requests_is_unanswered() {
 }
 
 #[test]
-fn answers_are_matched_by_sequence_number_in_any_order() {
+fn answers_are_matched_by_sequence_number() {
     let mut session = session();
     let ids: Vec<_> = (1..=3)
         .map(|p| session.submit(Change::RemoveService(key(p))))
         .collect();
     let sent = transmit(&mut session);
-    let datagram = [acknowledge(sent[2], 3), acknowledge(sent[0], 0)].concat();
-    let [(third, rejected), (first, done)] = &events(&mut session, &datagram)[..] else {
+    let datagram = [acknowledge(sent[0], 0), acknowledge(sent[1], 3)].concat();
+    let [(first, done), (second, rejected)] = &events(&mut session, &datagram)[..] else {
         panic!()
     };
-    assert_eq!((*third, *first), (ids[2], ids[0]));
+    assert_eq!((*first, *second), (ids[0], ids[1]));
+    assert_eq!(*done, Outcome::Done);
     let Outcome::Rejected(rejected) = rejected else {
         panic!("{rejected:?}")
     };
     assert_eq!(rejected.reason, Reason::NoSuchService);
-    assert_eq!(*done, Outcome::Done);
     assert!(session.is_waiting());
     assert_eq!(
-        events(&mut session, &acknowledge(sent[1], 0)),
-        [(ids[1], Outcome::Done)]
+        events(&mut session, &acknowledge(sent[2], 0)),
+        [(ids[2], Outcome::Done)]
     );
     assert!(!session.is_waiting());
+}
+
+#[test]
+fn what_was_passed_over_goes_unanswered_but_dumps_take_their_time() {
+    let mut session = session();
+    let dump = session.submit(Query::Services);
+    let passed_over = session.submit(Change::StopDaemon(DaemonRole::Active));
+    let last = session.submit(Change::Flush);
+    let sent = transmit(&mut session);
+    let unanswered = Outcome::Unknown(UnknownCause::Unanswered);
+    assert_eq!(
+        events(&mut session, &acknowledge(sent[2], 0)),
+        [(last, Outcome::Done), (passed_over, unanswered)]
+    );
+    let done = message(DONE, sent[0], &[0; 4]);
+    assert_eq!(events(&mut session, &done), [(dump, Outcome::Done)]);
 }
 
 #[test]

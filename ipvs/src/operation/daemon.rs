@@ -68,7 +68,9 @@ impl Operation for StopDaemon {
                     (None, Outcome::Unknown(cause)) => Outcome::Unknown(cause),
                     (None, _) => Outcome::Unknown(UnknownCause::Unanswered),
                 };
-                outcome.into_result(RequestKind::StopDaemon).map(Step::Done)
+                outcome
+                    .into_result(RequestKind::StopDaemon(self.role))
+                    .map(Step::Done)
             }
         }
     }

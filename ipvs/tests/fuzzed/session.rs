@@ -205,7 +205,14 @@ impl Model {
             let sequence = message.header().sequence;
             match message.body() {
                 Ok(Body::Overrun) if self.sent.contains_key(&sequence) => self.sent.clear(),
-                Ok(Body::Done(_) | Body::Acknowledgement(_)) | Err(_) => {
+                Ok(Body::Done(_) | Body::Acknowledgement(_)) => {
+                    if self.sent.remove(&sequence).is_some_and(|sent| !sent.dump) {
+                        // Answers come in order, dumps apart.
+                        self.sent
+                            .retain(|earlier, sent| *earlier > sequence || sent.dump);
+                    }
+                }
+                Err(_) => {
                     self.sent.remove(&sequence);
                 }
                 Ok(_) => {}
