@@ -35,7 +35,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) const fn new(entries: Vec<(Change, Outcome)>) -> Self {
+    /// A report of changes that were sent by other means than a client's.
+    pub const fn new(entries: Vec<(Change, Outcome)>) -> Self {
         Self { entries }
     }
 
@@ -55,6 +56,12 @@ impl Report {
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.failures().next().is_none()
+    }
+
+    /// Each change with its outcome, in order, to keep.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<(Change, Outcome)> {
+        self.entries
     }
 
     /// Number of changes.

@@ -10,7 +10,7 @@ use crate::batch::Report;
 use crate::config::Timeouts;
 use crate::daemon::{DaemonRole, SyncDaemon};
 use crate::destination::{Destination, DestinationEntry, DestinationKey};
-use crate::error::{DecodeError, DecodeProblem, Error, Reason};
+use crate::error::{Error, Reason, RequestKind, UnknownCause};
 use crate::info::Info;
 use crate::operation::{
     ApplyChanges, ApplyPlan, ChangeOne, Collect, GetOne, Operation, Step, StopDaemon, TakeSnapshot,
@@ -86,7 +86,7 @@ impl Options {
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    transport: Box<dyn Transport + Send>,
+    transport: Box<dyn Transport + Send + Sync>,
     session: Session,
     options: Options,
     outgoing: BytesMut,
@@ -134,7 +134,9 @@ impl Client {
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
-    pub fn with_transport(transport: impl Transport + Send + 'static) -> Result<Self, Error> {
+    pub fn with_transport(
+        transport: impl Transport + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
         let mut client = Self {
             transport: Box::new(transport),
             session: Session::new(FamilyId::new(0)),
@@ -306,6 +308,7 @@ impl Client {
         service: &ServiceKey,
         mut visit: impl FnMut(&DestinationView<'_>),
     ) -> Result<(), Error> {
+        self.validate_query(Query::Destinations(*service))?;
         self.run(Collect::new(
             Query::Destinations(*service),
             |reply: &Reply<'_>| {
@@ -454,7 +457,9 @@ impl Client {
         let mut outcomes = self.run(ApplyChanges::new(good))?.into_iter();
         let outcomes = invalid.into_iter().map(|invalid| match invalid {
             Some(error) => Outcome::Invalid(error),
-            None => outcomes.next().unwrap_or(Outcome::NotSent),
+            None => outcomes
+                .next()
+                .unwrap_or(Outcome::Unknown(UnknownCause::Unanswered)),
         });
         Ok(Report::new(changes.into_iter().zip(outcomes).collect()))
     }
@@ -475,31 +480,48 @@ impl Client {
 
     fn change(&mut self, change: Change) -> Result<(), Error> {
         if self.options.validate {
-            change.validate()?;
+            change.validate().map_err(|error| Error::Invalid {
+                request: RequestKind::of_change(&change),
+                error,
+            })?;
         }
         self.run(ChangeOne::new(change))
     }
 
     fn one<T>(&mut self, query: Query, read: fn(&Reply<'_>) -> Option<T>) -> Result<T, Error> {
+        self.validate_query(query)?;
         let answer = self.run(GetOne::new(query, read))?;
-        // The kernel acknowledged without an answer: there is no message to point into.
-        answer.ok_or_else(|| DecodeError::new(None, 0, DecodeProblem::Missing).into())
+        answer.ok_or(Error::UnknownOutcome {
+            request: RequestKind::Read(query),
+            cause: UnknownCause::Unanswered,
+        })
+    }
+
+    fn validate_query(&self, query: Query) -> Result<(), Error> {
+        if !self.options.validate {
+            return Ok(());
+        }
+        query.validate().map_err(|error| Error::Invalid {
+            request: RequestKind::Read(query),
+            error,
+        })
     }
 
     /// Runs an operation to its end.
     ///
+    /// What an earlier operation left unanswered (it failed, ended early, or a function it called
+    /// panicked) is not heard of any more.
+    ///
     /// # Errors
     ///
-    /// Those of the operation, and of the transport. Afterwards nothing of the operation is
-    /// sent any more, and late answers to it are ignored.
+    /// Those of the operation.
     pub fn run<O: Operation>(&mut self, mut operation: O) -> Result<O::Output, Error> {
+        self.session.abandon();
         if let Step::Done(output) = operation.start(&mut self.session) {
             return Ok(output);
         }
         let result = self.pump(&mut operation);
-        if result.is_err() {
-            self.session.abandon();
-        }
+        self.session.abandon();
         // Messages behind the one that ended the operation answer earlier, abandoned requests.
         // Those before it are read again to no effect: their requests are complete.
         let mut rest = Messages::new(&self.incoming);
@@ -509,12 +531,10 @@ impl Client {
 
     fn pump<O: Operation>(&mut self, operation: &mut O) -> Result<O::Output, Error> {
         loop {
-            let failed = self.transmit();
+            self.transmit();
             while let Some(event) = self.session.poll_event() {
-                match operation.step(&mut self.session, event) {
-                    Ok(Step::Continue) => {}
-                    Ok(Step::Done(output)) => return Ok(output),
-                    Err(error) => return Err(because(error, failed)),
+                if let Step::Done(output) = operation.step(&mut self.session, event)? {
+                    return Ok(output);
                 }
             }
             // After an overrun only what is in the queue already is of interest.
@@ -535,34 +555,27 @@ impl Client {
                 Ok(Received::TimedOut) if self.session.is_draining() => self.session.drained(),
                 Ok(Received::TimedOut) => self.session.timed_out(),
                 Ok(Received::Overrun) => self.session.overrun(),
-                Err(error) => {
-                    self.session.connection_failed();
-                    return Err(Error::io("cannot read from the netlink socket", error));
-                }
+                Err(error) => self.session.connection_failed(errno(&error)),
             }
         }
     }
 
-    /// Sends what may be sent. A failure shows as [`Outcome::NotSent`]; its cause is returned.
-    fn transmit(&mut self) -> Option<io::Error> {
+    fn transmit(&mut self) {
         loop {
             self.outgoing.clear();
             let sent = self.session.in_flight();
             if !self.session.poll_transmit(&mut self.outgoing) {
-                return None;
+                return;
             }
             if let Err(error) = self.transport.send(&self.outgoing) {
-                self.session.send_failed(sent);
-                return Some(error);
+                self.session.send_failed(sent, errno(&error));
+                return;
             }
         }
     }
 }
 
-/// A request that was not sent is best explained by why sending failed.
-fn because(error: Error, failed: Option<io::Error>) -> Error {
-    match (error, failed) {
-        (Error::NotSent(_), Some(cause)) => Error::io("cannot send to the netlink socket", cause),
-        (error, _) => error,
-    }
+/// Errors of a transport come from system calls.
+fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(nix::libc::EIO)
 }

@@ -1,6 +1,7 @@
 //! Errors, by who is at fault: the caller, the kernel, the bytes, or the environment.
 
 use core::fmt;
+use std::borrow::Cow;
 use std::io;
 
 use crate::daemon::DaemonRole;
@@ -12,18 +13,22 @@ use crate::validate::ValidationError;
 use crate::wire::AttributeId;
 
 /// What can go wrong.
+///
+/// `Display` says everything; `source` is empty, so that nothing is told twice.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The caller's arguments; nothing was sent.
-    #[error("invalid {0}")]
-    Invalid(#[from] ValidationError),
+    #[error("{request}: invalid {error}")]
+    Invalid {
+        /// What was asked for.
+        request: RequestKind,
+        /// The field that cannot be right.
+        error: ValidationError,
+    },
     /// The kernel refused.
-    #[error(transparent)]
-    Rejected(#[from] Rejected),
-    /// The kernel's bytes make no sense.
-    #[error("malformed message from the kernel: {0}")]
-    Decode(#[from] DecodeError),
+    #[error("{0}")]
+    Rejected(Rejected),
     /// It is not known whether the kernel did what it was asked for.
     #[error("{request}: outcome unknown: {cause}")]
     UnknownOutcome {
@@ -38,22 +43,30 @@ pub enum Error {
          (try `modprobe ip_vs`; in a container, load it on the host)"
     )]
     Unavailable,
-    /// The request was not sent because the connection failed before.
-    #[error("{0}: not sent: the connection to the kernel failed before")]
-    NotSent(RequestKind),
-    /// A system call failed.
-    #[error("{context}: {source}")]
+    /// The request was not sent, so nothing was done.
+    #[error("{request}: not sent: {cause}")]
+    NotSent {
+        /// What was asked for.
+        request: RequestKind,
+        /// Why it was not sent.
+        cause: NotSentCause,
+    },
+    /// A system call failed before anything was asked for.
+    #[error("{context}: {error}")]
     Io {
         /// What was tried.
-        context: &'static str,
+        context: Cow<'static, str>,
         /// The operating system's answer.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
 impl Error {
-    pub(crate) const fn io(context: &'static str, source: io::Error) -> Self {
-        Self::Io { context, source }
+    pub(crate) fn io(context: impl Into<Cow<'static, str>>, error: io::Error) -> Self {
+        Self::Io {
+            context: context.into(),
+            error,
+        }
     }
 
     /// The reason, if the kernel refused.
@@ -85,8 +98,11 @@ impl Error {
 
     /// Whether the process lacks the privilege.
     #[must_use]
-    pub const fn is_permission(&self) -> bool {
-        matches!(self.reason(), Some(Reason::NotPermitted))
+    pub fn is_permission(&self) -> bool {
+        match self {
+            Self::Io { error, .. } => error.kind() == io::ErrorKind::PermissionDenied,
+            _ => self.reason() == Some(Reason::NotPermitted),
+        }
     }
 
     /// Whether the kernel has no IPVS.
@@ -102,7 +118,7 @@ impl Error {
         matches!(
             self,
             Self::UnknownOutcome { .. }
-                | Self::NotSent(_)
+                | Self::NotSent { .. }
                 | Self::Rejected(Rejected {
                     reason: Reason::OutOfMemory | Reason::Busy,
                     ..
@@ -209,6 +225,8 @@ pub enum Reason {
     DaemonRunning,
     /// No daemon of that role runs.
     DaemonNotRunning,
+    /// A timeout above the kernel's limit, which depends on its `HZ`.
+    TimeoutTooLong,
     /// Something about the arguments.
     InvalidArgument,
     /// The kernel does not know the command.
@@ -259,6 +277,7 @@ impl Reason {
                     Self::DestinationRefused
                 }
                 Request::Change(Change::StartDaemon(_)) => Self::DaemonRefused,
+                Request::Change(Change::SetTimeouts(_)) => Self::TimeoutTooLong,
                 _ => Self::InvalidArgument,
             },
             Errno::ERANGE => Self::OutOfRange,
@@ -314,6 +333,9 @@ impl fmt::Display for Reason {
             ),
             Self::DaemonRunning => f.write_str("a sync daemon of this role runs already"),
             Self::DaemonNotRunning => f.write_str("no sync daemon of this role runs"),
+            Self::TimeoutTooLong => f.write_str(
+                "a timeout is above the kernel's limit of (2^31-1)/HZ seconds: 2147483 at HZ=1000",
+            ),
             Self::InvalidArgument => f.write_str("invalid argument"),
             Self::Unsupported => f.write_str("not supported by this kernel"),
             Self::Busy => f.write_str("another dump on this socket is not finished"),
@@ -429,8 +451,11 @@ pub enum UnknownCause {
     TimedOut,
     /// The kernel handled later requests and did not answer this one.
     Unanswered,
-    /// The connection failed while the answer was outstanding.
-    ConnectionFailed,
+    /// Reading from the socket failed while the answer was outstanding.
+    ConnectionFailed {
+        /// The operating system's error number.
+        errno: i32,
+    },
     /// The answer was there and could not be read.
     Unreadable(DecodeError),
 }
@@ -441,8 +466,51 @@ impl fmt::Display for UnknownCause {
             Self::Overrun => f.write_str("the receive queue overflowed"),
             Self::TimedOut => f.write_str("no answer in time"),
             Self::Unanswered => f.write_str("the kernel did not answer"),
-            Self::ConnectionFailed => f.write_str("the connection to the kernel failed"),
+            Self::ConnectionFailed { errno } => {
+                let error = io::Error::from_raw_os_error(*errno);
+                write!(f, "reading from the netlink socket failed: {error}")
+            }
             Self::Unreadable(error) => write!(f, "malformed answer: {error}"),
+        }
+    }
+}
+
+/// Why a request was not sent.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum NotSentCause {
+    /// Sending failed.
+    SendFailed {
+        /// The operating system's error number.
+        errno: i32,
+    },
+    /// Reading from the socket failed while earlier requests were unanswered.
+    ConnectionFailed {
+        /// The operating system's error number.
+        errno: i32,
+    },
+    /// An earlier request got no answer in time.
+    TimedOutBefore,
+    /// It would have taken the last usable destination from a service, and none of those that
+    /// were to take over is in place.
+    Withheld,
+}
+
+impl fmt::Display for NotSentCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SendFailed { errno } => {
+                let error = io::Error::from_raw_os_error(*errno);
+                write!(f, "sending to the netlink socket failed: {error}")
+            }
+            Self::ConnectionFailed { errno } => {
+                let error = io::Error::from_raw_os_error(*errno);
+                write!(f, "reading from the netlink socket failed: {error}")
+            }
+            Self::TimedOutBefore => f.write_str("an earlier request got no answer in time"),
+            Self::Withheld => f.write_str(
+                "withheld: the service would have been left without a usable destination",
+            ),
         }
     }
 }

@@ -68,8 +68,9 @@
 //! - *Nothing panics* on what the kernel or a caller says: malformed messages are errors that
 //!   name attribute and offset, wrong arguments errors that name field, value and limit. Fuzz
 //!   targets and recorded messages with every bit flipped stand behind that.
-//! - *Nothing is hidden*: no threads, no retries, no global state. [`Namespace::client`] alone
-//!   uses a thread, which has ended when it returns.
+//! - *Nothing is hidden*: no threads, no global state, no retries but those that say so
+//!   ([`Client::snapshot`], [`Client::apply`]). [`Namespace::client`] alone uses a thread, which has
+//!   ended when it returns.
 //! - *Nothing is guessed*: an answer lost to an overrun of the socket or a time-out is reported
 //!   as an unknown outcome, and the client can be used on.
 //! - *Nothing is allocated* for a request encoded or an entry decoded in steady state.
@@ -85,8 +86,8 @@
 //!
 //! # Platforms
 //!
-//! Linux. The typed model, [`wire`] and [`session`] compile wherever `nix` does. The protocol is
-//! that of Linux 2.6.28 and later; behaviour is tested against 6.1 and compared with 7.2.
+//! Linux only. The protocol is that of Linux 2.6.28 and later; behaviour is tested against a 6.1
+//! kernel, and messages recorded from 6.1 and 7.2 are read.
 
 mod address;
 mod batch;
@@ -123,7 +124,8 @@ pub use config::Timeouts;
 pub use daemon::{DaemonRole, SyncDaemon};
 pub use destination::{Destination, DestinationEntry, DestinationKey};
 pub use error::{
-    DecodeError, DecodeProblem, Error, ExtAck, Reason, Rejected, RequestKind, UnknownCause,
+    DecodeError, DecodeProblem, Error, ExtAck, NotSentCause, Reason, Rejected, RequestKind,
+    UnknownCause,
 };
 pub use flags::{ServiceFlags, TunnelFlags};
 pub use forwarding::{Encapsulation, Forwarding, TunnelType};
@@ -136,6 +138,7 @@ pub use reconcile::Reconciler;
 pub use request::{Change, Query, Request};
 pub use scheduler::{OtherScheduler, Scheduler};
 pub use service::{Protocol, ServiceEntry, ServiceKey, VirtualService};
+#[doc(inline)]
 pub use session::Outcome;
 pub use snapshot::{Snapshot, SnapshotService};
 pub use stats::{CounterWidth, Rates, Stats};
@@ -143,6 +146,7 @@ pub use table::{Table, TableService};
 #[cfg(feature = "memory")]
 pub use transport::memory::{Fault, Generation, Interface, MemoryKernel, MemorySocket};
 pub use unknown::UnknownAttributes;
+#[doc(inline)]
 pub use validate::ValidationError;
 
 /// Time since boot on a clock that goes on while the machine sleeps (`CLOCK_BOOTTIME`).

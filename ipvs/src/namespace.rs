@@ -36,8 +36,11 @@ impl Namespace {
     ///
     /// [`Error::Io`] when there is no such file or it may not be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let file = File::open(path)
-            .map_err(|error| Error::io("cannot open the network namespace", error))?;
+        let path = path.as_ref();
+        let file = File::open(path).map_err(|error| {
+            let context = format!("cannot open the network namespace {}", path.display());
+            Error::io(context, error)
+        })?;
         Ok(Self { file })
     }
 
@@ -61,17 +64,20 @@ impl Namespace {
     /// own user namespace, with `EINVAL` when the file is not a network namespace; else as
     /// [`Client::connect`].
     pub fn client(&self) -> Result<Client, Error> {
+        const CANNOT_ENTER: &str = "cannot enter the network namespace (this needs CAP_SYS_ADMIN)";
         let socket = thread::scope(|scope| {
-            let opened = scope.spawn(|| {
-                setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|errno| {
-                    Error::io("cannot enter the network namespace", errno.into())
-                })?;
+            let enter = || {
+                setns(&self.file, CloneFlags::CLONE_NEWNET)
+                    .map_err(|errno| Error::io(CANNOT_ENTER, errno.into()))?;
                 NetlinkSocket::open()
                     .map_err(|error| Error::io("cannot open a generic netlink socket", error))
-            });
-            opened.join().unwrap_or_else(|_| {
+            };
+            let opener = thread::Builder::new()
+                .spawn_scoped(scope, enter)
+                .map_err(|error| Error::io("cannot start a thread", error))?;
+            opener.join().unwrap_or_else(|_| {
                 let error = io::Error::other("the thread that entered it died");
-                Err(Error::io("cannot enter the network namespace", error))
+                Err(Error::io(CANNOT_ENTER, error))
             })
         })?;
         Client::with_transport(socket)

@@ -198,7 +198,7 @@ impl Reconciler {
             Outcome::Rejected(rejected) => {
                 change.repair(rejected.reason) == Some(Repair::Satisfied)
             }
-            Outcome::NotSent | Outcome::Invalid(_) => false,
+            Outcome::NotSent(_) | Outcome::Invalid(_) => false,
             Outcome::Unknown(_) => return,
         };
         match change {

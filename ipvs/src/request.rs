@@ -15,7 +15,8 @@ use crate::validate::ValidationError;
 
 /// A request that changes something and gets an acknowledgement.
 ///
-/// `Display` writes the `ipvsadm` command line that would do the same.
+/// `Display` writes the `ipvsadm` command line that would do the same, as far as `ipvsadm` can:
+/// it knows no local forwarding, no other protocols, and no flags without a name.
 ///
 /// ```
 /// use lvs_ipvs::{Change, VirtualService};
@@ -62,7 +63,7 @@ impl Change {
             Self::AddDestination(service, destination)
             | Self::SetDestination(service, destination) => destination.validate(service),
             Self::RemoveService(key) | Self::RemoveDestination(key, _) | Self::Zero(Some(key)) => {
-                key.validate()
+                key.validate_mark()
             }
             Self::StartDaemon(daemon) => daemon.validate(),
             Self::SetTimeouts(timeouts) => timeouts.validate(),
@@ -107,6 +108,18 @@ pub enum Query {
 }
 
 impl Query {
+    /// Checks the arguments, as every client does before it asks.
+    ///
+    /// # Errors
+    ///
+    /// Firewall mark 0, which the kernel takes for the service `TCP 0.0.0.0:0`.
+    pub fn validate(&self) -> Result<(), ValidationError> {
+        match self {
+            Self::Service(key) | Self::Destinations(key) => key.validate_mark(),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the answer is a dump: any number of messages and an end mark.
     #[must_use]
     pub const fn is_dump(&self) -> bool {

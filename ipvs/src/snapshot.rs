@@ -15,8 +15,9 @@ use crate::table::{Table, TableService};
 pub struct Snapshot {
     /// The services in the kernel's order, which is that of a hash table.
     pub services: Vec<SnapshotService>,
-    /// Whether two dumps in a row showed the same services and destinations, so that nothing
-    /// was skipped or repeated. Counters do not count.
+    /// Whether two dumps in a row showed the same services and destinations, which is as
+    /// good as it gets: two readings that miss the same entry are possible, and unlikely. Counters
+    /// do not count.
     pub agreed: bool,
 }
 

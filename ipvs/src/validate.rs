@@ -1,6 +1,6 @@
 //! What the kernel does not check, or refuses with a bare `EINVAL`.
 //!
-//! Every request of a client passes through here first, so that a mistake gets an error with
+//! Every request of a client passes through here first (reads only as far as firewall marks go), so that a mistake gets an error with
 //! field, value and limit. What only the kernel can know (does the service exist, is the
 //! scheduler there) is left to it. Where the kernel is more lenient than this module, the rule
 //! says so; [`Options::validate`](crate::client::Options::validate) turns the checks off.
@@ -20,9 +20,10 @@ use crate::service::{Protocol, ServiceKey, VirtualService};
 
 /// Largest weight and threshold: the kernel reads them as signed 32-bit numbers.
 pub const MAX_WEIGHT: u32 = i32::MAX as u32;
-/// Longest persistence timeout, 31 days: longer ones wrap in the kernel's ticks.
+/// Longest persistence timeout, 31 days, as in `ipvsadm`. The kernel takes more and wraps it in
+/// 32 bits of ticks: beyond 49 days at `HZ=1000`.
 pub const MAX_PERSISTENCE_SECS: u32 = 2_678_400;
-/// Longest protocol timeout of any kernel, at `HZ=100`; with a higher `HZ` less is accepted.
+/// Longest protocol timeout of a kernel with `HZ=100`; with a higher `HZ` less is accepted.
 pub const MAX_TIMEOUT_SECS: u32 = i32::MAX as u32 / 100;
 /// Largest UDP payload of the sync daemon over IPv4.
 pub const MAX_SYNC_LENGTH: u16 = 65_507;
@@ -138,6 +139,14 @@ impl ServiceKey {
                 protocol.number().into(),
                 "must be 6 (TCP), 17 (UDP) or 132 (SCTP)",
             )),
+            Self::FirewallMark { .. } => self.validate_mark(),
+        }
+    }
+
+    /// What has to hold also for something that exists and is to be read or removed.
+    pub(crate) fn validate_mark(&self) -> Result<(), ValidationError> {
+        match *self {
+            Self::Address { .. } => Ok(()),
             Self::FirewallMark { mark, .. } => in_range(
                 "firewall mark",
                 mark,
@@ -255,7 +264,7 @@ impl Destination {
             return Err(ValidationError::number(
                 "lower threshold",
                 self.lower_threshold.into(),
-                "must not be above the upper threshold",
+                "must not be above the upper threshold; where that is 0 it must be 0",
             ));
         }
         if self.forwarding.number() > Forwarding::DirectRoute.number() {
@@ -277,7 +286,7 @@ impl Destination {
             Forwarding::Tunnel | Forwarding::DirectRoute
         ) && service
             .port()
-            .is_some_and(|port| port != 0 && port != self.key.port)
+            .is_some_and(|port| port != 0 && self.key.port != 0 && port != self.key.port)
         {
             return Err(ValidationError::number(
                 "destination port",

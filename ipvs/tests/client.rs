@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use lvs_ipvs::operation::{Operation, Step};
+use lvs_ipvs::session::{Event, Session};
 use lvs_ipvs::{
-    Actual, Change, Client, DaemonRole, Desired, Destination, Error, Fault, Interface,
-    MemoryKernel, Outcome, Plan, Policy, Query, Reason, RequestKind, Scheduler, Scope, ServiceKey,
-    Surplus, SyncDaemon, Table, Timeouts, UnknownCause, VirtualService,
+    Actual, Change, Client, CounterWidth, DaemonRole, Desired, Destination, Error, Family, Fault,
+    Generation, Interface, MemoryKernel, NotSentCause, Options, Outcome, Plan, Policy, Protocol,
+    Query, Reason, Scheduler, Scope, ServiceKey, Stats, Surplus, SyncDaemon, Table, Timeouts,
+    UnknownCause, VirtualService,
 };
 use nix::errno::Errno;
 
@@ -148,8 +151,8 @@ fn a_kernel_without_ipvs_is_unavailable() {
 #[test]
 fn nothing_invalid_is_sent_unless_asked_for() {
     let (_, mut client) = kernel();
-    let mark = VirtualService::firewall_mark(lvs_ipvs::Family::Inet, 0);
-    let Err(Error::Invalid(error)) = client.add_service(&mark) else {
+    let mark = VirtualService::firewall_mark(Family::Inet, 0);
+    let Err(Error::Invalid { error, .. }) = client.add_service(&mark) else {
         panic!()
     };
     assert_eq!(
@@ -157,7 +160,7 @@ fn nothing_invalid_is_sent_unless_asked_for() {
         "firewall mark 0: must be 1 to 4294967295"
     );
     assert!(client.services().unwrap().is_empty());
-    client.set_options(lvs_ipvs::Options::default().without_validation());
+    client.set_options(Options::default().without_validation());
     client.add_service(&mark).unwrap();
     assert_eq!(client.services().unwrap().len(), 1);
 }
@@ -226,14 +229,17 @@ fn a_failed_send_says_why_and_that_nothing_was_done() {
     let (kernel, mut client) = kernel();
     kernel.inject(Fault::FailSend(Errno::ENOBUFS as i32));
     let error = client.add_service(&web()).unwrap_err();
-    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "cannot add service TCP 192.0.2.10:80: not sent: sending to the netlink socket failed: \
+         No buffer space available (os error 105)"
+    );
     kernel.inject(Fault::FailSend(Errno::ENOBUFS as i32));
     let report = client.execute([Change::Flush, Change::Zero(None)]).unwrap();
-    assert!(
-        report
-            .entries()
-            .all(|(_, outcome)| *outcome == Outcome::NotSent)
-    );
+    assert!(report.entries().all(|(_, outcome)| *outcome
+        == Outcome::NotSent(NotSentCause::SendFailed {
+            errno: Errno::ENOBUFS as i32
+        })));
     assert!(client.services().unwrap().is_empty());
 }
 
@@ -242,8 +248,22 @@ fn a_failed_receive_leaves_the_outcome_open_and_the_client_usable() {
     let (kernel, mut client) = kernel();
     kernel.inject(Fault::FailReceive(Errno::ENOMEM as i32));
     let error = client.add_service(&web()).unwrap_err();
-    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+    let errno = Errno::ENOMEM as i32;
+    let failed = UnknownCause::ConnectionFailed { errno };
+    assert_eq!(cause(&error), Some(failed));
     assert_eq!(client.services().unwrap().len(), 1);
+
+    // Of many, what was sent is unknown and the rest was not sent; no outcome is lost.
+    client.flush().unwrap();
+    kernel.inject(Fault::FailReceive(errno));
+    let services = (1..=500).map(|port| VirtualService::tcp(([192, 0, 2, 1], port).into()));
+    let report = client.execute(services.map(Change::AddService)).unwrap();
+    let count = |wanted: Outcome| report.entries().filter(|(_, o)| *o == wanted).count();
+    let done = client.services().unwrap().len();
+    assert_eq!(count(Outcome::Unknown(failed)), done);
+    let not_sent = NotSentCause::ConnectionFailed { errno };
+    assert_eq!(count(Outcome::NotSent(not_sent)), 500 - done);
+    assert!((1..500).contains(&done), "{done}");
 }
 
 #[test]
@@ -290,7 +310,8 @@ fn one_refused_change_does_not_stop_the_others() {
     assert_eq!(
         report.to_string(),
         "cannot add service TCP 192.0.2.10:80: the service exists already\n\
-         invalid lower threshold 5: must not be above the upper threshold\n"
+         cannot add destination 10.0.0.1:80 to TCP 192.0.2.10:80: invalid lower threshold 5: must \
+         not be above the upper threshold; where that is 0 it must be 0\n"
     );
     let error = report.into_result().unwrap_err();
     assert!(error.is_exists());
@@ -438,7 +459,7 @@ fn the_last_usable_destination_stays_when_its_successor_is_refused() {
         .map(|(_, outcome)| outcome.clone())
         .collect();
     assert!(matches!(&outcomes[0], Outcome::Rejected(r) if r.reason == Reason::OutOfMemory));
-    assert_eq!(outcomes[1], Outcome::NotSent);
+    assert_eq!(outcomes[1], Outcome::NotSent(NotSentCause::Withheld));
     assert_eq!(
         client.destinations(&web().key()).unwrap()[0].destination,
         server(1)
@@ -446,11 +467,103 @@ fn the_last_usable_destination_stays_when_its_successor_is_refused() {
 }
 
 #[test]
-fn a_query_cannot_be_mistaken_for_a_change_in_messages() {
-    let kind = RequestKind::Read(Query::Services);
-    let error = Outcome::NotSent.into_result(kind).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "cannot read services: not sent: the connection to the kernel failed before"
-    );
+fn what_a_panicking_visitor_leaves_behind_is_not_taken_for_an_answer() {
+    let (_, mut client) = kernel();
+    fill(&mut client, 3);
+    let visit = core::panic::AssertUnwindSafe(|| {
+        client.for_each_destination(&web().key(), |_| panic!("the visitor's own fault"))
+    });
+    std::panic::catch_unwind(visit).unwrap_err();
+    assert!(client.add_service(&web()).unwrap_err().is_exists());
+    assert_eq!(client.destinations(&web().key()).unwrap().len(), 3);
+}
+
+/// Ends as soon as it has asked.
+struct Hasty;
+
+impl Operation for Hasty {
+    type Output = ();
+
+    fn start(&mut self, session: &mut Session) -> Step<()> {
+        session.submit(Change::AddService(web()));
+        session.submit(Query::Services);
+        Step::Continue
+    }
+
+    fn step(&mut self, _: &mut Session, _: Event<'_>) -> Result<Step<()>, Error> {
+        Ok(Step::Done(()))
+    }
+}
+
+#[test]
+fn what_an_operation_leaves_behind_is_not_taken_for_an_answer() {
+    let (_, mut client) = kernel();
+    client.run(Hasty).unwrap();
+    assert!(client.add_service(&web()).unwrap_err().is_exists());
+    assert_eq!(client.services().unwrap().len(), 1);
+}
+
+#[test]
+fn a_batch_that_stops_a_daemon_does_not_wait_for_an_answer_that_never_comes() {
+    let (kernel, mut client) = kernel();
+    kernel.set_interfaces([Interface::new("eth0")]);
+    let daemon = SyncDaemon::new(DaemonRole::Active, "eth0".parse().unwrap(), 0);
+    kernel.inject(Fault::PassReplies(1));
+    kernel.inject(Fault::LoseReplies(1));
+    let report = client
+        .execute([
+            Change::StartDaemon(daemon),
+            Change::StopDaemon(DaemonRole::Active),
+        ])
+        .unwrap();
+    let outcomes: Vec<_> = report.entries().map(|(_, outcome)| outcome).collect();
+    let unanswered = Outcome::Unknown(UnknownCause::Unanswered);
+    assert_eq!(outcomes, [&Outcome::Done, &unanswered]);
+}
+
+#[test]
+fn counters_of_an_old_kernel_are_read_and_marked_as_narrow() {
+    let mut generation = Generation::LINUX_6_1;
+    generation.stats64 = false;
+    for (generation, width) in [
+        (generation, CounterWidth::Bits32),
+        (Generation::LINUX_6_1, CounterWidth::Bits64),
+    ] {
+        let kernel = MemoryKernel::new(generation);
+        let mut client = Client::with_transport(kernel.socket()).unwrap();
+        fill(&mut client, 1);
+        let mut stats = Stats::default();
+        stats.connections = u64::from(u32::MAX);
+        stats.bytes_in = 1 << 40;
+        stats.rates.packets_out = 7;
+        assert!(kernel.set_stats(web().key(), Some(server(1).key()), stats));
+        let read = client.destinations(&web().key()).unwrap()[0].stats;
+        stats.width = width;
+        assert_eq!(read, stats, "bytes have 64 bits in either");
+    }
+}
+
+#[test]
+fn firewall_mark_0_is_not_asked_for() {
+    let (_, mut client) = kernel();
+    let zero = ServiceKey::firewall_mark(Family::Inet, 0);
+    assert!(matches!(client.service(zero), Err(Error::Invalid { .. })));
+    assert!(matches!(
+        client.remove_service(zero),
+        Err(Error::Invalid { .. })
+    ));
+}
+
+#[test]
+fn what_others_made_can_be_removed_whatever_its_protocol() {
+    let (_, mut client) = kernel();
+    let odd = ServiceKey::Address {
+        protocol: Protocol::from_number(50),
+        address: "192.0.2.1".parse().unwrap(),
+        port: 0,
+    };
+    client.set_options(Options::default().without_validation());
+    client.add_service(&VirtualService::new(odd)).unwrap();
+    client.set_options(Options::default());
+    client.remove_service(odd).unwrap();
 }

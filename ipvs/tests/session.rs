@@ -6,7 +6,8 @@ use bytes::BytesMut;
 use lvs_ipvs::session::{Event, RequestId, Session, WINDOW};
 use lvs_ipvs::wire::{FamilyId, Messages};
 use lvs_ipvs::{
-    Change, DaemonRole, DecodeProblem, Outcome, Query, Reason, ServiceKey, UnknownCause,
+    Change, DaemonRole, DecodeProblem, NotSentCause, Outcome, Query, Reason, ServiceKey,
+    UnknownCause,
 };
 
 const ERROR: u16 = 2;
@@ -198,7 +199,7 @@ fn a_time_out_leaves_sent_requests_unknown_and_the_others_unsent() {
         let sent = *id != ids[WINDOW];
         let expected = match sent {
             true => Outcome::Unknown(UnknownCause::TimedOut),
-            false => Outcome::NotSent,
+            false => Outcome::NotSent(NotSentCause::TimedOutBefore),
         };
         assert_eq!(*outcome, expected);
     }
@@ -241,7 +242,10 @@ fn a_dump_that_never_ends_is_given_up_the_second_time() {
     let blocked = session.submit(Query::Services);
     assert!(transmit(&mut session).is_empty());
     session.timed_out();
-    assert_eq!(pending(&mut session), [(blocked, Outcome::NotSent)]);
+    assert_eq!(
+        pending(&mut session),
+        [(blocked, Outcome::NotSent(NotSentCause::TimedOutBefore))]
+    );
     session.submit(Query::Services);
     assert_eq!(transmit(&mut session).len(), 1);
 }
@@ -257,12 +261,13 @@ fn what_could_not_be_sent_was_not_done() {
         .collect();
     let before = session.in_flight();
     assert!(session.poll_transmit(&mut BytesMut::new()));
-    session.send_failed(before);
+    session.send_failed(before, 105);
     let completed = pending(&mut session);
+    let not_sent = Outcome::NotSent(NotSentCause::SendFailed { errno: 105 });
     assert_eq!(completed.len(), 1 + queued.len());
-    assert_eq!(completed[0], (lost, Outcome::NotSent));
+    assert_eq!(completed[0], (lost, not_sent.clone()));
     for ((id, outcome), expected) in completed[1..].iter().zip(&queued) {
-        assert_eq!((id, outcome), (expected, &Outcome::NotSent));
+        assert_eq!((id, outcome), (expected, &not_sent));
     }
     // What was sent before is still answered, and ids go on.
     assert_eq!(

@@ -8,14 +8,14 @@
 use std::collections::HashMap;
 
 use super::{Operation, Step};
-use crate::error::Error;
+use crate::error::{Error, NotSentCause, UnknownCause};
 use crate::plan::{Plan, Repair};
 use crate::request::Change;
 use crate::session::{Event, Outcome, RequestId, Session};
 
 /// Sends the steps of a plan; the output has one outcome for each.
 ///
-/// A step that was left out is [`Outcome::NotSent`].
+/// A step that was left out is [`NotSentCause::Withheld`].
 #[derive(Debug)]
 pub struct ApplyPlan {
     plan: Plan,
@@ -58,7 +58,7 @@ impl ApplyPlan {
                 if !self.open.is_empty() {
                     return;
                 }
-                self.set(index, Outcome::NotSent);
+                self.set(index, Outcome::NotSent(NotSentCause::Withheld));
             } else if let Some(error) = self.validate.then(|| change.validate().err()).flatten() {
                 self.set(index, Outcome::Invalid(error));
             } else {
@@ -115,7 +115,7 @@ impl ApplyPlan {
         let outcomes = core::mem::take(&mut self.outcomes).into_iter();
         Step::Done(
             outcomes
-                .map(|outcome| outcome.unwrap_or(Outcome::NotSent))
+                .map(|outcome| outcome.unwrap_or(Outcome::Unknown(UnknownCause::Unanswered)))
                 .collect(),
         )
     }

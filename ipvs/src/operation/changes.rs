@@ -1,8 +1,8 @@
 //! Changes: one, or many with an outcome for each.
 
 use super::{Operation, Step};
-use crate::error::{Error, RequestKind};
-use crate::request::Change;
+use crate::error::{Error, RequestKind, UnknownCause};
+use crate::request::{Change, Query};
 use crate::session::{Event, Outcome, RequestId, Session};
 
 /// One change; refusal is an error.
@@ -48,6 +48,7 @@ pub struct ApplyChanges {
     first: Option<RequestId>,
     outcomes: Vec<Outcome>,
     missing: usize,
+    stops_daemon: bool,
 }
 
 impl ApplyChanges {
@@ -55,13 +56,17 @@ impl ApplyChanges {
     #[must_use]
     pub fn new(changes: Vec<Change>) -> Self {
         let missing = changes.len();
+        let stops_daemon = changes
+            .iter()
+            .any(|change| matches!(change, Change::StopDaemon(_)));
         // A change without an answer keeps this; it cannot happen while the session runs.
-        let outcomes = vec![Outcome::NotSent; missing];
+        let outcomes = vec![Outcome::Unknown(UnknownCause::Unanswered); missing];
         Self {
             changes,
             first: None,
             outcomes,
             missing,
+            stops_daemon,
         }
     }
 
@@ -80,6 +85,11 @@ impl Operation for ApplyChanges {
         for change in self.changes.drain(..) {
             let id = session.submit(change);
             self.first.get_or_insert(id);
+        }
+        if self.stops_daemon {
+            // The kernel may leave stopping a daemon unanswered (see `StopDaemon`); the answer to
+            // a later request shows it.
+            session.submit(Query::Info);
         }
         self.finished()
     }

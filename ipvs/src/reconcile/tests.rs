@@ -1,5 +1,5 @@
 use super::*;
-use crate::error::{Rejected, UnknownCause};
+use crate::error::{NotSentCause, Rejected, UnknownCause};
 use crate::request::Request;
 use crate::{Destination, PlanStep, Surplus, VirtualService};
 
@@ -132,7 +132,7 @@ mod ownership {
     fn a_refused_service_is_not_owned_and_one_of_unknown_outcome_may_be() {
         for (outcome, expected) in [
             (refused(&Change::AddService(web()), 2), vec![]),
-            (Outcome::NotSent, vec![]),
+            (Outcome::NotSent(NotSentCause::TimedOutBefore), vec![]),
             (
                 Outcome::Invalid(web().with_one_packet().validate().unwrap_err()),
                 vec![],

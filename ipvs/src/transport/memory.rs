@@ -1,5 +1,5 @@
 //! A kernel in memory: it answers the bytes of requests with the bytes the real kernel would
-//! answer, so that programs can be tried and tested without privilege, IPVS or Linux.
+//! answer, so that programs can be tried and tested without privilege and without IPVS.
 //!
 //! [`MemoryKernel`] is the kernel, [`MemorySocket`] a socket to it; any number of sockets share
 //! one table. It speaks the generic netlink family `IPVS` and as much of `nlctrl` as finds it
@@ -306,12 +306,11 @@ impl Transport for MemorySocket {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         let mut state = self.kernel.lock();
         let refused = match datagram.len() {
-            _ if let Some(errno) = state.faults.send() => Some(errno),
             0 => Some(ENODATA),
             length if length > LARGEST_DATAGRAM => Some(EMSGSIZE),
             _ => None,
         };
-        match refused {
+        match state.faults.send().or(refused) {
             Some(errno) => Err(io::Error::from_raw_os_error(errno)),
             None => {
                 state.handle(self.port, datagram);

@@ -71,7 +71,7 @@ impl Model {
                 let before = self.session.in_flight();
                 let sent = self.transmit();
                 if !sent.is_empty() {
-                    self.session.send_failed(before);
+                    self.session.send_failed(before, 105);
                     self.sent.retain(|sequence, _| !sent.contains(sequence));
                     self.queued.clear();
                 }
@@ -112,7 +112,7 @@ impl Model {
             }
             Step::TimedOut => self.time_out(),
             Step::ConnectionFailed => {
-                self.session.connection_failed();
+                self.session.connection_failed(5);
                 self.draining = false;
                 self.sent.clear();
                 self.queued.clear();

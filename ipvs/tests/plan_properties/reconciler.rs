@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use lvs_ipvs::{
-    Change, Outcome, Plan, Policy, Reconciler, Rejected, Request, Scope, ServiceKey, Table,
-    UnknownCause, VirtualService,
+    Change, NotSentCause, Outcome, Plan, Policy, Reconciler, Rejected, Request, Scope, ServiceKey,
+    Table, UnknownCause, VirtualService,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -137,7 +137,7 @@ impl World {
             let outcome = if plan.permits(step, |index| done[index]) {
                 self.send(change, *fate)
             } else {
-                Outcome::NotSent
+                Outcome::NotSent(NotSentCause::Withheld)
             };
             done.push(outcome == Outcome::Done);
             self.reconciler.record(change, &outcome);
@@ -170,7 +170,7 @@ impl World {
                 Outcome::Unknown(UnknownCause::TimedOut)
             }
             Fate::LostUnheard => Outcome::Unknown(UnknownCause::Overrun),
-            Fate::NotSent => Outcome::NotSent,
+            Fate::NotSent => Outcome::NotSent(NotSentCause::TimedOutBefore),
         }
     }
 
