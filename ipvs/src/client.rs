@@ -111,11 +111,17 @@ impl Client {
     /// Uses a generic netlink socket opened elsewhere, for instance in another network
     /// namespace or by a privileged process.
     ///
+    /// What is waiting in its receive queue is thrown away. Extended acknowledgements come only
+    /// if the socket asks for them (`NETLINK_EXT_ACK`). A socket that is shared, by `dup` or over
+    /// a `fork`, gives its answers to whoever reads first: use it in one place only.
+    ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect).
+    /// [`Error::Io`] when it is no netlink socket; else as [`connect`](Self::connect).
     pub fn from_fd(socket: OwnedFd) -> Result<Self, Error> {
-        Self::with_transport(NetlinkSocket::from_descriptor(socket))
+        let socket = NetlinkSocket::from_descriptor(socket)
+            .map_err(|error| Error::io("cannot use this descriptor", error))?;
+        Self::with_transport(socket)
     }
 
     /// Connects to a new, empty kernel in memory; see

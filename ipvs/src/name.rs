@@ -1,5 +1,6 @@
 //! Names the kernel keeps in small fixed arrays: schedulers, interfaces, persistence engines.
 
+use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
@@ -9,7 +10,7 @@ use crate::validate::ValidationError;
 ///
 /// Never empty, never contains a NUL byte. The kernel treats names as bytes; this type keeps
 /// them as UTF-8, and a name that is not UTF-8 is read with the replacement character.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Name<const MAX: usize> {
     // The length is redundant with the padding but saves a scan on each use.
     length: u8,
@@ -69,6 +70,19 @@ impl<const MAX: usize> Name<MAX> {
     }
 }
 
+/// In the order of their bytes, as text sorts.
+impl<const MAX: usize> Ord for Name<MAX> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl<const MAX: usize> PartialOrd for Name<MAX> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl<const MAX: usize> fmt::Display for Name<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -120,6 +134,14 @@ mod tests {
             SchedulerName::from_kernel(b"\xff\xfe\0").unwrap().as_str(),
             "\u{fffd}"
         );
+    }
+
+    #[test]
+    fn names_sort_as_text() {
+        let name = |text| SchedulerName::new(text).unwrap();
+        let mut names = ["wlc", "aaaa", "rr", "wl"].map(name);
+        names.sort();
+        assert_eq!(names, ["aaaa", "rr", "wl", "wlc"].map(name));
     }
 
     #[test]

@@ -32,7 +32,10 @@ type EntryKey = (ServiceKey, Option<DestinationKey>);
 ///
 /// - *Ownership.* IPVS entries carry no owner. The reconciler keeps a ledger of the services it
 ///   created or adopted, and removes no others. A desired service that is there already is
-///   adopted: from then on it is owned as if created. The ledger lives as long as the value.
+///   adopted: from then on it is owned as if created, and destinations in it that nobody desires
+///   are removed as the policy says ([`Surplus`](crate::Surplus)), whoever put them there. The
+///   ledger lives as long as the value: services that an earlier process left behind are known
+///   only when they are desired.
 /// - *Drift.* A difference that neither a new desired table nor an unfinished change explains was
 ///   brought about by somebody else. The plan repairs it and [marks](crate::PlanStep::drift) it.
 /// - *Unfinished business.* What was refused, or has no known outcome, is looked at again soon.
@@ -265,6 +268,8 @@ impl Reconciler {
     ///
     /// When the snapshot's two dumps did not agree, owned services it lacks are removed too; for
     /// those that are gone the kernel's refusal counts as done.
+    ///
+    /// Withdraw last: a [`step`](Self::step) afterwards would create them anew.
     pub fn withdraw(&self, snapshot: &Snapshot) -> Plan {
         let actual = index(snapshot);
         let owned = self.owned.iter().copied();

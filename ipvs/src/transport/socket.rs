@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::socket::{MsgFlags, NetlinkAddr, getsockname, recv, send};
 
 use super::{Received, Transport, sealed};
 
@@ -34,13 +34,26 @@ impl NetlinkSocket {
     ///
     /// The operating system's, such as `EPROTONOSUPPORT` on a kernel without generic netlink.
     pub fn open() -> io::Result<Self> {
-        open().map(Self::from_descriptor)
+        open().map(Self::new)
     }
 
     /// Takes over a socket of type `AF_NETLINK`, protocol `NETLINK_GENERIC`, opened elsewhere,
     /// for instance in another network namespace. It is bound on its first request if need be.
-    #[must_use]
-    pub fn from_descriptor(descriptor: OwnedFd) -> Self {
+    /// What is waiting in its receive queue is thrown away.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when it is a socket of another kind, `ENOTSOCK` when it is none; else what
+    /// emptying the queue gives.
+    pub fn from_descriptor(descriptor: OwnedFd) -> io::Result<Self> {
+        getsockname::<NetlinkAddr>(descriptor.as_raw_fd())?;
+        let mut socket = Self::new(descriptor);
+        let mut stale = BytesMut::new();
+        while socket.receive(&mut stale, Duration::ZERO)? != Received::TimedOut {}
+        Ok(socket)
+    }
+
+    fn new(descriptor: OwnedFd) -> Self {
         Self {
             descriptor,
             datagram: vec![0; DATAGRAM].into_boxed_slice(),
@@ -133,9 +146,7 @@ fn open() -> io::Result<OwnedFd> {
 
 #[cfg(not(feature = "neli"))]
 fn open() -> io::Result<OwnedFd> {
-    use nix::sys::socket::{
-        AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket,
-    };
+    use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, bind, socket};
 
     let descriptor = socket(
         AddressFamily::Netlink,
@@ -145,4 +156,36 @@ fn open() -> io::Result<OwnedFd> {
     )?;
     bind(descriptor.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
     Ok(descriptor)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    #[test]
+    fn other_descriptors_are_refused() {
+        let (unix, _other) = UnixDatagram::pair().unwrap();
+        let error = NetlinkSocket::from_descriptor(unix.into()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::EINVAL as i32), "{error}");
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let error = NetlinkSocket::from_descriptor(file.into()).unwrap_err();
+        assert_eq!(
+            error.raw_os_error(),
+            Some(Errno::ENOTSOCK as i32),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_waits_in_a_socket_that_is_taken_over_is_thrown_away() {
+        let mut first = NetlinkSocket::open().unwrap();
+        // An unknown message type of the generic netlink controller: answered with an error.
+        let request = [20, 0, 0, 0, 99, 0, 5, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        first.send(&request).unwrap();
+        let mut taken = NetlinkSocket::from_descriptor(first.descriptor).unwrap();
+        let received = taken.receive(&mut BytesMut::new(), Duration::ZERO).unwrap();
+        assert_eq!(received, Received::TimedOut);
+    }
 }

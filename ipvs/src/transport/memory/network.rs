@@ -147,25 +147,26 @@ impl Network {
         if address.is_unspecified() || address.is_broadcast() || address.is_multicast() {
             return false;
         }
-        // An address of this host is local even where another network's broadcast falls on it.
-        let local = self.addresses().any(|(_, own, _)| own == address);
-        local || !self.is_subnet_broadcast(address)
-    }
-
-    fn is_subnet_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.addresses().any(|(_, own, prefix)| {
-            let IpAddr::V4(own) = own else { return false };
-            let Some(host) = u32::MAX.checked_shr(prefix.into()).filter(|_| prefix < 31) else {
-                return false;
-            };
-            address.to_bits() == own.to_bits() | host
-        })
+        // Where an address of this host is another network's broadcast address, the kernel finds
+        // what was configured first (seen on 6.1.176).
+        let own = self.addresses().find_map(|(_, own, prefix)| match own {
+            IpAddr::V4(own) if own == address => Some(true),
+            IpAddr::V4(own) if is_broadcast(address, own, prefix) => Some(false),
+            _ => None,
+        });
+        own.unwrap_or(true)
     }
 
     fn is_local_inet6(&self, address: Ipv6Addr) -> bool {
         self.addresses()
             .any(|(interface, own, _)| own == address && (interface.ipv6 || interface.loopback))
     }
+}
+
+/// Whether `address` is the broadcast address of the network `own` is in.
+fn is_broadcast(address: Ipv4Addr, own: Ipv4Addr, prefix: u8) -> bool {
+    let host = u32::MAX.checked_shr(prefix.into());
+    prefix < 31 && host.is_some_and(|host| address.to_bits() == own.to_bits() | host)
 }
 
 #[cfg(test)]
@@ -240,6 +241,22 @@ mod tests {
         ] {
             assert!(!accepts(no), "{no}");
         }
+    }
+
+    /// Seen on 6.1.176.
+    #[test]
+    fn the_address_configured_first_decides() {
+        let broadcast = |name| Interface::new(name).with_address("10.5.0.1".parse().unwrap(), 24);
+        let local = |name| Interface::new(name).with_address("10.5.0.255".parse().unwrap(), 32);
+        let own = "10.5.0.255".parse().unwrap();
+        assert!(!Network::new(vec![broadcast("a"), local("b")]).accepts(own));
+        assert!(Network::new(vec![local("a"), broadcast("b")]).accepts(own));
+        let both = Interface::new("a").with_address(own, 24);
+        assert!(Network::new(vec![both]).accepts(own));
+        let small = Interface::new("a").with_address("10.9.0.1".parse().unwrap(), 30);
+        let small = Network::new(vec![small]);
+        assert!(!small.accepts("10.9.0.3".parse().unwrap()));
+        assert!(small.accepts("10.9.0.0".parse().unwrap()));
     }
 
     #[test]

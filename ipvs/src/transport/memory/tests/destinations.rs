@@ -446,10 +446,15 @@ fn removed_destinations_come_back_with_their_counters() {
     // Not in another service.
     prepare(&mut machine);
     machine.errno(DEL, &nests);
-    let other = by_address("10.0.0.2");
-    machine.add_service(&other, false);
-    machine.add_destination(&other, "10.9.0.1");
-    assert_eq!(counts(&mut machine, &other), ([0, 0, 0], 0));
+    let mut other_port = by_address("10.0.0.1");
+    other_port[3] = be16(service::PORT, 81);
+    for other in [by_address("10.0.0.2"), other_port, by_mark(2, 1)] {
+        machine.add_service(&other, false);
+        machine.add_destination(&other, "10.9.0.1");
+        assert_eq!(counts(&mut machine, &other), ([0, 0, 0], 0));
+    }
+    machine.add_destination(&key, "10.9.0.1");
+    assert_eq!(counts(&mut machine, &key), ([3, 4, 5], 7));
 }
 
 /// The kernel compares marks, not the families of the services they belong to.

@@ -208,6 +208,27 @@ fn a_full_queue_delays_a_dump() {
     assert_eq!(machine.receive(), Err(Received::TimedOut));
 }
 
+/// A batch is made ahead only while less than half of the queue waits to be read.
+#[test]
+fn unread_batches_hold_the_next_one_back() {
+    let (mut machine, key) = with_destinations(200);
+    // Room for one large batch and some acknowledgements.
+    machine.socket.set_receive_buffer(50_000);
+    machine.socket.send(&dump_request(&key)).unwrap();
+    let set = request(command::SET_CONFIG, &[]);
+    machine.socket.send(&[set.clone(), set].concat()).unwrap();
+    // With the first batch the second is made, which is more than half of the queue, so that
+    // there is no third with the acknowledgement.
+    assert_eq!(numbers(&machine.receive().unwrap()).len(), 9);
+    assert_eq!(replies(&machine.receive().unwrap())[0].errno(), Some(0));
+    let get = message(FAMILY, REQUEST, command::GET_INFO, &[]);
+    machine.socket.send(&get).unwrap();
+    let sizes: Vec<_> = core::iter::from_fn(|| machine.receive().ok())
+        .map(|datagram| replies(&datagram).len())
+        .collect();
+    assert_eq!(sizes, [1, 81, 1, 81, 29, 1]);
+}
+
 #[test]
 fn hooks_run_between_batches() {
     let (mut machine, key) = with_destinations(20);
