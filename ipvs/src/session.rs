@@ -148,6 +148,8 @@ pub struct Session {
     // Sent and unanswered, by id: no more than a window, however long an answer stays out.
     in_flight: VecDeque<InFlight>,
     window: usize,
+    // What the window may grow to again.
+    widest: usize,
     // Answers since the window last changed.
     answered: usize,
     // Between an overrun and the empty queue: what was unanswered when it was noticed.
@@ -167,6 +169,7 @@ impl Session {
             queue: VecDeque::new(),
             in_flight: VecDeque::new(),
             window: WINDOW,
+            widest: WINDOW,
             answered: 0,
             draining: None,
             dump: false,
@@ -320,12 +323,13 @@ impl Session {
         }
     }
 
-    /// After an overrun the window is narrow; each window of answers makes it wider by one.
+    /// After an overrun the window is narrow; each window of answers makes it wider by one, up to
+    /// what the receive buffer held then.
     fn widen(&mut self) {
         self.answered += 1;
         if self.answered >= self.window {
             self.answered = 0;
-            self.window = self.window.saturating_add(1).min(WINDOW);
+            self.window = self.window.saturating_add(1).min(self.widest);
         }
     }
 
@@ -389,8 +393,9 @@ impl Session {
     pub fn drained(&mut self) {
         if let Some(before) = self.draining.take() {
             if self.is_waiting() {
-                // Half of what the buffer held, since answers differ in size.
+                // Half of what the buffer held, since answers differ in size; never again more.
                 let held = before.saturating_sub(self.in_flight.len());
+                self.widest = held.clamp(1, self.widest);
                 self.window = (held / 2).clamp(1, self.window);
                 self.answered = 0;
             }

@@ -111,8 +111,11 @@ fn a_namespace_outlives_its_name_while_it_is_open() {
 
     let error = Namespace::open(&path).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
-    let expected = "cannot open the network namespace: No such file or directory";
-    assert!(error.to_string().starts_with(expected), "{error}");
+    let expected = format!(
+        "cannot open the network namespace {}: No such file or directory",
+        path.display()
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
 }
 
 #[test]
