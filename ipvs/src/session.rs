@@ -15,6 +15,53 @@
 //! A socket can have one dump at a time, so a dump is sent only when the previous one has ended.
 //! Requests of an abandoned operation (see [`Session::abandon`]) stay in flight without events
 //! until their answers arrive.
+//!
+//! Carrying its bytes takes a loop like this; [`Client`](crate::Client) is one around
+//! [operations](crate::operation).
+//!
+//! ```no_run
+//! use bytes::BytesMut;
+//! use core::time::Duration;
+//! use lvs_ipvs::session::{Event, Reply, Session};
+//! use lvs_ipvs::transport::{NetlinkSocket, Received, Transport};
+//! use lvs_ipvs::wire::{FamilyId, Messages};
+//! use lvs_ipvs::Query;
+//!
+//! let mut socket = NetlinkSocket::open()?;
+//! let mut session = Session::new(FamilyId::new(28)); // as Query::Family answers
+//! session.submit(Query::Services);
+//! let (mut outgoing, mut incoming) = (BytesMut::new(), BytesMut::new());
+//! 'running: loop {
+//!     let sent = session.in_flight();
+//!     while session.poll_transmit(&mut outgoing) {
+//!         if let Err(error) = socket.send(&outgoing) {
+//!             session.send_failed(sent, error.raw_os_error().unwrap_or(5));
+//!         }
+//!         outgoing.clear();
+//!     }
+//!     let patience = if session.is_draining() { 0 } else { 10 };
+//!     match socket.receive(&mut incoming, Duration::from_secs(patience)) {
+//!         Ok(Received::Datagram) => {}
+//!         Ok(Received::TimedOut) if session.is_draining() => session.drained(),
+//!         Ok(Received::TimedOut) => session.timed_out(),
+//!         Ok(Received::Overrun) => session.overrun(),
+//!         Err(error) => session.connection_failed(error.raw_os_error().unwrap_or(5)),
+//!     }
+//!     let mut messages = Messages::new(&incoming);
+//!     while let Some(event) = session.handle(&mut messages) {
+//!         match event {
+//!             Event::Reply { reply: Reply::Service(service), .. } => println!("{}", service.key()),
+//!             Event::Completed { outcome, .. } => {
+//!                 println!("{outcome:?}");
+//!                 break 'running;
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//!     incoming.clear();
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::collections::VecDeque;
 

@@ -276,3 +276,22 @@ fn hooks_are_replaced_without_a_deadlock() {
     });
     assert_eq!(machine.servers(&key).len(), 20);
 }
+
+/// A dump that cannot start for lack of room is refused, as far as there is room to say so, and
+/// goes on all the same when there is (seen on 6.1.176).
+#[test]
+fn a_dump_without_room_is_refused_and_comes_late() {
+    let mut machine = Machine::linux_6_1();
+    for _ in 0..277 {
+        let get = message(FAMILY, REQUEST, command::GET_INFO, &[]);
+        machine.socket.send(&get).unwrap();
+    }
+    let dump = message(FAMILY, REQUEST | DUMP, command::GET_SERVICE, &[]);
+    for _ in 0..3 {
+        machine.socket.send(&dump).unwrap();
+    }
+    assert_eq!(machine.receive(), Err(Received::Overrun));
+    let kinds: Vec<_> = machine.drain().iter().map(|reply| reply.kind).collect();
+    let ends: Vec<_> = kinds.iter().filter(|kind| **kind != FAMILY).collect();
+    assert_eq!((kinds.len(), ends), (279, vec![&3, &3]));
+}
