@@ -32,12 +32,15 @@
 //! session.submit(Query::Services);
 //! let (mut outgoing, mut incoming) = (BytesMut::new(), BytesMut::new());
 //! 'running: loop {
-//!     let sent = session.in_flight();
-//!     while session.poll_transmit(&mut outgoing) {
+//!     loop {
+//!         outgoing.clear();
+//!         let sent = session.in_flight();
+//!         if !session.poll_transmit(&mut outgoing) {
+//!             break;
+//!         }
 //!         if let Err(error) = socket.send(&outgoing) {
 //!             session.send_failed(sent, error.raw_os_error().unwrap_or(5));
 //!         }
-//!         outgoing.clear();
 //!     }
 //!     let patience = if session.is_draining() { 0 } else { 10 };
 //!     match socket.receive(&mut incoming, Duration::from_secs(patience)) {
