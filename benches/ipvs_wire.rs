@@ -101,13 +101,16 @@ fn decode(criterion: &mut Criterion) {
             }
         });
     });
-    group.bench_function("destinations, peer: walk of netlink-packet-core", |bencher| {
-        bencher.iter(|| {
-            for attributes in attributes(black_box(&destinations)) {
-                black_box(walk(attributes, &[&[top::DEST], &[destination::STATS64]]));
-            }
-        });
-    });
+    group.bench_function(
+        "destinations, peer: walk of netlink-packet-core",
+        |bencher| {
+            bencher.iter(|| {
+                for attributes in attributes(black_box(&destinations)) {
+                    black_box(walk(attributes, &[&[top::DEST], &[destination::STATS64]]));
+                }
+            });
+        },
+    );
     group.bench_function("services, borrowed", |bencher| {
         bencher.iter(|| {
             for attributes in attributes(black_box(&services)) {

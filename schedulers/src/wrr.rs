@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(pick(&mut wrr, &list), None);
     }
 
-    /// The pick rule of spec §3 word for word, without skipping any pass.
+    /// The kernel's pick rule step by step, without skipping any pass.
     fn literal_pick(wrr: &mut Wrr, list: &[Server]) -> Option<usize> {
         if wrr.highest == 0 {
             return None;

@@ -166,7 +166,7 @@ impl MemoryKernel {
     }
 
     /// Lets time pass: removed destinations are forgotten after two to three minutes without
-    /// connections (spec §5.9). As time may never pass here, no more than 16384 of them are
+    /// connections (`ip_vs_ctl.c`). As time may never pass here, no more than 16384 of them are
     /// remembered.
     pub fn advance(&self, by: Duration) {
         self.lock().trash.advance(by);
@@ -289,8 +289,11 @@ impl MemorySocket {
             dump.batches()
         };
         self.kernel.run_hook(batches);
-        // It cannot be full: a receive just made room.
-        let _full = self.kernel.lock().next_batch(self.port);
+        let made = self.kernel.lock().next_batch(self.port);
+        if made.is_err() {
+            // No room for it in a small queue: the kernel says so, and goes on later.
+            self.change(|socket| socket.queue.complain());
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The corrections that keepalived makes (`spec/healthcheck.md` §3.1), each with a diagnostic.
+//! The corrections that keepalived makes (keepalived.conf(5)), each with a diagnostic.
 //!
 //! | Rule | Correction |
 //! |---|---|

@@ -1,5 +1,5 @@
 //! Forwarding methods: `lb_kind`, `lvs_method`, `sorry_server_lvs_method`
-//! (`spec/healthcheck.md` §4.7).
+//! (keepalived.conf(5)).
 
 use super::ast::Statement;
 use super::diagnostic::Report;

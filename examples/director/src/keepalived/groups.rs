@@ -1,5 +1,5 @@
 //! `virtual_server_group`: addresses, ranges and marks that share their real servers
-//! (`spec/healthcheck.md` §4.7).
+//! (keepalived.conf(5)).
 //!
 //! ```text
 //! virtual_server_group WEB {

@@ -1,5 +1,5 @@
 //! The timing knobs that a check inherits: checker → real server → virtual server → built-in
-//! (`spec/healthcheck.md` §1.4).
+//! (keepalived.conf(5)).
 
 use core::time::Duration;
 

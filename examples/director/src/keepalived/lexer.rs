@@ -1,4 +1,4 @@
-//! Comments and words (`spec/healthcheck.md` §4.1).
+//! Comments and words (keepalived.conf(5)).
 //!
 //! A line passes through here twice. [`strip_comment`] sees it as it stands in the file: a `#` or
 //! `!` outside double quotes ends it, also in the middle of a word; `\#` and `\!` are the

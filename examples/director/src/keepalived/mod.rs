@@ -6,7 +6,7 @@
 //! ```
 //!
 //! What counts is what keepalived makes of a file: its defaults, its inheritance, its corrections
-//! (`spec/healthcheck.md` §4, §3.1, §1.4). Reading therefore never fails because of what a file
+//! (keepalived.conf(5)). Reading therefore never fails because of what a file
 //! says; it gives a [`Config`] with everything usable and a list of [`Diagnostic`]s with file, line
 //! and column. It deviates in these points, in favour of the user:
 //!

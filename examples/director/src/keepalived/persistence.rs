@@ -1,5 +1,5 @@
 //! Persistence: `persistence_timeout`, `persistence_granularity`, `persistence_engine`
-//! (`spec/healthcheck.md` §4.7).
+//! (keepalived.conf(5)).
 
 use core::net::Ipv4Addr;
 

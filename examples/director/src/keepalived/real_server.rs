@@ -1,4 +1,4 @@
-//! `real_server IP [PORT] { … }` (`spec/healthcheck.md` §4.8).
+//! `real_server IP [PORT] { … }` (keepalived.conf(5)).
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Repeated lines: `~SEQ`, `~SEQx` and `~LST` (`spec/healthcheck.md` §4.1).
+//! Repeated lines: `~SEQ`, `~SEQx` and `~LST` (keepalived.conf(5)).
 //!
 //! ```text
 //! ~SEQ(N, 1, 3) real_server 10.0.0.${N} 80 { weight 1 }     N = 1, 2, 3

@@ -10,7 +10,7 @@ use super::groups::{self, VirtualServerGroup};
 use super::values;
 use super::virtual_server::{self, VirtualAddress, VirtualServer};
 
-/// Blocks and statements that are known and left to others (`spec/healthcheck.md` §4.3–4.6): the
+/// Blocks and statements that are known and left to others (keepalived.conf(5)): the
 /// virtual routers and what they track.
 const LEFT_TO_OTHERS: &[&str] = &[
     "bfd_instance",

@@ -1,4 +1,4 @@
-//! Parameters: `$NAME=value`, `$NAME` and `${NAME}` (`spec/healthcheck.md` §4.1).
+//! Parameters: `$NAME=value`, `$NAME` and `${NAME}` (keepalived.conf(5)).
 //!
 //! A value is put in when it is used, not when it is defined, and may contain references itself.
 //! `$NAME` counts only before a blank or the end of the line, `${NAME}` everywhere; what is not

@@ -1,4 +1,4 @@
-//! `virtual_server … { … }` (`spec/healthcheck.md` §4.7).
+//! `virtual_server … { … }` (keepalived.conf(5)).
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};

@@ -42,7 +42,7 @@ pub(super) struct Daemons {
     pub(super) backup: Option<Daemon>,
 }
 
-/// Parses the nest; unlike the others it tells extended acknowledgements (spec §1.3).
+/// Parses the nest; unlike the others it tells extended acknowledgements (`ip_vs_ctl.c`).
 pub(super) fn parse<'a>(
     nest: Option<(&'a [u8], usize)>,
     generation: &Generation,
@@ -58,7 +58,7 @@ impl Daemons {
         self.master.is_some() || self.backup.is_some()
     }
 
-    /// `NEW_DAEMON`, in the order of spec §5.12.
+    /// `NEW_DAEMON`, in the kernel's order of checks.
     pub(super) fn start(
         &mut self,
         attributes: &Attributes<'_, 9>,
@@ -155,7 +155,7 @@ fn max_length(asked: u16, state: u32, mtu: u32, ipv6: bool) -> u16 {
 }
 
 impl Daemon {
-    /// Appends the nest `DAEMON` of a reply; order of attributes as in spec §3.4.
+    /// Appends the nest `DAEMON` of a reply, attributes in the kernel's order.
     pub(super) fn write(&self, writer: &mut Writer<'_>, state: u32, generation: &Generation) {
         writer.nest(top::DAEMON, |writer| {
             writer.put_u32(attribute::STATE, state);

@@ -77,7 +77,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Steps 2 and 3 of spec §5.6. Extended acknowledgements never hear of failures.
+    /// The nest and its attributes. Extended acknowledgements never hear of failures.
     pub(super) fn read(
         nest: Option<&[u8]>,
         full: bool,
@@ -105,7 +105,7 @@ impl Asked {
         })
     }
 
-    /// Steps 4 to 6 of spec §5.6.
+    /// Family, and whether it may differ from that of the service.
     pub(super) fn resolve(
         &self,
         service: Family,
@@ -128,7 +128,7 @@ impl Asked {
         })
     }
 
-    /// Steps 7 to 10 of spec §5.6.
+    /// Weight, thresholds and tunnel port.
     pub(super) fn check(&self, generation: &Generation) -> Result<Settings, Errno> {
         let settings = self.settings.ok_or(EINVAL)?;
         if settings.weight < 0 || settings.lower > settings.upper {
@@ -193,7 +193,7 @@ impl Destination {
     }
 
     /// Comes back from the trash: connections go on counting; statistics only within the same
-    /// service object (spec §5.9).
+    /// service object (`ip_vs_ctl.c`).
     pub(super) fn rebind(&mut self, settings: Settings, service: u64) {
         self.settings = settings;
         if self.service != service {
@@ -206,7 +206,7 @@ impl Destination {
         self.settings = settings;
     }
 
-    /// Appends the nest `DEST` of a reply; order of attributes as in spec §3.3.
+    /// Appends the nest `DEST` of a reply, attributes in the kernel's order.
     pub(super) fn write(&self, writer: &mut Writer<'_>, generation: &Generation) {
         let Self {
             identity,
@@ -284,7 +284,7 @@ impl Destinations {
 }
 
 /// How often the kernel looks into the trash, and how long a destination stays without
-/// connections (spec §5.9).
+/// connections (`ip_vs_ctl.c`).
 const CHECK: Duration = Duration::from_secs(60);
 const PERIOD: Duration = Duration::from_secs(120);
 /// The kernel has no such limit, but time too, which a memory kernel may never see.

@@ -1,7 +1,7 @@
 //! Dumps: batches made one after another while the program reads, by a plain index.
 //!
 //! Between two batches the table may change, and then entries are skipped or come twice, as on
-//! the real kernel (spec §6).
+//! the real kernel (`ip_vs_ctl.c`).
 
 use nix::libc::ENOBUFS;
 
@@ -119,15 +119,15 @@ impl State {
         let Some(socket) = self.sockets.get_mut(&port) else {
             return Ok(());
         };
-        if socket.queue.is_full() {
-            // The dump goes on when there is room again.
-            return Err(ENOBUFS);
-        }
         let bytes = if socket.has_received {
             BATCH
         } else {
             FIRST_BATCH
         };
+        if !socket.queue.fits(bytes) {
+            // The dump goes on when there is room again.
+            return Err(ENOBUFS);
+        }
         let Some(mut dump) = socket.dump.take() else {
             return Ok(());
         };
@@ -182,7 +182,7 @@ impl Batch<'_> {
                 dump.message = message.or(dump.message);
                 let Some(service) = identity.and_then(|identity| state.services.get(&identity))
                 else {
-                    // A missing service looks like one without destinations (spec §5.8).
+                    // A missing service looks like one without destinations (`ip_vs_ctl.c`).
                     return;
                 };
                 let destinations = service.destinations.iter();

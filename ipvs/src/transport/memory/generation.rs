@@ -17,41 +17,40 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Generation {
     /// Ticks per second (`CONFIG_HZ`), 1 or more. Persistence timeouts are kept in 32 bits of
-    /// ticks, and the timeouts of `SET_CONFIG` end at 2³¹-1 ticks (spec §§3.2, 5.11).
+    /// ticks, and the timeouts of `SET_CONFIG` end at 2³¹-1 ticks (`ip_vs_ctl.c`).
     pub hz: u32,
-    /// IPv6 is compiled in and its module enabled; without it, `EAFNOSUPPORT` (spec §3.2).
+    /// IPv6 is compiled in and its module enabled; without it, `EAFNOSUPPORT` (`ip_vs_ctl.c`).
     pub ipv6: bool,
     /// Schedulers that are loaded or can be; `none` always works. Others are `ENOENT`.
     pub schedulers: &'static [&'static str],
     /// Persistence engines that are loaded or can be. Others are `ENOENT`.
     pub engines: &'static [&'static str],
-    /// The service attribute `PE_NAME` exists (2.6.37, approximately: spec §3.7).
+    /// The service attribute `PE_NAME` exists (2.6.37, approximately).
     pub engine_names: bool,
-    /// The destination attribute `ADDR_FAMILY` exists (3.18, approximately: spec §3.7).
+    /// The destination attribute `ADDR_FAMILY` exists (3.18, approximately).
     pub destination_families: bool,
-    /// The nests `STATS64` exist (4.1, approximately: spec §3.7).
+    /// The nests `STATS64` exist (4.1, approximately).
     pub stats64: bool,
     /// 64-bit attributes are aligned by empty ones (`IPVS_STATS_ATTR_PAD`): an architecture, or
-    /// a configuration, without cheap unaligned access (spec §1.1; user-mode Linux 6.1.176 and
-    /// 6.12.101 have them, 7.2.7 has not).
+    /// a configuration, without cheap unaligned access (`ip_vs_ctl.c`).
     pub padding: bool,
-    /// The destination attributes `TUN_TYPE` and `TUN_PORT` exist (5.2: spec §3.7).
+    /// The destination attributes `TUN_TYPE` and `TUN_PORT` exist (5.2).
     pub tunnel_types: bool,
-    /// The destination attribute `TUN_FLAGS` exists (5.3: spec §3.7).
+    /// The destination attribute `TUN_FLAGS` exists (5.3).
     pub tunnel_flags: bool,
     /// The daemon attributes `SYNC_MAXLEN`, `MCAST_GROUP`, `MCAST_GROUP6`, `MCAST_PORT` and
-    /// `MCAST_TTL` exist (4.3, approximately: spec §3.7).
+    /// `MCAST_TTL` exist (4.3, approximately).
     pub daemon_extensions: bool,
     /// Upper thresholds above 2³¹-1 are `EINVAL` (7.2, and recent stable updates of older
-    /// series such as 6.1.192; not 6.1.176 and 6.12.95: spec §3.7).
+    /// series such as 6.1.192; not 6.1.176 and 6.12.95).
     pub threshold_limit: bool,
     /// `CONN_TAB_SIZE` as long as no service and no backup daemon was ever there: 0 where the
-    /// table is made on demand (7.1, approximately), else the constant (spec §3.6).
+    /// table is made on demand (7.1, approximately), else the constant (`ip_vs_ctl.c`).
     pub idle_table_size: u32,
     /// `CONN_TAB_SIZE` afterwards. It does not shrink again (seen on 7.2.7).
     pub table_size: u32,
     /// Dumps list services with an address before firewall marks; else both are mixed (7.1,
-    /// approximately: spec §6).
+    /// approximately).
     pub marks_last: bool,
     /// A dump request for a command that has no dump, or the reverse, is `EOPNOTSUPP` before the
     /// permission is looked at (6.12.101 and 7.2.7; on 6.1.176 it is `EPERM`).

@@ -2,7 +2,7 @@
 //!
 //! This is the kernel's "liberal" parser: unknown numbers are skipped, the last of equal numbers
 //! counts, trailing bytes are noted and ignored, and integers may be longer than they need to be
-//! (spec §1.1; exact limits seen on 6.1.176).
+//! (`ip_vs_ctl.c`).
 
 use nix::libc::{EINVAL, ERANGE};
 

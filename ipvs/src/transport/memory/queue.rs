@@ -60,17 +60,21 @@ impl Queue {
     /// Queues a reply, or loses it and remembers the overflow.
     pub(super) fn push(&mut self, bytes: Vec<u8>) {
         let charge = self.charge(bytes.len());
-        let total = self.charged.saturating_add(charge);
-        // One datagram always fits into an empty queue.
-        if self.congested || (self.charged > 0 && total >= self.limit) {
+        if self.congested || !self.fits(bytes.len()) {
             self.overflow();
         } else {
             self.append(bytes, charge);
         }
     }
 
-    /// Queues a batch of a dump: those are not made while the queue is full, so always fit. They
-    /// count for the room they were given, not for what is in it.
+    /// Whether there is room for a datagram of that length. One always fits into an empty queue.
+    pub(super) fn fits(&self, length: usize) -> bool {
+        let total = self.charged.saturating_add(self.charge(length));
+        self.charged == 0 || total < self.limit
+    }
+
+    /// Queues a batch of a dump, which is only made when it [`fits`](Self::fits), congested or
+    /// not. It counts for the room it was given, not for what is in it.
     pub(super) fn push_batch(&mut self, bytes: Vec<u8>, room: usize) {
         let charge = self.charge(room);
         self.append(bytes, charge);
@@ -96,6 +100,11 @@ impl Queue {
         }
     }
 
+    /// Reports an overflow to the next receive although nothing was lost.
+    pub(super) const fn complain(&mut self) {
+        self.error = true;
+    }
+
     /// Takes the next datagram.
     pub(super) fn pop(&mut self) -> Result<Vec<u8>, Received> {
         if core::mem::take(&mut self.error) {
@@ -115,11 +124,6 @@ impl Queue {
         if self.entries.is_empty() {
             self.congested = false;
         }
-    }
-
-    /// Whether a dump may start or go on.
-    pub(super) const fn is_full(&self) -> bool {
-        self.charged >= self.limit
     }
 
     /// Whether a running dump adds its next batch after a receive.

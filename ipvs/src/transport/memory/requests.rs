@@ -43,7 +43,7 @@ pub(super) const COMMANDS: &[(u8, Form)] = &[
 /// The commands of this family up to here were there before reserved fields were checked.
 const CHECKED_FROM: u8 = command::FLUSH + 1;
 
-/// The version every kernel examined reports (spec §3.6).
+/// The version every kernel examined reports (`ip_vs_ctl.c`).
 const VERSION: u32 = 0x01_02_01;
 
 const RESERVED: &str = "genlmsghdr.reserved field is not 0";
@@ -313,7 +313,7 @@ impl State {
         Ok(())
     }
 
-    /// `SET_CONFIG`: nothing is changed when one value is out of range (spec §5.11).
+    /// `SET_CONFIG`: nothing is changed when one value is out of range (`ip_vs_ctl.c`).
     fn set_timeouts(&mut self, attributes: &Attributes<'_, 7>) -> Result<(), Errno> {
         let asked = [top::TIMEOUT_TCP, top::TIMEOUT_TCP_FIN, top::TIMEOUT_UDP]
             .map(|number| attributes.u32(number).unwrap_or(0));

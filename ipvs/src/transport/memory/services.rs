@@ -65,7 +65,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity of a nest: steps 1 to 3 of spec §5.1.
+    /// Reads the identity of a nest: the nest, its key, its family.
     pub(super) fn read(
         attributes: &Attributes<'_, 13>,
         generation: &Generation,
@@ -133,7 +133,7 @@ impl From<ServiceKey> for Identity {
     }
 }
 
-/// Parses the nest; extended acknowledgements never hear of it (spec §1.3).
+/// Parses the nest; extended acknowledgements never hear of it (`ip_vs_ctl.c`).
 pub(super) fn parse<'a>(
     nest: Option<&'a [u8]>,
     generation: &Generation,
@@ -159,7 +159,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// Step 4 of spec §5.1; `old_flags` are those of the service if it exists.
+    /// The settings, all of which must be there; `old_flags` are those of the service if it exists.
     pub(super) fn read(attributes: &Attributes<'a, 13>, old_flags: u32) -> Result<Self, Errno> {
         let read = || {
             let flags: [u8; 8] = attributes.filled(attribute::FLAGS)?;
@@ -179,7 +179,7 @@ impl<'a> Asked<'a> {
         read().ok_or(EINVAL)
     }
 
-    /// The checks that `NEW_SERVICE` and `SET_SERVICE` share (spec §§5.2, 5.3).
+    /// The checks that `NEW_SERVICE` and `SET_SERVICE` share (`ip_vs_ctl.c`).
     pub(super) fn check(&self, family: Family, generation: &Generation) -> Result<Settings, Errno> {
         let scheduler = generation.scheduler(self.scheduler).ok_or(ENOENT)?;
         let engine = match self.engine {
@@ -205,7 +205,7 @@ pub(super) struct Settings {
     scheduler: &'static str,
     engine: Option<&'static str>,
     pub(super) flags: u32,
-    /// The persistence timeout, in 32 bits of ticks (spec §3.2).
+    /// The persistence timeout, in 32 bits of ticks (`ip_vs_ctl.c`).
     ticks: u32,
     mask: [u8; 4],
 }
@@ -222,7 +222,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Appends the nest `SERVICE` of a reply; order of attributes as in spec §3.2.
+    /// Appends the nest `SERVICE` of a reply, attributes in the kernel's order.
     pub(super) fn write(&self, writer: &mut Writer<'_>, generation: &Generation) {
         let Self {
             identity, settings, ..

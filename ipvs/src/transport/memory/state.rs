@@ -26,7 +26,7 @@ pub(super) const IPVS: u16 = 28;
 /// The first message type that is no control message.
 const FIRST_FAMILY: u16 = 16;
 
-/// TCP, TCP FIN, UDP, in seconds (spec §5.11).
+/// TCP, TCP FIN, UDP, in seconds (`ip_vs_ctl.c`).
 const TIMEOUTS: [u32; 3] = [900, 120, 300];
 
 /// One socket's share.

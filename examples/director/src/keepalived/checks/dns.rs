@@ -5,7 +5,7 @@ use super::super::diagnostic::Report;
 use super::super::values;
 use super::{Connection, ConnectionDraft, Outer};
 
-/// A query over UDP (`spec/healthcheck.md` §2.6).
+/// A query over UDP (keepalived.conf(5)).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DnsCheck {

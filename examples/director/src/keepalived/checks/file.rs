@@ -5,7 +5,7 @@ use super::super::diagnostic::Report;
 use super::super::values;
 use super::missing;
 
-/// The number in a `track_file` decides (`spec/healthcheck.md` §2.12).
+/// The number in a `track_file` decides (keepalived.conf(5)).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct FileCheck {

@@ -8,7 +8,7 @@ use super::super::diagnostic::{Position, Report};
 use super::super::values;
 use super::{Connection, ConnectionDraft, Outer, missing};
 
-/// Requests to a web server (`spec/healthcheck.md` §2.2 and §2.3).
+/// Requests to a web server (keepalived.conf(5)).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HttpCheck {

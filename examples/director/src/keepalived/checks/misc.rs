@@ -8,7 +8,7 @@ use super::super::diagnostic::Report;
 use super::super::values;
 use super::{Outer, missing};
 
-/// A program whose exit code is the outcome (`spec/healthcheck.md` §2.7).
+/// A program whose exit code is the outcome (keepalived.conf(5)).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct MiscCheck {

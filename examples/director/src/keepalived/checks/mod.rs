@@ -1,4 +1,4 @@
-//! Check blocks of a real server (`spec/healthcheck.md` §4.9).
+//! Check blocks of a real server (keepalived.conf(5)).
 //!
 //! All ten kinds are read into typed values, each with what it inherits filled in. Which of them
 //! run is not decided here.

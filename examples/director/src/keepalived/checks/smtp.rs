@@ -5,7 +5,7 @@ use super::super::diagnostic::Report;
 use super::super::values;
 use super::{Connection, ConnectionDraft, Outer};
 
-/// A dialogue with a mail server (`spec/healthcheck.md` §2.5).
+/// A dialogue with a mail server (keepalived.conf(5)).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SmtpCheck {

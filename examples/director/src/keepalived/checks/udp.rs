@@ -5,7 +5,7 @@ use super::super::diagnostic::Report;
 use super::super::values;
 use super::{Connection, ConnectionDraft, Outer};
 
-/// A datagram to the server (`spec/healthcheck.md` §2.8).
+/// A datagram to the server (keepalived.conf(5)).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct UdpCheck {

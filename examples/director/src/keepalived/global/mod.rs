@@ -1,5 +1,5 @@
 //! `global_defs { … }`, `SSL { … }` and the global statements outside of blocks
-//! (`spec/healthcheck.md` §4.2).
+//! (keepalived.conf(5)).
 
 mod lvs;
 mod read;

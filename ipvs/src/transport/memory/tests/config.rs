@@ -1,4 +1,4 @@
-//! Timeouts, information, zeroing, flushing: spec §§3.6, 5.10, 5.11.
+//! Timeouts, information, zeroing, flushing
 
 use nix::libc::{EINVAL, ESRCH};
 

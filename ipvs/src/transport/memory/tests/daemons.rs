@@ -1,4 +1,4 @@
-//! Sync daemons: spec §§3.4, 5.12, 11.1.
+//! Sync daemons
 
 use nix::libc::{EAFNOSUPPORT, EEXIST, EINVAL, ENETUNREACH, ENODEV, ESRCH};
 

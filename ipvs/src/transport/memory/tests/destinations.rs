@@ -1,4 +1,4 @@
-//! Destinations: spec §§3.3, 5.6 to 5.9.
+//! Destinations to 5.9.
 
 use nix::libc::{EAFNOSUPPORT, EEXIST, EINVAL, ENOENT, ERANGE, ESRCH};
 

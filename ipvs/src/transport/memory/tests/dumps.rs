@@ -1,4 +1,4 @@
-//! Dumps in batches: spec §6; sizes and order as seen on 6.1.176, 6.12.101 and 7.2.7.
+//! Dumps in batches; sizes and order as seen on 6.1.176, 6.12.101 and 7.2.7.
 
 use nix::libc::EBUSY;
 

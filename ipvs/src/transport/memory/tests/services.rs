@@ -1,4 +1,4 @@
-//! Services: spec §§3.2, 5.1 to 5.5.
+//! Services to 5.5.
 
 use nix::libc::{EAFNOSUPPORT, EEXIST, EINVAL, ENOENT, ESRCH};
 
