@@ -97,7 +97,7 @@ impl Program {
         let mut lines = lock(lines);
         let mut seen = 0;
         loop {
-            if let Some(found) = lines[seen..].iter().find_map(|line| find(line)) {
+            if let Some(found) = lines.iter().skip(seen).find_map(|line| find(line)) {
                 return found;
             }
             seen = lines.len();

@@ -1,0 +1,346 @@
+//! The program without a file, run as an unprivileged user: three servers, answers by weight, what
+//! a script does, how it ends.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests and their helpers"
+)]
+
+mod program;
+mod unprivileged;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use std::{fs, thread};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use program::Program;
+use unprivileged::Unprivileged;
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// From the stop of a server to its place in the table being empty: as many intervals (1 s) as
+/// failures are needed (one retry, so two), and the time that one attempt has (1 s).
+const GONE_WITHIN: Duration = Duration::from_secs(2 + 1);
+
+/// A running demonstration.
+#[derive(Debug)]
+struct Demonstration {
+    program: Program,
+    address: SocketAddr,
+    _installed: Unprivileged,
+}
+
+impl Demonstration {
+    /// Starts it and waits until all three servers were found up.
+    fn start(arguments: &[&str]) -> Self {
+        let installed = Unprivileged::new();
+        let program = Program::start(installed.director().args(arguments));
+        let address = program.wait_for(|line| {
+            let (_, rest) = line.split_once("curl http://")?;
+            rest.split('/').next()?.parse().ok()
+        });
+        for server in 11..=13 {
+            let found = format!("TCP_CHECK 127.0.0.{server}:");
+            let is_up = |line: &str| line.contains(&found) && line.contains("unknown to up");
+            program.wait_for(|line| is_up(line).then_some(()));
+        }
+        Self {
+            program,
+            address,
+            _installed: installed,
+        }
+    }
+
+    /// Fetches one after the other and counts the answers of each server.
+    fn answers(&self, requests: usize) -> [usize; 3] {
+        let mut counts = [0; 3];
+        for _ in 0..requests {
+            counts[fetch(self.address).unwrap() - 1] += 1;
+        }
+        counts
+    }
+
+    fn wait_for(&self, text: &str) {
+        self.program
+            .wait_for(|line| line.contains(text).then_some(()));
+    }
+
+    /// Ends it, and checks that it ends well.
+    fn end(self, signal: Signal) -> String {
+        self.program.signal(signal);
+        let end = self.program.end();
+        assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{}", end.out);
+        assert!(end.out.contains(", 0 of them failed"), "{}", end.out);
+        end.out
+    }
+}
+
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Which server answers over a connection of its own.
+fn fetch(address: SocketAddr) -> io::Result<usize> {
+    let mut stream = connect(address)?;
+    let request = format!("GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    server(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+fn server(answer: &str) -> Option<usize> {
+    let (_, number) = answer.rsplit_once("server ")?;
+    number.trim().parse().ok()
+}
+
+/// When a line was written, by its own account.
+fn time_of(output: &str, text: &str) -> Duration {
+    let line = output.lines().find(|line| line.contains(text));
+    let line = line.unwrap_or_else(|| panic!("no {text:?} in {output}"));
+    let seconds = line.split_whitespace().next().unwrap();
+    Duration::from_secs_f64(seconds.parse().unwrap())
+}
+
+#[test]
+fn three_servers_answer_as_often_as_their_weights_say() {
+    let demonstration = Demonstration::start(&[]);
+    assert_eq!(demonstration.answers(12), [6, 4, 2]);
+    let out = demonstration.end(Signal::SIGTERM);
+    assert!(
+        out.contains("12 connections accepted, 1 at once at most"),
+        "{out}"
+    );
+    for (server, share) in [(11, "3): 6"), (12, "2): 4"), (13, "1): 2")] {
+        let line = out.lines().find(|line| {
+            line.starts_with(&format!("  127.0.0.{server}:")) && line.contains("weight")
+        });
+        assert!(
+            line.unwrap()
+                .ends_with(&format!("(weight {share} connections")),
+            "{out}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs curl"]
+fn three_servers_answer_curl() {
+    let demonstration = Demonstration::start(&[]);
+    let url = format!("http://{}/", demonstration.address);
+    let mut counts = [0; 3];
+    for _ in 0..12 {
+        let curl = Command::new("curl")
+            .args(["-sS", "--max-time", "20", &url])
+            .output();
+        let curl = curl.unwrap();
+        assert!(curl.status.success(), "{curl:?}");
+        counts[server(&String::from_utf8(curl.stdout).unwrap()).unwrap() - 1] += 1;
+    }
+    assert_eq!(counts, [6, 4, 2]);
+    demonstration.end(Signal::SIGTERM);
+}
+
+#[test]
+fn round_robin_goes_by_turns_whatever_the_weights() {
+    let demonstration = Demonstration::start(&["--scheduler", "rr"]);
+    assert_eq!(demonstration.answers(12), [4, 4, 4]);
+    demonstration.end(Signal::SIGTERM);
+}
+
+#[test]
+fn a_stopped_server_is_gone_in_time_and_comes_back() {
+    let script = "at 4s stop 2, at 9s start 2";
+    let demonstration = Demonstration::start(&["--script", script]);
+    assert_eq!(demonstration.answers(12), [6, 4, 2]);
+
+    demonstration.wait_for("script  stop 2");
+    let gone = Instant::now() + GONE_WITHIN;
+    while Instant::now() < gone {
+        // Until it is out of the table it is picked, and the client is reset.
+        assert_ne!(fetch(demonstration.address).ok(), Some(2));
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(demonstration.answers(12), [9, 0, 3]);
+
+    demonstration.wait_for("script  start 2");
+    demonstration.wait_for("out to weight 2");
+    // The line is written just before the forwarder is told.
+    let back = Instant::now() + PATIENCE;
+    while fetch(demonstration.address).unwrap() != 2 {
+        assert!(Instant::now() < back, "it never answers again");
+    }
+    assert_eq!(demonstration.answers(12), [6, 4, 2]);
+
+    let out = demonstration.end(Signal::SIGINT);
+    let (stop, start) = (
+        time_of(&out, "script  stop 2"),
+        time_of(&out, "script  start 2"),
+    );
+    let removed = time_of(&out, "weight 2 to out");
+    assert!(removed - stop <= GONE_WITHIN, "{out}");
+    let returned = time_of(&out, "out to weight 2");
+    assert!(returned - start <= GONE_WITHIN, "{out}");
+}
+
+#[test]
+fn a_script_changes_weights() {
+    let script = "at 2s weight 1 0; at 2s weight 3 5";
+    let demonstration = Demonstration::start(&["--script", script]);
+    demonstration.wait_for("weight 1 to weight 5");
+    let told = Instant::now() + PATIENCE;
+    // The line is written just before the forwarder is told.
+    while demonstration.answers(7) != [0, 2, 5] {
+        assert!(Instant::now() < told, "{:?}", demonstration.answers(7));
+    }
+    demonstration.end(Signal::SIGTERM);
+}
+
+#[test]
+fn a_thousand_connections_at_once() {
+    const CONNECTIONS: usize = 1000;
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+
+    let demonstration = Demonstration::start(&[]);
+    let address = demonstration.address;
+    let mut streams: Vec<_> = (0..CONNECTIONS)
+        .map(|_| connect(address).unwrap())
+        .collect();
+    // Kept alive, so that all of them are open until the last one is answered.
+    let request = format!("GET / HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    for stream in &mut streams {
+        stream.write_all(request.as_bytes()).unwrap();
+    }
+    let mut counts = [0; 3];
+    for stream in &mut streams {
+        let mut answer = String::new();
+        let mut reader = BufReader::new(stream);
+        while server(&answer).is_none() {
+            assert_ne!(reader.read_line(&mut answer).unwrap(), 0, "{answer}");
+        }
+        counts[server(&answer).unwrap() - 1] += 1;
+    }
+    drop(streams);
+    // 166 rounds of 3, 2 and 1, and four more.
+    assert_eq!(counts.iter().sum::<usize>(), CONNECTIONS);
+    for (count, weight) in counts.into_iter().zip([3, 2, 1]) {
+        assert!((166 * weight..=167 * weight).contains(&count), "{counts:?}");
+    }
+    let out = demonstration.end(Signal::SIGTERM);
+    assert!(
+        out.contains("1000 connections accepted, 1000 at once at most"),
+        "{out}"
+    );
+    assert!(out.contains("; 0 without a server, 0 refused"), "{out}");
+}
+
+#[test]
+fn it_ends_when_its_time_is_over() {
+    let installed = Unprivileged::new();
+    let end = Program::start(installed.director().args(["--for", "1500ms"])).end();
+    assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{}", end.out);
+    let summary = end.out.lines().find(|line| line.contains(" s: ")).unwrap();
+    let (seconds, rest) = summary.split_once(" s: ").unwrap();
+    assert!(seconds.parse::<f64>().unwrap() >= 1.5, "{summary}");
+    // A service and three destinations come, the service goes.
+    let changes = " attempts of checks, 5 changes of the table, 0 of them failed";
+    assert!(rest.ends_with(changes), "{summary}");
+    assert!(end.out.contains("0 connections accepted"), "{}", end.out);
+    let [added, removed] = ["ipvsadm -A -t", "ipvsadm -D -t"].map(|text| time_of(&end.out, text));
+    assert!(added < removed);
+}
+
+#[test]
+fn a_signal_that_is_not_acted_upon_is_named() {
+    let demonstration = Demonstration::start(&[]);
+    demonstration.program.signal(Signal::SIGHUP);
+    demonstration.wait_for("signal  SIGHUP is not acted upon yet");
+    assert_eq!(demonstration.answers(6), [3, 2, 1]);
+    demonstration.end(Signal::SIGTERM);
+}
+
+#[test]
+fn wrong_arguments_are_explained() {
+    let installed = Unprivileged::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("script");
+    fs::write(&file, "at 1s stop 1\nat 2s sotp 1\n").unwrap();
+    let file = file.to_str().unwrap();
+    // Not as nobody, for whom the folder is closed.
+    let as_we_are = Command::new(env!("CARGO_BIN_EXE_director"));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    for (mut command, arguments, code, expected) in [
+        (
+            installed.director(),
+            ["--script", "at 1s stop 1, at 2s stop 4"],
+            2,
+            "director: --script: line 1, word 8: there is no server \"4\": expected 1 to 3",
+        ),
+        (
+            installed.director(),
+            ["--script", "at soon stop 1"],
+            2,
+            "director: --script: line 1, word 2: \"soon\" is not a time",
+        ),
+        (
+            as_we_are,
+            ["--script", file],
+            2,
+            "director: --script: line 2, word 3: \"sotp\" is not an action",
+        ),
+        (
+            installed.director(),
+            ["--script", "/nowhere/script"],
+            2,
+            "director: --script /nowhere/script: No such file or directory",
+        ),
+        (installed.director(), ["--scheduler", "best"], 2, "best"),
+        (
+            installed.director(),
+            ["--for", "1h"],
+            2,
+            "expected a whole number and ms, s or m",
+        ),
+        (installed.director(), ["--listen", &listen], 1, &listen),
+    ] {
+        let end = Program::start(command.args(arguments)).end();
+        assert_eq!(end.code, Some(code), "{arguments:?}: {end:?}");
+        assert!(end.err.contains(expected), "{arguments:?}: {end:?}");
+        assert!(!end.err.contains("panicked"), "{end:?}");
+    }
+}
+
+/// As `director --for 2s | head -1` does.
+#[test]
+fn nobody_reading_any_more_is_no_reason_to_fail() {
+    let installed = Unprivileged::new();
+    let mut command = installed.director();
+    command.args(["--for", "2s"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::with_capacity(1, child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    assert!(first.starts_with("Three web servers"), "{first}");
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), errors.as_str()), (Some(0), ""));
+}

@@ -1,0 +1,348 @@
+//! The program with a file: what it says about the file, what it makes of it with a table in memory,
+//! how it ends.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests and their helpers")]
+
+mod program;
+mod unprivileged;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use program::{End, Program};
+use tempfile::TempDir;
+use unprivileged::Unprivileged;
+
+/// A configuration in a folder of its own.
+#[derive(Debug)]
+struct File {
+    folder: TempDir,
+}
+
+impl File {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("test.conf"), text).unwrap();
+        Self { folder }
+    }
+
+    /// Starts the program in the file's folder.
+    fn start(&self, arguments: &[&str]) -> Program {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_director"));
+        command
+            .current_dir(&self.folder)
+            .arg("test.conf")
+            .args(arguments);
+        Program::start(&mut command)
+    }
+
+    /// Runs the program to its end.
+    fn run(&self, arguments: &[&str]) -> End {
+        self.start(arguments).end()
+    }
+}
+
+/// What `--check` says about a configuration: exit code, errors, pools.
+fn check(text: &str) -> (i32, Vec<String>, Vec<String>) {
+    let end = File::new(text).run(&["--check"]);
+    // Pools follow the time.
+    let pools = end
+        .out
+        .lines()
+        .map(|line| line.trim_start().split_once("  ").unwrap().1);
+    (
+        end.code.unwrap(),
+        errors(&end),
+        pools.map(str::to_owned).collect(),
+    )
+}
+
+/// Lines on standard error, without the program's name.
+fn errors(end: &End) -> Vec<String> {
+    let lines = end.err.lines();
+    lines
+        .map(|line| line.strip_prefix("director: ").unwrap().to_owned())
+        .collect()
+}
+
+/// The changes of the table, in `ipvsadm`'s words.
+fn changes(end: &End) -> Vec<&str> {
+    let lines = end.out.lines();
+    lines
+        .filter_map(|line| Some(line.split_once("  table   ipvsadm ")?.1))
+        .collect()
+}
+
+/// A service with one real server, into which that is put.
+fn with_server(address: &str, inside: &str) -> String {
+    format!(
+        "virtual_server 192.0.2.1 80 {{\n delay_loop 1\n warmup 0\n lb_algo rr\n lb_kind NAT\n \
+         protocol TCP\n real_server {address} {{\n weight 4\n {inside}\n }}\n}}\n"
+    )
+}
+
+const FIRST: &str = "-A -t 192.0.2.1:80 -s rr";
+const LAST: &str = "-D -t 192.0.2.1:80";
+
+#[test]
+fn what_is_not_run_yet_is_named_with_file_and_line() {
+    let (code, errors, pools) = check(
+        "global_defs {\n  router_id LVS_1\n  lvs_sync_daemon eth0 VI_1\n}\n\
+         vrrp_instance VI_1 {\n  interface eth0\n}\n\
+         virtual_server 192.0.2.1 80 {\n  lb_algo rr\n  lb_kind NAT\n  protocol TCP\n  quorum 2\n  \
+         sorry_server 192.0.2.9 80\n  real_server 10.0.0.1 80 {\n    notify_down /bin/true\n    \
+         HTTP_GET {\n      url {\n        path /\n      }\n    }\n    TCP_CHECK {\n    }\n  }\n  \
+         real_server 10.0.0.2 80 {\n    PING_CHECK {\n    }\n  }\n}\n",
+    );
+    let names = [
+        "test.conf:3:3: lvs_sync_daemon",
+        "test.conf:5:1: vrrp_instance VI_1",
+        "test.conf:12:3: quorum 192.0.2.1:80",
+        "test.conf:13:3: sorry_server 192.0.2.1:80",
+        "test.conf:15:5: notify_down 10.0.0.1:80",
+        "test.conf:16:5: HTTP_GET 10.0.0.1:80",
+        "test.conf:25:5: PING_CHECK 10.0.0.2:80",
+    ];
+    let mut expected: Vec<_> = names.map(|name| format!("{name}: not run yet")).into();
+    expected.push(
+        "test.conf:24:3: real_server 10.0.0.2: none of its checks is run, so it counts as up"
+            .to_owned(),
+    );
+    assert_eq!((code, errors), (0, expected));
+    assert_eq!(pools, ["TCP 192.0.2.1:80: 2 real servers"]);
+}
+
+#[test]
+fn words_that_do_not_exist_are_warned_about_and_no_reason_not_to_run() {
+    let text = with_server("10.0.0.1 80", "wieght 9");
+    let (code, errors, _) = check(&text);
+    assert_eq!(code, 0);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors
+            .iter()
+            .all(|line| line.starts_with("test.conf:9:2: warning: ")),
+        "{errors:?}"
+    );
+    assert!(
+        errors.iter().all(|line| line.contains("wieght")),
+        "{errors:?}"
+    );
+    let end = File::new(&text).run(&["--memory", "--for", "100ms"]);
+    assert_eq!(end.code, Some(0), "{end:?}");
+    assert_eq!(
+        changes(&end),
+        [FIRST, "-a -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 4", LAST]
+    );
+}
+
+#[test]
+fn errors_are_a_reason_not_to_run_unless_they_are_to_be_ignored() {
+    let text = with_server("10.0.0.1 80", "weight many");
+    let file = File::new(&text);
+    for option in ["--memory", "--check"] {
+        let end = file.run(&[option]);
+        let errors = errors(&end);
+        assert_eq!(end.code, Some(2), "{end:?}");
+        assert!(
+            errors
+                .iter()
+                .any(|line| line.starts_with("test.conf:9:9: error: ")),
+            "{errors:?}"
+        );
+        let last = "there are errors; --ignore-errors runs what is left";
+        assert_eq!(errors.last().map(String::as_str), Some(last));
+        assert_eq!(end.out, "");
+    }
+    let end = file.run(&["--check", "--ignore-errors"]);
+    assert_eq!(end.code, Some(0), "{end:?}");
+    let end = file.run(&["--memory", "--ignore-errors", "--for", "100ms"]);
+    assert_eq!(end.code, Some(0), "{end:?}");
+    assert_eq!(
+        changes(&end),
+        [FIRST, "-a -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 4", LAST]
+    );
+}
+
+#[test]
+fn what_cannot_be_started_has_exit_code_2() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_director"));
+    let end = Program::start(command.args(["/nowhere/keepalived.conf", "--memory"])).end();
+    assert_eq!(end.code, Some(2));
+    let message = "/nowhere/keepalived.conf: No such file or directory (os error 2)";
+    assert_eq!(errors(&end), [message]);
+
+    let file = File::new("");
+    for (options, expected) in [
+        (&["--script", "at 1s stop 1"][..], "--script"),
+        (&["--listen", "127.0.0.1:0"], "--listen"),
+        (&["--for", "soon"], "such as 20s"),
+    ] {
+        let end = file.run(options);
+        assert_eq!(end.code, Some(2), "{options:?}");
+        assert!(end.err.contains(expected), "{end:?}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_director"));
+    let end = Program::start(command.arg("--check")).end();
+    assert_eq!(end.code, Some(2), "{end:?}");
+}
+
+#[test]
+fn accounts_and_ports_that_do_not_exist_are_named_with_the_check() {
+    let script = "MISC_CHECK {\n  misc_path /bin/true\n }";
+    let nobody = "global_defs {\n script_user nosuchuser\n}\n";
+    for (text, expected) in [
+        (
+            format!("{nobody}{}", with_server("10.0.0.1 80", script)),
+            "test.conf:12:2: MISC_CHECK cannot be run: ",
+        ),
+        (
+            with_server("10.0.0.1 80", "MISC_CHECK {\n misc_path /bin/true\n user root nosuchgroup\n}"),
+            "test.conf:9:2: MISC_CHECK cannot be run: there is no group nosuchgroup",
+        ),
+        (
+            "virtual_server fwmark 3 {\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 {\n TCP_CHECK \
+             {\n }\n }\n}"
+                .to_owned(),
+            "test.conf:5:2: TCP_CHECK cannot be run: port is 0: ",
+        ),
+        (
+            with_server("10.0.0.1 80", "TCP_CHECK {\n delay_loop 0.0001\n }"),
+            "test.conf:9:2: TCP_CHECK cannot be run: interval is 100µs: ",
+        ),
+    ] {
+        let (code, errors, pools) = check(&text);
+        assert!(errors.iter().any(|line| line.starts_with(expected)), "{expected} {errors:?}");
+        assert_eq!((code, pools), (2, vec![]), "{errors:?}");
+    }
+    let (_, errors, _) = check(&format!("{nobody}{}", with_server("10.0.0.1 80", script)));
+    assert!(
+        errors.iter().any(|line| line.contains("nosuchuser")),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn groups_stand_for_all_their_addresses_and_marks() {
+    let file = File::new(
+        "virtual_server_group WEB {\n  192.0.2.1-2 80\n  192.0.2.3 8080\n  2001:db8::1 80\n  \
+         fwmark 7\n}\n\
+         virtual_server group WEB {\n  lb_algo wrr\n  lb_kind TUN\n  protocol TCP\n  \
+         real_server 10.0.0.1 {\n    weight 2\n  }\n  real_server 10.0.0.2 81 {\n    lvs_method NAT\n  \
+         }\n}\n\
+         virtual_server 192.0.2.2 80 {\n  lb_algo rr\n  lb_kind NAT\n  protocol TCP\n  \
+         real_server 10.0.0.3 80 {\n  }\n}\n",
+    );
+    let end = file.run(&["--memory", "--for", "100ms"]);
+    assert_eq!(end.code, Some(0), "{end:?}");
+    let unreachable = "real_server 10.0.0.2 for TCP [2001:db8::1]:80: another family needs lvs_method \
+                       TUN; left out there";
+    assert_eq!(
+        errors(&end),
+        [
+            format!("test.conf:14:3: {unreachable}"),
+            "test.conf:18:1: TCP 192.0.2.2:80: already served by the block at test.conf:7:1"
+                .to_owned(),
+        ]
+    );
+    let mut changes = changes(&end);
+    let removals = changes.split_off(changes.len() - 5);
+    assert!(
+        removals.iter().all(|change| change.starts_with("-D ")),
+        "{removals:?}"
+    );
+    changes.sort_unstable();
+    assert_eq!(
+        changes,
+        [
+            "-A -f 7 -s wrr",
+            "-A -t 192.0.2.1:80 -s wrr",
+            "-A -t 192.0.2.2:80 -s wrr",
+            "-A -t 192.0.2.3:8080 -s wrr",
+            "-A -t [2001:db8::1]:80 -s wrr",
+            "-a -f 7 -r 10.0.0.1:0 -i -w 2",
+            "-a -f 7 -r 10.0.0.2:81 -m -w 1",
+            "-a -t 192.0.2.1:80 -r 10.0.0.1:80 -i -w 2",
+            "-a -t 192.0.2.1:80 -r 10.0.0.2:81 -m -w 1",
+            "-a -t 192.0.2.2:80 -r 10.0.0.1:80 -i -w 2",
+            "-a -t 192.0.2.2:80 -r 10.0.0.2:81 -m -w 1",
+            "-a -t 192.0.2.3:8080 -r 10.0.0.1:8080 -i -w 2",
+            "-a -t 192.0.2.3:8080 -r 10.0.0.2:81 -m -w 1",
+            "-a -t [2001:db8::1]:80 -r 10.0.0.1:80 -i -w 2",
+        ]
+    );
+}
+
+#[test]
+fn a_failed_server_leaves_or_stays_with_weight_0() {
+    let check = "TCP_CHECK {\n connect_port 1\n }";
+    for (inhibit, change) in [
+        ("", "-d -t 192.0.2.1:80 -r 127.0.0.1:80"),
+        (
+            "inhibit_on_failure\n",
+            "-e -t 192.0.2.1:80 -r 127.0.0.1:80 -m -w 0",
+        ),
+    ] {
+        let file = File::new(&with_server("127.0.0.1 80", &format!("{inhibit} {check}")));
+        let program = file.start(&["--memory"]);
+        program.wait_for(|line| line.contains(change).then_some(()));
+        program.signal(Signal::SIGTERM);
+        let end = program.end();
+        assert_eq!(end.code, Some(0), "{end:?}");
+        // There from the start, before any check.
+        let added = "-a -t 192.0.2.1:80 -r 127.0.0.1:80 -m -w 4";
+        assert_eq!(changes(&end), [FIRST, added, change, LAST]);
+    }
+}
+
+#[test]
+fn with_alpha_a_server_waits_for_its_checks() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let inside = format!("alpha\n TCP_CHECK {{\n connect_port {port}\n }}");
+    let program = File::new(&with_server("127.0.0.1 80", &inside));
+    let program = program.start(&["--memory"]);
+    let added = "-a -t 192.0.2.1:80 -r 127.0.0.1:80 -m -w 4";
+    program.wait_for(|line| line.contains(added).then_some(()));
+    program.signal(Signal::SIGHUP);
+    program.wait_for(|line| line.contains("SIGHUP is not acted upon yet").then_some(()));
+    program.signal(Signal::SIGINT);
+    let end = program.end();
+    assert_eq!(end.code, Some(0), "{end:?}");
+    let found = end.out.find("unknown to up").unwrap();
+    assert!(found < end.out.find(added).unwrap(), "{}", end.out);
+    assert_eq!(changes(&end), [FIRST, added, LAST]);
+}
+
+/// Whatever the machine has: without IPVS, or without the privilege to use it.
+#[test]
+fn without_ipvs_or_privilege_it_says_what_would_help() {
+    let installed = Unprivileged::new();
+    let file = File::new(&with_server("10.0.0.1 80", ""));
+    let path = readable(&file, "test.conf");
+    let end = Program::start(installed.director().arg(path)).end();
+    assert_eq!(end.code, Some(1), "{end:?}");
+    // Asked afterwards: trying may have loaded the module.
+    let expected: &[&str] = if Path::new("/proc/net/ip_vs").exists() {
+        &["not permitted", "CAP_NET_ADMIN"]
+    } else {
+        &["this kernel has no IPVS", "modprobe ip_vs", "--memory"]
+    };
+    let errors = errors(&end);
+    for words in expected {
+        assert!(
+            errors.iter().any(|line| line.contains(words)),
+            "{words}: {errors:?}"
+        );
+    }
+}
+
+/// Opens the folder for everybody.
+fn readable(file: &File, name: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(&file.folder, fs::Permissions::from_mode(0o755)).unwrap();
+    file.folder.path().join(name)
+}
