@@ -1,4 +1,5 @@
-//! Netlink and generic netlink: headers, permission, forms, extended acknowledgements (`ip_vs_ctl.c`). Details the specification leaves out were seen on 6.1.176, 6.12.101 and 7.2.7.
+//! Netlink and generic netlink: headers, permission, forms, extended acknowledgements
+//! (`genetlink.c`, `af_netlink.c`), as seen on 6.1.176, 6.12.101 and 7.2.7.
 
 use nix::libc::{EINVAL, EMSGSIZE, ENODATA, ENOENT, EOPNOTSUPP, EPERM, ERANGE, ESRCH};
 
