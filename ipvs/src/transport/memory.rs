@@ -13,6 +13,11 @@
 //! [`advance`](MemoryKernel::advance); receives never wait, so a time-out is immediate. What
 //! goes wrong between a program and its kernel is a [`Fault`].
 //!
+//! Nor has it a real kernel's accidents. Services come in another order, where none may be relied
+//! on. Stopping a sync daemon is always acknowledged; a real one that is stopped before its
+//! thread ever ran stops without an answer (seen on 6.1.176), which [`Fault::LoseReplies`] can
+//! play.
+//!
 //! ```
 //! use lvs_ipvs::{Generation, Interface, MemoryKernel};
 //!

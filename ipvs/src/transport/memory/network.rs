@@ -129,8 +129,8 @@ impl Network {
             })
     }
 
-    /// Whether the kernel takes the address for a new destination: unicast or its own (spec
-    /// §5.6 step 12; classes as seen on 6.1.176).
+    /// Whether the kernel takes the address for a new destination: unicast or its own
+    /// (`ip_vs_new_dest`; classes as seen on 6.1.176).
     pub(super) fn accepts(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(address) => self.accepts_inet(address),

@@ -53,8 +53,11 @@ impl Queue {
     /// What a datagram of that length counts for, as the kernel rounds memory up.
     fn charge(&self, length: usize) -> usize {
         let memory = length.saturating_add(OVERHEAD);
+        if memory.saturating_add(HEAD) <= self.least_charge {
+            return self.least_charge;
+        }
         let memory = memory.checked_next_power_of_two().unwrap_or(usize::MAX);
-        memory.saturating_add(HEAD).max(self.least_charge)
+        memory.saturating_add(HEAD)
     }
 
     /// Queues a reply, or loses it and remembers the overflow.
@@ -70,7 +73,7 @@ impl Queue {
     /// Whether there is room for a datagram of that length. One always fits into an empty queue.
     pub(super) fn fits(&self, length: usize) -> bool {
         let total = self.charged.saturating_add(self.charge(length));
-        self.charged == 0 || total < self.limit
+        self.charged == 0 || total <= self.limit
     }
 
     /// Queues a batch of a dump, which is only made when it [`fits`](Self::fits), congested or
@@ -155,10 +158,38 @@ mod tests {
         }
     }
 
+    /// Seen through `SO_MEMINFO`.
+    #[test]
+    fn datagrams_count_for_the_memory_the_kernel_takes() {
+        let charges = |least: usize, lengths: &[usize]| -> Vec<usize> {
+            let queue = Queue::new(least);
+            lengths.iter().map(|length| queue.charge(*length)).collect()
+        };
+        // 6.1.176
+        let lengths = [36, 192, 244, 360, 692, 792, 1592, 3092, 3776, 32448];
+        let expected = [768, 768, 1280, 1280, 1280, 2304, 2304, 4352, 4352, 33024];
+        assert_eq!(charges(768, &lengths), expected);
+        // 6.12.101 and 7.2.7
+        let lengths = [36, 292, 320, 344, 692, 792];
+        assert_eq!(charges(896, &lengths), [896, 896, 896, 1280, 1280, 2304]);
+    }
+
+    #[test]
+    fn the_last_byte_of_the_buffer_counts() {
+        let mut queue = Queue::new(896);
+        queue.set_limit(2 * 896);
+        assert!([36, 36].into_iter().all(|length| {
+            let fits = queue.fits(length);
+            queue.push(vec![0; length]);
+            fits
+        }));
+        assert!(!queue.fits(36));
+    }
+
     #[test]
     fn an_overflow_lasts_until_the_queue_is_empty() {
         let mut queue = Queue::new(768);
-        queue.set_limit(2000);
+        queue.set_limit(2 * 768);
         for _ in 0..4 {
             queue.push(vec![0; 36]);
         }
