@@ -12,7 +12,7 @@ use lvs_ipvs::{Client, MemoryKernel, ServiceKey};
 
 use crate::demo::script::{Action, Script};
 use crate::demo::{Config as DemoConfig, Demo, DemoError, Stats};
-use crate::keepalived::Config;
+use crate::keepalived::{Config, Diagnostic, Severity};
 use crate::run::{Happening, RunError, RunStats, Runner, Stop};
 use crate::setup::Setup;
 use crate::signals::Signals;
@@ -30,6 +30,9 @@ pub enum DemonstrationError {
     /// The director.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The addresses do not go together, as the reader of the configuration says.
+    #[error("this cannot be demonstrated: {0}")]
+    Configuration(String),
 }
 
 /// A demonstration ready to run.
@@ -48,12 +51,17 @@ impl Demonstration {
     ///
     /// # Errors
     ///
-    /// An address on loopback cannot be bound, or the operating system lacks what an event loop
-    /// needs.
+    /// An address cannot be bound, the forwarder's is of another family than the servers', or the
+    /// operating system lacks what an event loop needs.
     pub fn start(config: &DemoConfig, signals: Signals) -> Result<Self, DemonstrationError> {
         let demo = Demo::start(config)?;
         let configuration = configuration(&demo, config);
-        let setup = Setup::new(&Config::parse("demonstration", &configuration));
+        let parsed = Config::parse("demonstration", &configuration);
+        let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
+        if let Some(error) = parsed.diagnostics().iter().find(is_error) {
+            return Err(DemonstrationError::Configuration(error.to_string()));
+        }
+        let setup = Setup::new(&parsed);
         let kernel = MemoryKernel::default();
         let client = Client::with_transport(kernel.socket()).map_err(RunError::from)?;
         let table = Client::with_transport(kernel.socket()).map_err(RunError::from)?;
@@ -186,4 +194,81 @@ fn configuration(demo: &Demo, config: &DemoConfig) -> String {
     }
     text.push_str("}\n");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::SocketAddr;
+
+    use lvs_schedulers::Algorithm;
+
+    use super::*;
+
+    fn start(config: &DemoConfig) -> Result<Demonstration, DemonstrationError> {
+        Demonstration::start(config, Signals::block().unwrap())
+    }
+
+    #[test]
+    fn the_configuration_is_complete_and_has_different_weights() {
+        let config = DemoConfig {
+            algorithm: Algorithm::Rr,
+            ..DemoConfig::default()
+        };
+        let demonstration = start(&config).unwrap();
+        let parsed = Config::parse("printed", demonstration.configuration());
+        assert_eq!(parsed.diagnostics(), []);
+        let [service] = parsed.virtual_servers() else {
+            panic!("{}", demonstration.configuration());
+        };
+        assert_eq!(service.scheduler, "rr");
+        let servers = service.real_servers.iter();
+        let written: Vec<_> = servers
+            .map(|server| (SocketAddr::new(server.ip, server.port), server.weight))
+            .collect();
+        let running = demonstration.demo().servers();
+        let expected = running.iter().map(|server| server.address).zip(WEIGHTS);
+        assert_eq!(written, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_forwarder_has_what_the_table_has() {
+        let mut demonstration = start(&DemoConfig::default()).unwrap();
+        let mut told = Vec::new();
+        let report = &mut |line: &dyn core::fmt::Display| told.push(line.to_string());
+        let time = Some(Duration::from_millis(500));
+        let script = Script::parse("at 0s weight 2 7", 3).unwrap();
+        demonstration.run(time, script, report).unwrap();
+        let stats = demonstration.demo().stats();
+        let weights: Vec<_> = stats
+            .destinations
+            .iter()
+            .map(|entry| entry.weight)
+            .collect();
+        assert_eq!(weights, [3, 7, 1]);
+        let (run, _) = demonstration.finish(report).unwrap();
+        // A service, three destinations, the weight; the service goes.
+        assert_eq!((run.changes, run.failures), (6, 0));
+        assert!(told.contains(&"script  weight 2 7".to_owned()), "{told:?}");
+    }
+
+    #[test]
+    fn servers_of_another_family_cannot_be_masqueraded_to() {
+        let config = DemoConfig {
+            servers: vec!["[::1]:0".parse().unwrap()],
+            ..DemoConfig::default()
+        };
+        let error = match start(&config) {
+            Err(DemonstrationError::Demo(error)) => {
+                // A machine without IPv6.
+                assert!(error.to_string().contains("[::1]"), "{error}");
+                return;
+            }
+            other => other.unwrap_err().to_string(),
+        };
+        assert!(
+            error.starts_with("this cannot be demonstrated: "),
+            "{error}"
+        );
+        assert!(error.contains("real_server ::1: another family"), "{error}");
+    }
 }

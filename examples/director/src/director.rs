@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use lvs_healthcheck::policy::{Health, HealthChange};
+use lvs_healthcheck::policy::Health;
 use lvs_healthcheck::{Outcome, Report, WeightHint};
 use lvs_ipvs::Table;
 
@@ -32,8 +32,8 @@ struct Place {
 pub struct Finding<'a> {
     /// The check's health now.
     pub health: Health,
-    /// How it changed, if it did.
-    pub change: Option<HealthChange>,
+    /// How it changed, if it did: from, to.
+    pub change: Option<(Health, Health)>,
     /// The weight it asks for.
     pub hint: Option<WeightHint>,
     /// Whether it asks for no new connections.
@@ -50,7 +50,7 @@ impl<'a> From<&'a Report> for Finding<'a> {
     fn from(report: &'a Report) -> Self {
         Self {
             health: report.health,
-            change: report.change,
+            change: report.change.map(|change| (change.from, change.to)),
             hint: report.hint,
             no_new: report.no_new,
             hint_changed: report.hint_changed,
@@ -188,7 +188,7 @@ impl Director {
             notices.push(Notice::Check {
                 name: place.name.clone(),
                 pool: pool_name.clone(),
-                change: finding.change.map(|change| (change.from, change.to)),
+                change: finding.change,
                 outcome: finding.outcome.to_string(),
             });
         }
@@ -244,5 +244,200 @@ impl Director {
             });
         }
         before != after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lvs_healthcheck::{Code, Phase};
+    use lvs_ipvs::{Destination, ServiceKey};
+
+    use super::*;
+    use crate::keepalived::Config;
+    use crate::setup::Setup;
+
+    /// A service with one real server with these lines.
+    fn director(server: &str) -> Director {
+        let text = format!(
+            "virtual_server 192.0.2.1 80 {{\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n\
+             real_server 10.0.0.1 80 {{\n{server}\n}}\n}}\n"
+        );
+        let config = Config::parse("t.conf", &text);
+        assert_eq!(config.diagnostics(), [], "{text}");
+        let setup = Setup::new(&config);
+        assert_eq!(setup.problems, Vec::<String>::new());
+        Director::new(setup.pools, &setup.checks)
+    }
+
+    const TWO_SCRIPTS: &str = "weight 5\nMISC_CHECK {\nmisc_path /bin/a\nmisc_dynamic\n}\n\
+                               MISC_CHECK {\nmisc_path /bin/b\nmisc_dynamic\n}";
+
+    /// Weight of the only server; `None` when it is not there.
+    fn weight(director: &Director) -> Option<u32> {
+        let table = director.desired();
+        let key = ServiceKey::tcp("192.0.2.1:80".parse().unwrap());
+        assert!(table.get(&key).is_some(), "the service always stays");
+        table.destinations(&key).first().map(Destination::weight)
+    }
+
+    /// What a check said, as a driver reports it, and what is told.
+    fn say(
+        director: &mut Director,
+        check: usize,
+        (from, to): (Health, Health),
+        hint: Option<u32>,
+    ) -> (bool, Vec<String>) {
+        let outcome = Outcome::new(Code::Ok, Phase::Connect);
+        let finding = Finding {
+            health: to,
+            change: (from != to).then_some((from, to)),
+            hint: hint.map(WeightHint::Absolute),
+            no_new: false,
+            hint_changed: hint.is_some(),
+            log: false,
+            outcome: &outcome,
+        };
+        let mut notices = Vec::new();
+        let changed = director.update(CheckNumber(check), &finding, &mut notices);
+        (changed, notices.iter().map(ToString::to_string).collect())
+    }
+
+    const FIRST: (Health, Health) = (Health::Unknown, Health::Up);
+    const STEADY: (Health, Health) = (Health::Up, Health::Up);
+    const FAILS: (Health, Health) = (Health::Up, Health::Down);
+    const RECOVERS: (Health, Health) = (Health::Down, Health::Up);
+
+    /// Base 5, 10 and 20: 5 + (10 - 2 - 5) + (20 - 2 - 5), as keepalived adds up exit codes.
+    #[test]
+    fn weights_of_several_scripts_add_up() {
+        let mut director = director(TWO_SCRIPTS);
+        assert_eq!(weight(&director), Some(5));
+        assert!(say(&mut director, 0, FIRST, Some(10 - 2)).0);
+        assert_eq!(weight(&director), Some(8));
+        assert!(say(&mut director, 1, FIRST, Some(20 - 2)).0);
+        assert_eq!(weight(&director), Some(21));
+        // A failure takes its own part back, and the server out.
+        assert!(say(&mut director, 0, FAILS, None).0);
+        assert_eq!(weight(&director), None);
+        assert!(say(&mut director, 0, RECOVERS, None).0);
+        assert_eq!(weight(&director), Some(18));
+        // Never below nothing.
+        assert!(say(&mut director, 0, STEADY, Some(0)).0);
+        assert!(say(&mut director, 1, STEADY, Some(0)).0);
+        assert_eq!(weight(&director), Some(0));
+    }
+
+    #[test]
+    fn the_first_check_that_fails_takes_the_server_out_and_the_last_brings_it_back() {
+        let checks = "TCP_CHECK {\n}\nTCP_CHECK {\nconnect_port 81\n}";
+        let mut director = director(&format!("weight 4\n{checks}"));
+        let ok = "ok (connect)";
+        let pool = "TCP 192.0.2.1:80";
+        let (changed, notices) = say(&mut director, 1, FAILS, None);
+        assert!(changed);
+        assert_eq!(
+            notices,
+            [
+                format!("check   TCP_CHECK 10.0.0.1:81 of {pool}: up to down: {ok}"),
+                format!("server  10.0.0.1:80 of {pool}: weight 4 to out"),
+            ]
+        );
+        let down = format!("check   TCP_CHECK 10.0.0.1:80 of {pool}: up to down: {ok}");
+        assert_eq!(say(&mut director, 0, FAILS, None), (false, vec![down]));
+        let up = format!("check   TCP_CHECK 10.0.0.1:81 of {pool}: down to up: {ok}");
+        assert_eq!(say(&mut director, 1, RECOVERS, None), (false, vec![up]));
+        assert_eq!(weight(&director), None);
+        let (changed, notices) = say(&mut director, 0, RECOVERS, None);
+        assert!(changed);
+        let back = format!("server  10.0.0.1:80 of {pool}: out to weight 4");
+        assert_eq!(notices.last(), Some(&back));
+        assert_eq!(weight(&director), Some(4));
+    }
+
+    #[test]
+    fn steady_checks_are_not_told_unless_they_are_worth_it() {
+        let mut director = director("TCP_CHECK {\n}");
+        assert_eq!(say(&mut director, 0, STEADY, None), (false, vec![]));
+        let outcome = Outcome::new(Code::Refused, Phase::Connect);
+        let tolerated = Finding {
+            health: Health::Up,
+            change: None,
+            hint: None,
+            no_new: false,
+            hint_changed: false,
+            log: true,
+            outcome: &outcome,
+        };
+        let mut notices = Vec::new();
+        assert!(!director.update(CheckNumber(0), &tolerated, &mut notices));
+        let expected = "check   TCP_CHECK 10.0.0.1:80 of TCP 192.0.2.1:80: refused (connect)";
+        assert_eq!(notices.len(), 1);
+        assert_eq!(notices[0].to_string(), expected);
+        // A check nobody has.
+        assert!(!director.update(CheckNumber(7), &tolerated, &mut notices));
+        assert_eq!(notices.len(), 1);
+    }
+
+    #[test]
+    fn no_new_connections_means_weight_0() {
+        let mut director = director("weight 4\nTCP_CHECK {\n}");
+        let outcome = Outcome::new(Code::Ok, Phase::Connect);
+        let finding = Finding {
+            health: Health::Up,
+            change: None,
+            hint: None,
+            no_new: true,
+            hint_changed: true,
+            log: false,
+            outcome: &outcome,
+        };
+        assert!(director.update(CheckNumber(0), &finding, &mut Vec::new()));
+        assert_eq!(weight(&director), Some(0));
+    }
+
+    #[test]
+    fn another_configured_weight_counts_at_once_or_when_the_server_is_back() {
+        let mut director = director("weight 4\nTCP_CHECK {\n}");
+        let mut notices = Vec::new();
+        assert!(!director.set_weight(0, 0, 4, &mut notices));
+        assert!(director.set_weight(0, 0, 9, &mut notices));
+        assert_eq!(weight(&director), Some(9));
+        assert_eq!(notices.len(), 1);
+        let expected = "server  10.0.0.1:80 of TCP 192.0.2.1:80: weight 4 to weight 9";
+        assert_eq!(notices[0].to_string(), expected);
+        say(&mut director, 0, FAILS, None);
+        assert!(!director.set_weight(0, 0, 6, &mut notices));
+        assert!(
+            !director.set_weight(0, 1, 6, &mut notices),
+            "no such server"
+        );
+        assert!(!director.set_weight(1, 0, 6, &mut notices), "no such pool");
+        say(&mut director, 0, RECOVERS, None);
+        assert_eq!(weight(&director), Some(6));
+        // Weights of scripts are relative to it.
+        let mut dynamic = self::director(TWO_SCRIPTS);
+        say(&mut dynamic, 0, FIRST, Some(8));
+        assert!(!dynamic.set_weight(0, 0, 100, &mut notices));
+        assert_eq!(weight(&dynamic), Some(8));
+        say(&mut dynamic, 0, STEADY, None);
+        assert_eq!(weight(&dynamic), Some(100));
+    }
+
+    #[test]
+    fn equal_histories_give_equal_tables() {
+        let run = || {
+            let mut director = director(TWO_SCRIPTS);
+            let mut told = Vec::new();
+            for (check, change, hint) in [
+                (0, FIRST, Some(3)),
+                (1, FIRST, Some(9)),
+                (1, FAILS, None),
+                (1, RECOVERS, Some(2)),
+            ] {
+                told.push(say(&mut director, check, change, hint));
+            }
+            (told, director.desired())
+        };
+        assert_eq!(run(), run());
     }
 }

@@ -102,3 +102,89 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lvs_ipvs::Encapsulation;
+
+    use super::*;
+
+    fn tunnel(address: &str) -> Destination {
+        Destination::tunnel(address.parse().unwrap())
+    }
+
+    fn routed(address: &str) -> Destination {
+        Destination::direct_route(address.parse().unwrap())
+    }
+
+    fn masqueraded(address: &str) -> Destination {
+        Destination::masquerade(address.parse().unwrap())
+    }
+
+    #[test]
+    fn a_destination_fits_into_a_service_by_family_and_port() {
+        let v4 = ServiceKey::tcp("192.0.2.1:80".parse().unwrap());
+        let v6 = ServiceKey::udp("[2001:db8::1]:53".parse().unwrap());
+        let every_port = ServiceKey::tcp("192.0.2.1:0".parse().unwrap());
+        let mark = ServiceKey::firewall_mark(lvs_ipvs::Family::Inet6, 7);
+        for (destination, service, expected) in [
+            (tunnel("10.0.0.1:0"), v4, Some(tunnel("10.0.0.1:80"))),
+            (tunnel("10.0.0.1:80"), v6, Some(tunnel("10.0.0.1:53"))),
+            (tunnel("10.0.0.1:0"), mark, Some(tunnel("10.0.0.1:0"))),
+            (tunnel("10.0.0.1:9"), every_port, Some(tunnel("10.0.0.1:9"))),
+            (routed("10.0.0.1:0"), v4, Some(routed("10.0.0.1:80"))),
+            (routed("10.0.0.1:80"), v6, None),
+            (routed("10.0.0.1:0"), mark, None),
+            (
+                masqueraded("10.0.0.1:8080"),
+                v4,
+                Some(masqueraded("10.0.0.1:8080")),
+            ),
+            (masqueraded("10.0.0.1:8080"), mark, None),
+            (
+                masqueraded("[2001:db8::2]:1"),
+                mark,
+                Some(masqueraded("[2001:db8::2]:1")),
+            ),
+        ] {
+            assert_eq!(
+                fitted(&destination, &service),
+                expected,
+                "{destination:?} {service}"
+            );
+            if let Some(fitted) = expected {
+                assert_eq!(fitted.validate(&service), Ok(()), "{fitted:?} {service}");
+            }
+        }
+    }
+
+    #[test]
+    fn everything_else_stays_as_configured() {
+        let configured = tunnel("10.0.0.1:0")
+            .with_encapsulation(Encapsulation::gue(6080))
+            .with_weight(9)
+            .with_thresholds(1, 2);
+        let service = ServiceKey::tcp("192.0.2.1:80".parse().unwrap());
+        let expected = tunnel("10.0.0.1:80")
+            .with_encapsulation(Encapsulation::gue(6080))
+            .with_weight(9)
+            .with_thresholds(1, 2);
+        assert_eq!(fitted(&configured, &service), Some(expected));
+    }
+
+    #[test]
+    fn pools_are_called_by_their_services() {
+        let service = |text: &str| VirtualService::tcp(text.parse().unwrap());
+        let mut pool = Pool {
+            services: Vec::new(),
+            servers: Vec::new(),
+        };
+        assert_eq!(pool.to_string(), "no service");
+        pool.services.push(service("192.0.2.1:80"));
+        assert_eq!(pool.to_string(), "TCP 192.0.2.1:80");
+        pool.services.push(service("192.0.2.2:80"));
+        pool.services.push(service("192.0.2.3:80"));
+        assert_eq!(pool.to_string(), "TCP 192.0.2.1:80 and 2 more");
+        assert_eq!(pool.services().len(), 3);
+    }
+}

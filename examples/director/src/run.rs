@@ -390,3 +390,6 @@ impl Runner {
         Ok(plan.is_empty() || self.reconciler.owned().len() == 0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,10 @@ impl Setup {
                 setup.add_pool(config, virtual_server, services);
             }
         }
+        if setup.pools.is_empty() {
+            let message = "nothing to run: there is no usable virtual_server";
+            setup.not_run.push(message.to_owned());
+        }
         setup
     }
 
@@ -109,6 +113,7 @@ impl Setup {
     ) -> Vec<VirtualService> {
         let position = &virtual_server.position;
         let mut services = Vec::new();
+        let mut repeated = Vec::new();
         for key in keys(config, virtual_server) {
             let service = service(key, virtual_server);
             if let Err(error) = service.validate() {
@@ -120,11 +125,14 @@ impl Setup {
                     place.insert(position.clone());
                     services.push(service);
                 }
-                Entry::Occupied(first) => {
-                    let message = format!("already served by the block at {}", first.get());
-                    self.not_run.push(format!("{position}: {key}: {message}"));
-                }
+                Entry::Occupied(first) => repeated.push((key, first.get().clone())),
             }
+        }
+        if let [(first, place), more @ ..] = repeated.as_slice() {
+            let subject = and_more(first, more.len());
+            let message = format!("already served by the virtual_server at {place}; left out here");
+            self.not_run
+                .push(format!("{position}: {subject}: {message}"));
         }
         services
     }
@@ -192,13 +200,10 @@ impl Setup {
             .filter(|key| fitted(destination, key).is_none());
         if let Some(first) = left_out.next() {
             let (position, ip) = (&real_server.position, real_server.ip);
-            let more = match left_out.count() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
+            let subject = and_more(&first, left_out.count());
             let message = "another family needs lvs_method TUN; left out there";
             self.not_run.push(format!(
-                "{position}: real_server {ip} for {first}{more}: {message}"
+                "{position}: real_server {ip} for {subject}: {message}"
             ));
         }
         services.iter().try_for_each(|service| {
@@ -241,7 +246,19 @@ impl Setup {
     }
 
     fn problem(&mut self, position: &Position, error: &dyn core::fmt::Display) {
-        self.problems.push(format!("{position}: {error}"));
+        let problem = format!("{position}: {error}");
+        // The same about each address of a large group.
+        if self.problems.last() != Some(&problem) {
+            self.problems.push(problem);
+        }
+    }
+}
+
+/// One line whatever the size of a group.
+fn and_more(first: &ServiceKey, more: usize) -> String {
+    match more {
+        0 => first.to_string(),
+        more => format!("{first} and {more} more"),
     }
 }
 
@@ -468,3 +485,6 @@ fn timeouts(config: &Config) -> Timeouts {
         udp_secs: seconds(written.udp),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,3 +65,24 @@ impl AsFd for Signals {
         self.descriptor.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::raise;
+
+    use super::*;
+
+    /// Raised and blocked on this thread alone, which no other test runs on.
+    #[test]
+    fn signals_wait_to_be_read() {
+        let mut signals = Signals::block().unwrap();
+        assert_eq!(signals.take(), Ok(None));
+        raise(Number::SIGHUP).unwrap();
+        assert_eq!(signals.take(), Ok(Some(Signal::Ignored("SIGHUP"))));
+        for number in [Number::SIGTERM, Number::SIGINT] {
+            raise(number).unwrap();
+            assert_eq!(signals.take(), Ok(Some(Signal::Stop)));
+        }
+        assert_eq!(signals.take(), Ok(None));
+    }
+}

@@ -316,6 +316,8 @@ fn wrong_arguments_are_explained() {
             "expected a whole number and ms, s or m",
         ),
         (installed.director(), ["--listen", &listen], 1, &listen),
+        // The servers are on IPv4 addresses, and masquerading stays within a family.
+        (installed.director(), ["--listen", "[::1]:0"], 1, "[::1]:"),
     ] {
         let end = Program::start(command.args(arguments)).end();
         assert_eq!(end.code, Some(code), "{arguments:?}: {end:?}");

@@ -244,7 +244,7 @@ fn groups_stand_for_all_their_addresses_and_marks() {
         errors(&end),
         [
             format!("test.conf:14:3: {unreachable}"),
-            "test.conf:18:1: TCP 192.0.2.2:80: already served by the block at test.conf:7:1"
+            "test.conf:18:1: TCP 192.0.2.2:80: already served by the virtual_server at test.conf:7:1; left out here"
                 .to_owned(),
         ]
     );
