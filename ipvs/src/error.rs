@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::io;
 
 use crate::daemon::DaemonRole;
+use crate::invalid::ValidationError;
 use crate::name::{EngineName, InterfaceName};
 use crate::request::{Change, Query, Request};
 use crate::scheduler::Scheduler;
 use crate::service::ServiceKey;
-use crate::validate::ValidationError;
 use crate::wire::AttributeId;
 
 /// What can go wrong.

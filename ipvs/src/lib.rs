@@ -99,6 +99,7 @@ mod error;
 mod flags;
 mod forwarding;
 mod info;
+mod invalid;
 mod name;
 mod namespace;
 pub mod operation;
@@ -130,6 +131,7 @@ pub use error::{
 pub use flags::{ServiceFlags, TunnelFlags};
 pub use forwarding::{Encapsulation, Forwarding, TunnelType};
 pub use info::{Info, IpvsVersion};
+pub use invalid::{InvalidValue, ValidationError};
 pub use name::{EngineName, InterfaceName, Name, SchedulerName};
 pub use namespace::Namespace;
 pub use persistence::{Persistence, PersistenceMask};
@@ -146,8 +148,6 @@ pub use table::{Table, TableService};
 #[cfg(feature = "memory")]
 pub use transport::memory::{Fault, Generation, Interface, MemoryKernel, MemorySocket};
 pub use unknown::UnknownAttributes;
-#[doc(inline)]
-pub use validate::ValidationError;
 
 /// Time since boot on a clock that goes on while the machine sleeps (`CLOCK_BOOTTIME`).
 ///

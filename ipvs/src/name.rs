@@ -4,7 +4,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::validate::ValidationError;
+use crate::invalid::ValidationError;
 
 /// A kernel name of at most `MAX` bytes, stored in place so that it copies without allocating.
 ///

@@ -9,9 +9,9 @@ use crate::daemon::{DaemonRole, SyncDaemon};
 use crate::destination::{Destination, DestinationKey};
 use crate::flags::{ServiceFlags, TunnelFlags};
 use crate::forwarding::{Forwarding, TunnelType};
+use crate::invalid::ValidationError;
 use crate::scheduler::Scheduler;
 use crate::service::{Protocol, ServiceKey, VirtualService};
-use crate::validate::ValidationError;
 
 /// A request that changes something and gets an acknowledgement.
 ///

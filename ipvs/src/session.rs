@@ -75,8 +75,8 @@ use crate::config::Timeouts;
 use crate::daemon::SyncDaemon;
 use crate::error::{DecodeError, ExtAck, NotSentCause, Rejected, RequestKind, UnknownCause};
 use crate::info::Info;
+use crate::invalid::ValidationError;
 use crate::request::{Query, Request};
-use crate::validate::ValidationError;
 use crate::wire::{
     self, Acknowledgement, Body, DestinationView, FamilyId, FamilyInfo, Message, Messages,
     ServiceView, attributes::command,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::destination::{Destination, DestinationKey};
+use crate::invalid::ValidationError;
 use crate::service::{ServiceKey, VirtualService};
-use crate::validate::ValidationError;
 
 /// Virtual services with their destinations.
 ///

@@ -1,12 +1,10 @@
 //! What the kernel does not check, or refuses with a bare `EINVAL`.
 //!
-//! Every request of a client passes through here first (reads only as far as firewall marks go), so that a mistake gets an error with
-//! field, value and limit. What only the kernel can know (does the service exist, is the
-//! scheduler there) is left to it. Where the kernel is more lenient than this module, the rule
-//! says so; [`Options::validate`](crate::client::Options::validate) turns the checks off.
-
-use core::fmt;
-use core::net::IpAddr;
+//! Every request of a client passes through here first (of reads only the firewall mark), so that
+//! a mistake gets an error with field, value and limit. What only the kernel can know (does the
+//! service exist, is the scheduler there) is left to it. Where the kernel is more lenient than
+//! this module, the rule says so; [`Options::validate`](crate::client::Options::validate) turns
+//! the checks off.
 
 use crate::address::Family;
 use crate::config::Timeouts;
@@ -14,7 +12,7 @@ use crate::daemon::SyncDaemon;
 use crate::destination::Destination;
 use crate::flags::{ServiceFlags, TunnelFlags};
 use crate::forwarding::{Forwarding, TunnelType};
-use crate::name::SchedulerName;
+use crate::invalid::{InvalidValue, ValidationError};
 use crate::persistence::PersistenceMask;
 use crate::service::{Protocol, ServiceKey, VirtualService};
 
@@ -27,86 +25,6 @@ pub const MAX_PERSISTENCE_SECS: u32 = 2_678_400;
 pub const MAX_TIMEOUT_SECS: u32 = i32::MAX as u32 / 100;
 /// Largest UDP payload of the sync daemon over IPv4.
 pub const MAX_SYNC_LENGTH: u16 = 65_507;
-
-/// An argument that cannot be right: which field, which value, what would be allowed.
-///
-/// ```
-/// use lvs_ipvs::VirtualService;
-/// let error = VirtualService::tcp("192.0.2.10:0".parse()?).validate().unwrap_err();
-/// assert_eq!(error.to_string(), "port 0: a port of 0 means every port and needs persistence");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct ValidationError {
-    field: &'static str,
-    value: InvalidValue,
-    limit: &'static str,
-}
-
-/// The refused value of a [`ValidationError`].
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum InvalidValue {
-    /// A number.
-    Number(u64),
-    /// An address, a netmask or a group.
-    Address(IpAddr),
-    /// A scheduler name.
-    Scheduler(SchedulerName),
-    /// A forwarding method.
-    Forwarding(Forwarding),
-}
-
-impl fmt::Display for InvalidValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Address(address) => address.fmt(f),
-            Self::Scheduler(name) => name.fmt(f),
-            Self::Forwarding(method) => method.fmt(f),
-        }
-    }
-}
-
-impl ValidationError {
-    const fn new(field: &'static str, value: InvalidValue, limit: &'static str) -> Self {
-        Self {
-            field,
-            value,
-            limit,
-        }
-    }
-
-    pub(crate) const fn number(field: &'static str, value: u64, limit: &'static str) -> Self {
-        Self::new(field, InvalidValue::Number(value), limit)
-    }
-
-    /// The field, in the words of the documentation.
-    #[must_use]
-    pub const fn field(&self) -> &'static str {
-        self.field
-    }
-
-    /// The refused value.
-    #[must_use]
-    pub const fn value(&self) -> InvalidValue {
-        self.value
-    }
-
-    /// What would be allowed.
-    #[must_use]
-    pub const fn limit(&self) -> &'static str {
-        self.limit
-    }
-}
-
-impl fmt::Display for ValidationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.field, self.value, self.limit)
-    }
-}
-
-impl core::error::Error for ValidationError {}
 
 fn in_range(
     field: &'static str,
@@ -230,14 +148,11 @@ impl VirtualService {
         if self.flags.intersects(ServiceFlags::SCHEDULER)
             && self.scheduler.reads_flags() == Some(false)
         {
-            // A known scheduler has a name within the limit.
-            if let Some(name) = SchedulerName::new(self.scheduler.name()) {
-                return Err(ValidationError::new(
-                    "scheduler",
-                    InvalidValue::Scheduler(name),
-                    "does not read scheduler flags; sh and mh do",
-                ));
-            }
+            return Err(ValidationError::new(
+                "scheduler",
+                InvalidValue::Scheduler(self.scheduler.known_name().unwrap_or_default()),
+                "does not read scheduler flags; sh and mh do",
+            ));
         }
         Ok(())
     }

@@ -5,8 +5,8 @@ use core::ops::RangeInclusive;
 use std::collections::BTreeSet;
 
 use crate::address::Family;
+use crate::invalid::ValidationError;
 use crate::service::ServiceKey;
-use crate::validate::ValidationError;
 
 /// The rules a [`Plan`](crate::Plan) keeps to.
 ///
