@@ -3,7 +3,7 @@
 //! In the same run: for encoding, the floor of copying the finished bytes; for decoding, a walk
 //! with netlink-packet-core over every attribute that looks at nothing.
 
-use std::hint::black_box;
+use core::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -19,7 +19,7 @@ fn recorded(name: &str) -> Vec<u8> {
     let recording = include_str!("../ipvs/tests/data/linux-6.1.176.txt");
     let line = recording.lines().find_map(|line| line.strip_prefix(name));
     let digits = line.unwrap_or_default().trim().as_bytes().chunks(2);
-    let digits = digits.map(|pair| std::str::from_utf8(pair).unwrap_or_default());
+    let digits = digits.map(|pair| core::str::from_utf8(pair).unwrap_or_default());
     digits
         .filter_map(|pair| u8::from_str_radix(pair, 16).ok())
         .collect()
@@ -40,10 +40,10 @@ fn walk(bytes: &[u8], nests: &[&[u16]]) -> usize {
     let mut count = 0;
     for attribute in NlasIterator::new(bytes).flatten() {
         count += 1;
-        if let Some((numbers, deeper)) = nests.split_first() {
-            if numbers.contains(&attribute.kind()) {
-                count += walk(attribute.value(), deeper);
-            }
+        if let Some((numbers, deeper)) = nests.split_first()
+            && numbers.contains(&attribute.kind())
+        {
+            count += walk(attribute.value(), deeper);
         }
     }
     count
