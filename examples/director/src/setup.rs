@@ -16,7 +16,7 @@ use lvs_ipvs::{
     PersistenceMask, Protocol, ServiceFlags, ServiceKey, Timeouts, TunnelFlags, ValidationError,
     VirtualService,
 };
-use nix::unistd::Group;
+use nix::unistd::{Group, geteuid};
 
 use crate::keepalived::{
     self, CheckKind, Config, Connection, Granularity, GroupEntry, MiscCheck, Position, RealServer,
@@ -408,6 +408,8 @@ enum CheckError {
     NoGroup(String),
     #[error("looking up its group: {0}")]
     Lookup(#[from] nix::errno::Errno),
+    #[error("running it as {0} needs root")]
+    NotRoot(String),
 }
 
 /// A check that a driver takes, and what it says for people.
@@ -465,8 +467,15 @@ fn command(config: &Config, written: &keepalived::Command) -> Result<Command, Ch
                 None => return Err(CheckError::NoGroup(group.to_owned())),
             };
         }
-        command = command.with_credentials(credentials);
-    } else if let Ok(credentials) = lookup_user(SCRIPT_USER) {
+        // Only root can change its accounts, and needs to.
+        if geteuid().is_root() {
+            command = command.with_credentials(credentials);
+        } else if credentials.uid != geteuid().as_raw() {
+            return Err(CheckError::NotRoot(user.to_owned()));
+        }
+    } else if geteuid().is_root()
+        && let Ok(credentials) = lookup_user(SCRIPT_USER)
+    {
         command = command.with_credentials(credentials);
     }
     if globals.enable_script_security {
