@@ -56,26 +56,32 @@ pub fn encode_request(buffer: &mut BytesMut, family: FamilyId, sequence: u32, re
         sequence,
         port: 0,
     };
+    let start = buffer.len();
+    let room = LONGEST.saturating_add(unknown_of(request).as_bytes().len());
+    buffer.resize(start.saturating_add(room), 0);
+    let mut message = Encoder {
+        room: buffer.get_mut(start..).unwrap_or_default(),
+        end: 0,
+    };
+    message.header(header, command);
     match request {
-        Request::Change(change) => {
-            let message = Encoder::begin(buffer, header, command, unknown_of(change));
-            encode_change(message, change);
-        }
-        Request::Query(query) => {
-            let message = Encoder::begin(buffer, header, command, &UnknownAttributes::none());
-            encode_query(message, query);
-        }
+        Request::Change(change) => message.change(change),
+        Request::Query(query) => message.query(query),
     }
+    let length = message.finish();
+    buffer.truncate(start.saturating_add(length));
 }
 
 /// The attributes of a newer kernel that a change sends back.
-const fn unknown_of(change: &Change) -> &UnknownAttributes {
+const fn unknown_of(request: &Request) -> &UnknownAttributes {
     const NONE: &UnknownAttributes = &UnknownAttributes::none();
-    match change {
-        Change::AddService(service) | Change::SetService(service) => &service.unknown,
-        Change::AddDestination(_, destination) | Change::SetDestination(_, destination) => {
-            &destination.unknown
+    match request {
+        Request::Change(Change::AddService(service) | Change::SetService(service)) => {
+            &service.unknown
         }
+        Request::Change(
+            Change::AddDestination(_, destination) | Change::SetDestination(_, destination),
+        ) => &destination.unknown,
         _ => NONE,
     }
 }
@@ -115,89 +121,39 @@ const fn query_command(query: &Query) -> u8 {
     }
 }
 
-fn encode_change(mut message: Encoder<'_>, change: &Change) {
-    match change {
-        Change::AddService(service) | Change::SetService(service) => message.service(service),
-        Change::RemoveService(key) | Change::Zero(Some(key)) => message.service_key(key),
-        Change::AddDestination(key, destination) | Change::SetDestination(key, destination) => {
-            message.service_key(key);
-            message.destination(destination);
-        }
-        Change::RemoveDestination(service, key) => {
-            message.service_key(service);
-            message.nest(top::DEST, |message| message.destination_key(key));
-        }
-        Change::StartDaemon(daemon) => message.daemon(daemon),
-        Change::StopDaemon(role) => message.daemon_role(*role),
-        Change::SetTimeouts(timeouts) => message.timeouts(timeouts),
-        Change::Zero(None) | Change::Flush => {}
-    }
-    message.end();
-}
-
-fn encode_query(mut message: Encoder<'_>, query: &Query) {
-    match query {
-        Query::Service(key) | Query::Destinations(key) => message.service_key(key),
-        Query::Family => message.text(control::FAMILY_NAME, FAMILY_NAME),
-        Query::Services | Query::Daemons | Query::Timeouts | Query::Info => {}
-    }
-    message.end();
-}
-
 /// Writes one message into room made for it.
 ///
-/// The room is made once, for the longest request; afterwards each attribute is a bounds check
-/// and a few stores of known size.
+/// The room is zeroes and made once, for the longest request; afterwards each attribute is a
+/// bounds check and a store of known size.
 struct Encoder<'b> {
-    buffer: &'b mut BytesMut,
-    start: usize,
+    room: &'b mut [u8],
     end: usize,
 }
 
-impl<'b> Encoder<'b> {
-    fn begin(
-        buffer: &'b mut BytesMut,
-        header: Header,
-        command: u8,
-        unknown: &UnknownAttributes,
-    ) -> Self {
-        let start = buffer.len();
-        let room = LONGEST.saturating_add(unknown.as_bytes().len());
-        buffer.resize(start.saturating_add(room), 0);
-        let mut encoder = Self {
-            buffer,
-            start,
-            end: start,
-        };
-        // The length is filled in at the end, the port by the kernel.
-        encoder.put(0_u32.to_ne_bytes());
-        encoder.put(header.message_type.to_ne_bytes());
-        encoder.put(header.flags.to_ne_bytes());
-        encoder.put(header.sequence.to_ne_bytes());
-        encoder.put(header.port.to_ne_bytes());
-        encoder.put([command, VERSION, 0, 0]);
-        encoder
+impl Encoder<'_> {
+    /// Both headers; the length is filled in at the end, the port by the kernel.
+    fn header(&mut self, header: Header, command: u8) {
+        let [t0, t1] = header.message_type.to_ne_bytes();
+        let [f0, f1] = header.flags.to_ne_bytes();
+        let [s0, s1, s2, s3] = header.sequence.to_ne_bytes();
+        self.put([
+            0, 0, 0, 0, t0, t1, f0, f1, s0, s1, s2, s3, 0, 0, 0, 0, command, VERSION, 0, 0,
+        ]);
     }
 
-    fn end(self) {
-        self.buffer.truncate(self.end);
-        let length = u32::try_from(self.end.saturating_sub(self.start)).unwrap_or(u32::MAX);
-        if let Some(field) = self
-            .buffer
-            .get_mut(self.start..)
-            .and_then(<[u8]>::first_chunk_mut)
-        {
+    /// Fills in the length and returns it.
+    fn finish(self) -> usize {
+        let length = u32::try_from(self.end).unwrap_or(u32::MAX);
+        if let Some(field) = self.room.first_chunk_mut() {
             *field = length.to_ne_bytes();
         }
+        self.end
     }
 
     #[inline]
     fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        let room = self
-            .buffer
-            .get_mut(self.end..)
-            .and_then(<[u8]>::first_chunk_mut);
-        if let Some(room) = room {
+        let room = self.room.get_mut(self.end..);
+        if let Some(room) = room.and_then(<[u8]>::first_chunk_mut) {
             *room = bytes;
             self.end = self.end.saturating_add(N);
         }
@@ -205,7 +161,7 @@ impl<'b> Encoder<'b> {
 
     fn put_slice(&mut self, bytes: &[u8]) {
         let end = self.end.saturating_add(bytes.len());
-        if let Some(room) = self.buffer.get_mut(self.end..end) {
+        if let Some(room) = self.room.get_mut(self.end..end) {
             room.copy_from_slice(bytes);
             self.end = end;
         }
@@ -227,35 +183,43 @@ impl<'b> Encoder<'b> {
         self.end = self.end.saturating_add(padding);
     }
 
-    /// An attribute of a size known at compile time.
+    /// An attribute of at most four bytes with its padding, in one store.
     #[inline]
-    fn fixed<const N: usize>(&mut self, number: u16, value: [u8; N]) {
-        self.attribute_header(number, N);
-        self.put(value);
-        self.pad(N);
+    fn word(&mut self, number: u16, length: u16, [e, f, g, h]: [u8; 4]) {
+        let [a, b] = length.saturating_add(4).to_ne_bytes();
+        let [c, d] = number.to_ne_bytes();
+        self.put([a, b, c, d, e, f, g, h]);
     }
 
     fn u8(&mut self, number: u16, value: u8) {
-        self.fixed(number, [value]);
+        self.word(number, 1, [value, 0, 0, 0]);
     }
 
     fn u16(&mut self, number: u16, value: u16) {
-        self.fixed(number, value.to_ne_bytes());
+        let [a, b] = value.to_ne_bytes();
+        self.word(number, 2, [a, b, 0, 0]);
     }
 
     fn u16_network(&mut self, number: u16, value: u16) {
-        self.fixed(number, value.to_be_bytes());
+        self.u16(number, value.to_be());
     }
 
     fn u32(&mut self, number: u16, value: u32) {
-        self.fixed(number, value.to_ne_bytes());
+        self.word(number, 4, value.to_ne_bytes());
     }
 
     fn address(&mut self, number: u16, address: IpAddr) {
         match address {
-            IpAddr::V4(address) => self.fixed(number, address.octets()),
-            IpAddr::V6(address) => self.fixed(number, address.octets()),
+            IpAddr::V4(address) => self.word(number, 4, address.octets()),
+            IpAddr::V6(address) => self.long(number, address.octets()),
         }
+    }
+
+    /// An attribute of a size known at compile time that needs no padding.
+    #[inline]
+    fn long<const N: usize>(&mut self, number: u16, value: [u8; N]) {
+        self.attribute_header(number, N);
+        self.put(value);
     }
 
     /// Text, ended by the NUL that the kernel insists on.
@@ -274,12 +238,35 @@ impl<'b> Encoder<'b> {
         self.attribute_header(number | NLA_F_NESTED, 0);
         content(self);
         let length = u16::try_from(self.end.saturating_sub(start)).unwrap_or(u16::MAX);
-        if let Some(field) = self
-            .buffer
-            .get_mut(start..)
-            .and_then(<[u8]>::first_chunk_mut)
-        {
+        if let Some(field) = self.room.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
             *field = length.to_ne_bytes();
+        }
+    }
+
+    fn change(&mut self, change: &Change) {
+        match change {
+            Change::AddService(service) | Change::SetService(service) => self.service(service),
+            Change::RemoveService(key) | Change::Zero(Some(key)) => self.service_key(key),
+            Change::AddDestination(key, destination) | Change::SetDestination(key, destination) => {
+                self.service_key(key);
+                self.destination(destination);
+            }
+            Change::RemoveDestination(service, key) => {
+                self.service_key(service);
+                self.nest(top::DEST, |message| message.destination_key(key));
+            }
+            Change::StartDaemon(daemon) => self.daemon(daemon),
+            Change::StopDaemon(role) => self.daemon_role(*role),
+            Change::SetTimeouts(timeouts) => self.timeouts(timeouts),
+            Change::Zero(None) | Change::Flush => {}
+        }
+    }
+
+    fn query(&mut self, query: &Query) {
+        match query {
+            Query::Service(key) | Query::Destinations(key) => self.service_key(key),
+            Query::Family => self.text(control::FAMILY_NAME, FAMILY_NAME),
+            Query::Services | Query::Daemons | Query::Timeouts | Query::Info => {}
         }
     }
 
@@ -295,9 +282,9 @@ impl<'b> Encoder<'b> {
             let value = u64::from(flags) | u64::from(u32::MAX) << 32;
             #[cfg(target_endian = "big")]
             let value = value.rotate_left(32);
-            message.fixed(service::FLAGS, value.to_ne_bytes());
+            message.long(service::FLAGS, value.to_ne_bytes());
             message.u32(service::TIMEOUT, service.timeout_secs);
-            message.fixed(service::NETMASK, service.mask.to_attribute());
+            message.word(service::NETMASK, 4, service.mask.to_attribute());
             message.put_slice(service.unknown.as_bytes());
         });
     }
