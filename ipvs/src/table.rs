@@ -91,12 +91,6 @@ impl Table {
         self.services.get(key)
     }
 
-    /// The service with that key, to be changed in place. Changing the key of the service
-    /// itself leaves the table inconsistent; insert it anew instead.
-    pub fn get_mut(&mut self, key: &ServiceKey) -> Option<&mut TableService> {
-        self.services.get_mut(key)
-    }
-
     /// The destinations of a service; empty when there is no such service.
     pub fn destinations(&self, key: &ServiceKey) -> &[Destination] {
         self.services
