@@ -24,7 +24,7 @@ use crate::session::Outcome;
 /// }
 /// let report = ipvs.execute(changes)?;
 /// assert!(report.is_success());
-/// assert_eq!(ipvs.destinations(&web.key())?.len(), 100);
+/// assert_eq!(ipvs.destinations(web.key())?.len(), 100);
 /// # }
 /// # Ok::<(), lvs_ipvs::Error>(())
 /// ```

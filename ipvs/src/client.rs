@@ -292,13 +292,13 @@ impl Client {
     /// # Errors
     ///
     /// [`Reason::NoSuchService`] among others.
-    pub fn destinations(&mut self, service: &ServiceKey) -> Result<Vec<DestinationEntry>, Error> {
+    pub fn destinations(&mut self, service: ServiceKey) -> Result<Vec<DestinationEntry>, Error> {
         let mut destinations = Vec::new();
         self.for_each_destination(service, |destination| {
             destinations.push(destination.to_entry());
         })?;
         if destinations.is_empty() {
-            self.service(*service)?;
+            self.service(service)?;
         }
         Ok(destinations)
     }
@@ -311,12 +311,12 @@ impl Client {
     /// A lack of privilege among others; what was visited until then was right.
     pub fn for_each_destination(
         &mut self,
-        service: &ServiceKey,
+        service: ServiceKey,
         mut visit: impl FnMut(&DestinationView<'_>),
     ) -> Result<(), Error> {
-        self.validate_query(Query::Destinations(*service))?;
+        self.validate_query(Query::Destinations(service))?;
         self.run(Collect::new(
-            Query::Destinations(*service),
+            Query::Destinations(service),
             |reply: &Reply<'_>| {
                 if let Reply::Destination(destination) = reply {
                     visit(destination);

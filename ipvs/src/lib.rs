@@ -24,7 +24,7 @@
 //!     ipvs.add_destination(web.key(), &server)?;
 //! }
 //!
-//! for entry in ipvs.destinations(&web.key())? {
+//! for entry in ipvs.destinations(web.key())? {
 //!     println!("{} has {} connections", entry.destination.key(), entry.active_connections);
 //! }
 //! # }

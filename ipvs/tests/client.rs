@@ -57,14 +57,14 @@ fn every_command_does_what_it_says() {
     client
         .set_destination(key, &server(1).with_weight(7))
         .unwrap();
-    let read = client.destinations(&key).unwrap();
+    let read = client.destinations(key).unwrap();
     let weights: Vec<_> = read
         .iter()
         .map(|entry| entry.destination.weight())
         .collect();
     assert_eq!(weights, [1, 7], "newest first");
     client.remove_destination(key, server(2).key()).unwrap();
-    assert_eq!(client.destinations(&key).unwrap().len(), 1);
+    assert_eq!(client.destinations(key).unwrap().len(), 1);
 
     let timeouts = Timeouts {
         udp_secs: Some(30),
@@ -168,10 +168,10 @@ fn nothing_invalid_is_sent_unless_asked_for() {
 #[test]
 fn a_missing_service_is_told_from_an_empty_one() {
     let (_, mut client) = kernel();
-    let error = client.destinations(&web().key()).unwrap_err();
+    let error = client.destinations(web().key()).unwrap_err();
     assert_eq!(error.reason(), Some(Reason::NoSuchService));
     fill(&mut client, 0);
-    assert!(client.destinations(&web().key()).unwrap().is_empty());
+    assert!(client.destinations(web().key()).unwrap().is_empty());
 }
 
 #[test]
@@ -202,10 +202,10 @@ fn a_late_dump_does_not_disturb_the_next() {
     kernel.inject(Fault::SlowDumps(8));
     kernel.inject(Fault::PassReplies(1));
     kernel.inject(Fault::DelayReplies(1));
-    let error = client.destinations(&web().key()).unwrap_err();
+    let error = client.destinations(web().key()).unwrap_err();
     assert_eq!(cause(&error), Some(UnknownCause::TimedOut));
     for _ in 0..3 {
-        assert_eq!(client.destinations(&web().key()).unwrap().len(), 40);
+        assert_eq!(client.destinations(web().key()).unwrap().len(), 40);
     }
 }
 
@@ -221,7 +221,7 @@ fn an_overrun_leaves_the_lost_unknown_and_the_client_usable() {
     let count = |wanted: &Outcome| report.entries().filter(|(_, o)| o == wanted).count();
     assert_eq!((count(&Outcome::Done), count(&unknown)), (20, 40));
     // All were carried out: unknown is not refused.
-    assert_eq!(client.destinations(&web().key()).unwrap().len(), 60);
+    assert_eq!(client.destinations(web().key()).unwrap().len(), 60);
 }
 
 #[test]
@@ -461,7 +461,7 @@ fn the_last_usable_destination_stays_when_its_successor_is_refused() {
     assert!(matches!(&outcomes[0], Outcome::Rejected(r) if r.reason == Reason::OutOfMemory));
     assert_eq!(outcomes[1], Outcome::NotSent(NotSentCause::Withheld));
     assert_eq!(
-        client.destinations(&web().key()).unwrap()[0].destination,
+        client.destinations(web().key()).unwrap()[0].destination,
         server(1)
     );
 }
@@ -471,11 +471,11 @@ fn what_a_panicking_visitor_leaves_behind_is_not_taken_for_an_answer() {
     let (_, mut client) = kernel();
     fill(&mut client, 3);
     let visit = core::panic::AssertUnwindSafe(|| {
-        client.for_each_destination(&web().key(), |_| panic!("the visitor's own fault"))
+        client.for_each_destination(web().key(), |_| panic!("the visitor's own fault"))
     });
     std::panic::catch_unwind(visit).unwrap_err();
     assert!(client.add_service(&web()).unwrap_err().is_exists());
-    assert_eq!(client.destinations(&web().key()).unwrap().len(), 3);
+    assert_eq!(client.destinations(web().key()).unwrap().len(), 3);
 }
 
 /// Ends as soon as it has asked.
@@ -537,7 +537,7 @@ fn counters_of_an_old_kernel_are_read_and_marked_as_narrow() {
         stats.bytes_in = 1 << 40;
         stats.rates.packets_out = 7;
         assert!(kernel.set_stats(web().key(), Some(server(1).key()), stats));
-        let read = client.destinations(&web().key()).unwrap()[0].stats;
+        let read = client.destinations(web().key()).unwrap()[0].stats;
         stats.width = width;
         assert_eq!(read, stats, "bytes have 64 bits in either");
     }

@@ -100,7 +100,7 @@ fn check_not_permitted() {
         ),
         (
             "cannot read destinations of TCP 192.0.2.10:80",
-            ipvs.destinations(&key).map(drop),
+            ipvs.destinations(key).map(drop),
         ),
         ("cannot read sync daemons", ipvs.daemons().map(drop)),
         ("cannot read timeouts", ipvs.timeouts().map(drop)),
@@ -203,7 +203,7 @@ fn a_missing_service_and_a_missing_destination_are_told_apart() {
         ("cannot remove service", ipvs.remove_service(key)),
         ("cannot read service", ipvs.service(key).map(drop)),
         // The kernel answers this one with an empty list.
-        ("cannot read service", ipvs.destinations(&key).map(drop)),
+        ("cannot read service", ipvs.destinations(key).map(drop)),
         (
             "cannot add destination 10.0.0.11:80 to",
             ipvs.add_destination(key, &one),
@@ -230,7 +230,7 @@ fn a_missing_service_and_a_missing_destination_are_told_apart() {
     );
 
     ipvs.add_service(&service()).unwrap();
-    assert!(ipvs.destinations(&key).unwrap().is_empty());
+    assert!(ipvs.destinations(key).unwrap().is_empty());
     let results = [
         ("cannot change destination", ipvs.set_destination(key, &one)),
         (
@@ -295,13 +295,13 @@ fn bad_thresholds_and_weights_are_out_of_range() {
             &text,
         );
     }
-    assert!(ipvs.destinations(&key).unwrap().is_empty());
+    assert!(ipvs.destinations(key).unwrap().is_empty());
 
     let limits = server("10.0.0.11:80")
         .with_weight(i32::MAX as u32)
         .with_thresholds(75, 100);
     ipvs.add_destination(key, &limits).unwrap();
-    assert_eq!(ipvs.destinations(&key).unwrap()[0].destination, limits);
+    assert_eq!(ipvs.destinations(key).unwrap()[0].destination, limits);
 }
 
 /// What the kernel has a bare `EINVAL` for.
@@ -350,7 +350,7 @@ fn the_other_family_needs_a_tunnel_and_no_sync_daemon() {
     ipvs.stop_daemon(DaemonRole::Active).unwrap();
 
     ipvs.add_destination(key, &tunnel).unwrap();
-    assert_eq!(ipvs.destinations(&key).unwrap()[0].destination, tunnel);
+    assert_eq!(ipvs.destinations(key).unwrap()[0].destination, tunnel);
     let mixed = "cannot start the active sync daemon: refused: the group must be multicast, and no \
                  service may have a destination of the other address family";
     check(ipvs.start_daemon(&daemon), Reason::DaemonRefused, 22, mixed);
@@ -381,10 +381,7 @@ fn gue_needs_a_port() {
         &text,
     );
     ipvs.add_destination(key, &tunnel(6080)).unwrap();
-    assert_eq!(
-        ipvs.destinations(&key).unwrap()[0].destination,
-        tunnel(6080)
-    );
+    assert_eq!(ipvs.destinations(key).unwrap()[0].destination, tunnel(6080));
 }
 
 #[test]
@@ -417,7 +414,7 @@ fn destinations_must_be_unicast() {
     for (service, address) in [(service(), "203.0.113.1:80"), (ipv6, "[2001:db8::1]:80")] {
         ipvs.add_destination(service.key(), &server(address))
             .unwrap();
-        let read = ipvs.destinations(&service.key()).unwrap();
+        let read = ipvs.destinations(service.key()).unwrap();
         assert_eq!(read[0].destination, server(address));
     }
 }

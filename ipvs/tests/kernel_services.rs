@@ -14,7 +14,7 @@ fn a_service_with_a_destination_reads_back_as_written() {
     ipvs.add_destination(web.key(), &server).unwrap();
 
     assert_eq!(ipvs.service(web.key()).unwrap().service, web);
-    let read = ipvs.destinations(&web.key()).unwrap();
+    let read = ipvs.destinations(web.key()).unwrap();
     assert_eq!(read.len(), 1);
     assert_eq!(read[0].destination, server);
     assert_eq!(

@@ -52,7 +52,7 @@ fn add_service(
 
 /// The destinations in the order of [`SERVERS`]: the kernel's is newest first.
 fn destinations(ipvs: &mut Client, service: &ServiceKey) -> [DestinationEntry; 2] {
-    let mut entries = ipvs.destinations(service).unwrap();
+    let mut entries = ipvs.destinations(*service).unwrap();
     entries.reverse();
     entries.try_into().unwrap()
 }
@@ -538,7 +538,7 @@ fn a_removed_destination_comes_back_with_its_connections() {
     assert_ne!(fetch(&network.client, to).server, server);
     ipvs.add_destination(key, &destination).unwrap();
     assert_eq!(connection.get().unwrap().server, server);
-    let read = ipvs.destinations(&key).unwrap();
+    let read = ipvs.destinations(key).unwrap();
     assert_eq!(read[0].destination, destination, "newest first");
     assert_eq!(read[0].active_connections, 1);
 }

@@ -49,7 +49,7 @@ fn connections_end_when_the_test_says_so() {
     let (key, host) = (web().key(), server(1).key());
     ipvs.add_service(&web()).unwrap();
     ipvs.add_destination(key, &server(1)).unwrap();
-    let active = |ipvs: &mut Client| ipvs.destinations(&key).unwrap()[0].active_connections;
+    let active = |ipvs: &mut Client| ipvs.destinations(key).unwrap()[0].active_connections;
     assert!(kernel.set_connections(key, host, 12, 3, 1));
     ipvs.set_destination(key, &server(1).with_weight(0))
         .unwrap();
@@ -75,7 +75,7 @@ fn removed_destinations_are_remembered_for_a_while() {
         ipvs.remove_destination(key, host).unwrap();
         kernel.advance(Duration::from_secs(pause));
         ipvs.add_destination(key, &server(1)).unwrap();
-        let entry = ipvs.destinations(&key).unwrap().remove(0);
+        let entry = ipvs.destinations(key).unwrap().remove(0);
         assert_eq!(entry.stats.connections, connections);
         ipvs.remove_destination(key, host).unwrap();
     }
@@ -169,7 +169,7 @@ fn hooks_change_the_table_in_the_middle_of_a_dump() {
         }
     });
     let hosts = |ipvs: &mut Client| {
-        let read = ipvs.destinations(&web().key()).unwrap();
+        let read = ipvs.destinations(web().key()).unwrap();
         let ports = read.iter().map(|entry| entry.destination.key());
         ports.collect::<Vec<_>>()
     };

@@ -48,7 +48,7 @@ fn key() -> ServiceKey {
 
 /// Weights of the three servers as the kernel has them; `None` for one that is not there.
 fn weights(ipvs: &mut Client) -> [Option<u32>; 3] {
-    let entries = ipvs.destinations(&key()).unwrap_or_default();
+    let entries = ipvs.destinations(key()).unwrap_or_default();
     SERVERS.map(|address| {
         let of_server = |entry: &&lvs_ipvs::DestinationEntry| {
             let key = entry.destination.key();
@@ -224,7 +224,7 @@ fn what_others_change_is_repaired(ipvs: &mut Client) -> usize {
         .unwrap();
     let since = Instant::now();
     // Destinations return at the end of the list, so the order is another.
-    while weights(ipvs) != [Some(10); 3] || ipvs.destinations(&key()).unwrap().len() != 3 {
+    while weights(ipvs) != [Some(10); 3] || ipvs.destinations(key()).unwrap().len() != 3 {
         let waited = since.elapsed();
         assert!(
             waited <= DRIFT_INTERVAL + SLACK,

@@ -231,16 +231,6 @@ fn entries_repeated_by_a_torn_dump_count_once() {
     assert_eq!(lines(&plan), ["-D -t 192.0.2.10:80"]);
 }
 
-/// `Table::insert` takes care of that; editing an entry in place can still make two.
-#[test]
-fn of_desired_destinations_with_the_same_key_the_first_counts() {
-    let mut desired = table([(web(), vec![server(1, 5)])]);
-    let entry = desired.get_mut(&web().key()).unwrap();
-    entry.destinations.push(server(1, 7));
-    let actual = table([(web(), vec![server(1, 5)])]);
-    assert!(plan(&actual, &desired).is_empty());
-}
-
 mod guards {
     use super::*;
 

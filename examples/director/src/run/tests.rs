@@ -136,7 +136,7 @@ fn a_table_that_cannot_be_read_for_a_while_is_looked_at_again() {
         "table   ipvsadm -e -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 9"
     );
     assert_eq!(
-        other(&kernel).destinations(&key).unwrap()[0]
+        other(&kernel).destinations(key).unwrap()[0]
             .destination
             .weight(),
         9
