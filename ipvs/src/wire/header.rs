@@ -166,7 +166,9 @@ impl<'a> Message<'a> {
             let length = original.first_chunk().copied().map(u32::from_ne_bytes);
             length.and_then(|length| usize::try_from(length).ok())
         };
+        // A copy shorter than its own header is none.
         let rest = copied
+            .filter(|length| *length >= NETLINK_HEADER_LEN)
             .and_then(|length| length.checked_next_multiple_of(4))
             .and_then(|length| original.get(length..))
             .unwrap_or_default();

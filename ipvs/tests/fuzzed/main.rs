@@ -185,6 +185,15 @@ fn one_answer_that_stays_out_does_not_make_the_session_grow() {
     }
 }
 
+/// The copy of the request in an error said it was shorter than a header, and what stood in its
+/// header was read as the text of the error.
+#[test]
+fn an_acknowledged_request_is_no_shorter_than_its_header() {
+    acknowledgement::check(&bytes(
+        "2400000002001a02000b000000ac97afea0000000b0000003d0300c000020a0004000100003d",
+    ));
+}
+
 /// The unknown attributes of a nest that fills its length field were sent back in one that did
 /// not: its length was wrong, and what followed was cut off.
 #[test]
