@@ -455,18 +455,22 @@ impl Session {
 
     /// Tells that no answer came in time. What was not sent yet is not sent any more.
     pub fn timed_out(&mut self) {
-        // A dump that is late is still under way in the kernel: it stays in flight, abandoned,
-        // so that the next one waits for its end. The second time it is given up.
-        self.complete_all(UnknownCause::TimedOut, true);
-        self.dump = self.in_flight.iter().any(|entry| is_dump(&entry.request));
-        self.cancel_queue(NotSentCause::TimedOutBefore);
+        self.give_up_but_dump(UnknownCause::TimedOut, NotSentCause::TimedOutBefore);
     }
 
     /// Tells that reading failed: what is unanswered stays so. The session can be used on.
     pub fn connection_failed(&mut self, errno: i32) {
         self.draining = None;
-        self.give_up(UnknownCause::ConnectionFailed { errno });
-        self.cancel_queue(NotSentCause::ConnectionFailed { errno });
+        let unknown = UnknownCause::ConnectionFailed { errno };
+        self.give_up_but_dump(unknown, NotSentCause::ConnectionFailed { errno });
+    }
+
+    /// A dump without an end is still under way in the kernel: it stays in flight, abandoned, so
+    /// that the next one waits for its end. The second time it is given up.
+    fn give_up_but_dump(&mut self, unknown: UnknownCause, not_sent: NotSentCause) {
+        self.complete_all(unknown, true);
+        self.dump = self.in_flight.iter().any(|entry| is_dump(&entry.request));
+        self.cancel_queue(not_sent);
     }
 
     /// Forgets the operation that submitted what is queued and in flight. Nothing of it is sent

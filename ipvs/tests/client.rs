@@ -267,6 +267,16 @@ fn a_failed_receive_leaves_the_outcome_open_and_the_client_usable() {
 }
 
 #[test]
+fn a_failed_receive_in_the_middle_of_a_dump_does_not_disturb_the_next() {
+    let (kernel, mut client) = kernel();
+    fill(&mut client, 40);
+    kernel.inject(Fault::SlowDumps(8));
+    kernel.inject(Fault::FailReceive(Errno::ENOMEM as i32));
+    assert!(client.destinations(web().key()).is_err());
+    assert_eq!(client.destinations(web().key()).unwrap().len(), 40);
+}
+
+#[test]
 fn a_malformed_answer_names_the_attribute() {
     let (kernel, mut client) = kernel();
     fill(&mut client, 1);

@@ -114,8 +114,7 @@ impl Model {
             Step::ConnectionFailed => {
                 self.session.connection_failed(5);
                 self.draining = false;
-                self.sent.clear();
-                self.queued.clear();
+                self.give_up_but_dump();
             }
             Step::Abandon => {
                 self.session.abandon();
@@ -222,6 +221,10 @@ impl Model {
 
     fn time_out(&mut self) {
         self.session.timed_out();
+        self.give_up_but_dump();
+    }
+
+    fn give_up_but_dump(&mut self) {
         self.queued.clear();
         // A dump goes on in the kernel and is waited for once more.
         self.sent
