@@ -4,11 +4,12 @@
 
 use core::fmt;
 
+use lvs_healthcheck::aggregate::Aggregate;
 use lvs_healthcheck::policy::Health;
 use lvs_healthcheck::{Outcome, Report, WeightHint};
 use lvs_ipvs::Table;
 
-use crate::pool::{CheckNumber, Pool};
+use crate::pool::{CheckNumber, Pool, Server};
 use crate::setup::PlannedCheck;
 
 /// Keeps what every check last said, and works out the table.
@@ -183,35 +184,18 @@ impl Director {
         let Some(pool) = self.pools.get_mut(place.pool) else {
             return false;
         };
-        let pool_name = pool.to_string();
         if finding.change.is_some() || finding.hint_changed || finding.log {
             notices.push(Notice::Check {
                 name: place.name.clone(),
-                pool: pool_name.clone(),
+                pool: pool.to_string(),
                 change: finding.change,
                 outcome: finding.outcome.to_string(),
             });
         }
-        let Some(server) = pool.servers.get_mut(place.server) else {
-            return false;
-        };
-        let weight = |server: &crate::pool::Server| server.desired().map(|entry| entry.weight());
-        let before = weight(server);
-        server
-            .health
-            .update(&check, finding.health, finding.hint, finding.no_new);
-        let after = weight(server);
-        if before == after {
-            return false;
-        }
-        let server = server.key().to_string();
-        notices.push(Notice::Server {
-            server,
-            pool: pool_name,
-            from: before,
-            to: after,
-        });
-        true
+        let server = place.server;
+        pool.change(server, notices, |health| {
+            health.update(&check, finding.health, finding.hint, finding.no_new);
+        })
     }
 
     /// Replaces the configured weight of a server, as an operator would.
@@ -227,23 +211,36 @@ impl Director {
         let Some(pool) = self.pools.get_mut(pool) else {
             return false;
         };
-        let pool_name = pool.to_string();
-        let Some(server) = pool.servers.get_mut(server) else {
+        pool.change(server, notices, |health| health.set_weight(weight))
+    }
+}
+
+impl Pool {
+    /// Changes what is known of a server's health; notes when its place in the table is another.
+    fn change(
+        &mut self,
+        server: usize,
+        notices: &mut Vec<Notice>,
+        change: impl FnOnce(&mut Aggregate<CheckNumber>),
+    ) -> bool {
+        let pool = self.to_string();
+        let Some(server) = self.servers.get_mut(server) else {
             return false;
         };
-        let before = server.desired().map(|entry| entry.weight());
-        server.health.set_weight(weight);
-        let after = server.desired().map(|entry| entry.weight());
-        if before != after {
+        let weight = |server: &Server| server.desired().map(|entry| entry.weight());
+        let from = weight(server);
+        change(&mut server.health);
+        let to = weight(server);
+        if from != to {
             let server = server.key().to_string();
             notices.push(Notice::Server {
                 server,
-                pool: pool_name,
-                from: before,
-                to: after,
+                pool,
+                from,
+                to,
             });
         }
-        before != after
+        from != to
     }
 }
 
