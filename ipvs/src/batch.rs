@@ -58,12 +58,6 @@ impl Report {
         self.failures().next().is_none()
     }
 
-    /// Each change with its outcome, in order, to keep.
-    #[must_use]
-    pub fn into_entries(self) -> Vec<(Change, Outcome)> {
-        self.entries
-    }
-
     /// Number of changes.
     #[must_use]
     pub fn len(&self) -> usize {

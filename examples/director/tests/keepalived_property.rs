@@ -3,56 +3,16 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests")]
 
+mod reading;
+
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use director::keepalived::{Config, Limits, MemoryFiles, Options, Statement, VirtualAddress};
+use director::keepalived::{Config, Statement};
 use proptest::prelude::*;
 
-fn options() -> Options {
-    Options::default()
-        .with_config_id("main")
-        .with_limits(Limits::small())
-}
-
-/// Reads a text that may include itself and others.
-fn read(text: &str) -> Config {
-    let mut loader = MemoryFiles::default();
-    for path in ["main.conf", "a.conf", "d/b.conf"] {
-        loader.files.insert(path.into(), text.to_owned());
-    }
-    Config::parse_with("main.conf", text, &options(), &loader)
-}
-
-/// Everything holds that is promised of any outcome.
-fn check(config: &Config) {
-    for diagnostic in config.diagnostics() {
-        assert!(diagnostic.position.line >= 1 && diagnostic.position.column >= 1);
-        assert!(!diagnostic.message.is_empty());
-        assert!(Some(diagnostic.severity) <= config.worst());
-    }
-    assert!(config.diagnostics().len() <= Limits::small().diagnostics + 1);
-    for service in config.virtual_servers() {
-        assert!(!service.real_servers.is_empty());
-        let total: u64 = service
-            .real_servers
-            .iter()
-            .map(|server| u64::from(server.weight))
-            .sum();
-        assert!(u64::from(service.quorum) <= total);
-        assert!(service.hysteresis < service.quorum.max(1));
-        for server in &service.real_servers {
-            let inherited = service.forwarding == server.forwarding;
-            if let VirtualAddress::Socket(address) = &service.address
-                && inherited
-                && !service.forwarding.is_masquerade()
-            {
-                assert_eq!(server.port, address.port());
-            }
-        }
-    }
-}
+use reading::check;
 
 /// The valid files and the cases, as material for mutations.
 fn material() -> Vec<String> {
@@ -193,12 +153,12 @@ proptest! {
 
     #[test]
     fn any_text_is_read(text in any::<String>()) {
-        check(&read(&text));
+        check(&text);
     }
 
     #[test]
     fn any_pieces_are_read(pieces in prop::collection::vec(piece(), 0..60), blanks: bool) {
-        check(&read(&pieces.join(if blanks { " " } else { "" })));
+        check(&pieces.join(if blanks { " " } else { "" }));
     }
 
     #[test]
@@ -213,14 +173,14 @@ proptest! {
             let end = (start + length).min(text.len());
             text.splice(start..end, piece.chars());
         }
-        check(&read(&text.into_iter().collect::<String>()));
+        check(&text.into_iter().collect::<String>());
     }
 
     #[test]
     fn cut_files_are_read(which: prop::sample::Index, end: prop::sample::Index) {
         let material = material();
         let text: Vec<char> = which.get(&material).chars().collect();
-        check(&read(&text[..end.index(text.len() + 1)].iter().collect::<String>()));
+        check(&text[..end.index(text.len() + 1)].iter().collect::<String>());
     }
 
     #[test]
@@ -261,8 +221,7 @@ fn hostile_texts_end_at_a_limit() {
     ];
     for text in texts {
         let start = Instant::now();
-        let config = read(&text);
-        check(&config);
+        let config = check(&text);
         let start_of_text: String = text.chars().take(40).collect();
         assert!(config.worst().is_some(), "{start_of_text}");
         assert!(
