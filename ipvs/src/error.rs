@@ -7,6 +7,7 @@ use std::io;
 use crate::daemon::DaemonRole;
 use crate::invalid::ValidationError;
 use crate::name::{EngineName, InterfaceName};
+use crate::procfs::MalformedLine;
 use crate::request::{Change, Query, Request};
 use crate::scheduler::Scheduler;
 use crate::service::ServiceKey;
@@ -51,6 +52,9 @@ pub enum Error {
         /// Why it was not sent.
         cause: NotSentCause,
     },
+    /// A line of a file in `/proc` does not have the form it should.
+    #[error("{0}")]
+    Malformed(MalformedLine),
     /// A system call failed before anything was asked for.
     #[error("{context}: {error}")]
     Io {

@@ -49,6 +49,7 @@
 //! | send many changes together | [`Client::execute`], [`Report`] |
 //! | read everything | [`Client::snapshot`], [`Snapshot`] |
 //! | say what should be, and let differences be found | [`Table`], [`Plan`], [`Reconciler`] |
+//! | see who is connected to which server | [`procfs::Connections`] |
 //! | program another network namespace | [`Namespace`] |
 //! | test without a kernel | `MemoryKernel` (feature `memory`) |
 //! | know what went wrong | [`Error`], [`Reason`], [`ValidationError`] |
@@ -105,6 +106,7 @@ mod namespace;
 pub mod operation;
 mod persistence;
 mod plan;
+pub mod procfs;
 mod reconcile;
 mod request;
 mod scheduler;

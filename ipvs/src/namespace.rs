@@ -1,4 +1,4 @@
-//! IPVS of another network namespace.
+//! All of IPVS in another network namespace: netlink, `/proc/net` and sysctls.
 
 use std::fs::File;
 use std::io;
@@ -9,12 +9,13 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::procfs::Connections;
 use crate::transport::NetlinkSocket;
 
 /// A network namespace, held open.
 ///
-/// A netlink socket belongs for good to the namespace it was opened in, so a client made here
-/// can be used from any thread.
+/// A netlink socket and a file of `/proc/net` belong for good to the namespace they were opened
+/// in, so a client or a reader made here can be used from any thread.
 ///
 /// ```no_run
 /// use lvs_ipvs::Namespace;
@@ -55,32 +56,57 @@ impl Namespace {
 
     /// Connects to the IPVS of the namespace.
     ///
-    /// Entering a namespace is a matter of a thread, and leaving it again can fail; so a thread
-    /// is started that enters, opens the socket and ends before this returns (`setns(2)`).
-    ///
     /// # Errors
     ///
     /// [`Error::Io`] with `EPERM` without `CAP_SYS_ADMIN` over the namespace and in the caller's
     /// own user namespace, with `EINVAL` when the file is not a network namespace; else as
     /// [`Client::connect`].
     pub fn client(&self) -> Result<Client, Error> {
+        let socket = self.enter(|| {
+            NetlinkSocket::open()
+                .map_err(|error| Error::io("cannot open a generic netlink socket", error))
+        })?;
+        Client::with_transport(socket)
+    }
+
+    /// Opens `ip_vs_conn` of the namespace; the reader can be used from any thread.
+    ///
+    /// # Errors
+    ///
+    /// Those of entering as for [`client`](Self::client), else as [`Connections::open`].
+    pub fn connections(&self) -> Result<Connections, Error> {
+        self.enter(Connections::open)
+    }
+
+    /// Opens `ip_vs_conn_sync` of the namespace.
+    ///
+    /// # Errors
+    ///
+    /// As [`connections`](Self::connections).
+    pub fn sync_connections(&self) -> Result<Connections, Error> {
+        self.enter(Connections::open_sync)
+    }
+
+    /// Runs a function inside.
+    ///
+    /// Entering a namespace is a matter of a thread, and leaving it again can fail; so a thread
+    /// is started that enters, does its work and ends before this returns (`setns(2)`).
+    fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
         const CANNOT_ENTER: &str = "cannot enter the network namespace (this needs CAP_SYS_ADMIN)";
-        let socket = thread::scope(|scope| {
+        thread::scope(|scope| {
             let enter = || {
                 setns(&self.file, CloneFlags::CLONE_NEWNET)
                     .map_err(|errno| Error::io(CANNOT_ENTER, errno.into()))?;
-                NetlinkSocket::open()
-                    .map_err(|error| Error::io("cannot open a generic netlink socket", error))
+                work()
             };
-            let opener = thread::Builder::new()
+            let inside = thread::Builder::new()
                 .spawn_scoped(scope, enter)
                 .map_err(|error| Error::io("cannot start a thread", error))?;
-            opener.join().unwrap_or_else(|_| {
+            inside.join().unwrap_or_else(|_| {
                 let error = io::Error::other("the thread that entered it died");
                 Err(Error::io(CANNOT_ENTER, error))
             })
-        })?;
-        Client::with_transport(socket)
+        })
     }
 }
 
