@@ -61,6 +61,7 @@
 //! |---|---|---|---|
 //! | `neli` | yes | opens sockets with the neli crate, and with it the kernel's own words in errors (extended acknowledgements) | neli |
 //! | `memory` | no | `MemoryKernel`, the kernel in memory with switchable generations and faults | nothing |
+//! | `netlink-packet` | no | `packet_traits`: requests and replies as messages of the rust-netlink crates (genetlink, netlink-proto) | netlink-packet-generic |
 //!
 //! Without features the crate opens its sockets itself. No feature changes what another does.
 //!
@@ -104,6 +105,8 @@ mod invalid;
 mod name;
 mod namespace;
 pub mod operation;
+#[cfg(feature = "netlink-packet")]
+pub mod packet_traits;
 mod persistence;
 mod plan;
 pub mod procfs;

@@ -78,8 +78,8 @@ use crate::info::Info;
 use crate::invalid::ValidationError;
 use crate::request::{Query, Request};
 use crate::wire::{
-    self, Acknowledgement, Body, DestinationView, FamilyId, FamilyInfo, Message, Messages,
-    ServiceView, attributes::command,
+    self, ATTRIBUTES_OFFSET, Acknowledgement, Body, DestinationView, FamilyId, FamilyInfo, Message,
+    Messages, ServiceView, attributes::command,
 };
 
 /// Requests that may be unanswered at a time, until an overrun shows that the receive buffer
@@ -92,9 +92,6 @@ const REQUESTS_PER_DATAGRAM: usize = 64;
 /// Bytes after which a datagram takes no more requests: well below what the smallest default send
 /// buffer takes, more than 64 usual requests need.
 const DATAGRAM_BYTES: usize = 16 * 1024;
-
-/// Length of the netlink and the generic netlink header: where attributes start.
-const ATTRIBUTES_OFFSET: usize = 20;
 
 /// Number of a request within its session, counting up from 0.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -1,9 +1,9 @@
-//! Sync daemon replies.
+//! Sync daemons in replies and requests.
 
 use core::net::IpAddr;
 
 use super::attributes::{Nest, daemon, top};
-use super::reader::top_nest;
+use super::reader::{Attribute, top_nest};
 use crate::daemon::{DaemonRole, SyncDaemon};
 use crate::error::{DecodeError, DecodeProblem};
 
@@ -21,13 +21,7 @@ pub fn read_daemon(attributes: &[u8], offset: usize) -> Result<SyncDaemon, Decod
     for attribute in nest.nested(Nest::Daemon) {
         let attribute = attribute?;
         match attribute.number {
-            daemon::STATE => {
-                let number = attribute.u32()?;
-                role =
-                    Some(DaemonRole::from_number(number).ok_or_else(|| {
-                        attribute.error(DecodeProblem::Unexpected(number.into()))
-                    })?);
-            }
+            daemon::STATE => role = Some(read_role(&attribute)?),
             daemon::MCAST_IFN => interface = attribute.name()?,
             daemon::SYNC_ID => sync_id = Some(attribute.u32()?),
             daemon::SYNC_MAXLEN => max_length = Some(attribute.u16()?),
@@ -49,4 +43,26 @@ pub fn read_daemon(attributes: &[u8], offset: usize) -> Result<SyncDaemon, Decod
         port,
         ttl,
     })
+}
+
+/// Reads the role, which is all that a request to stop a daemon has.
+pub(super) fn read_daemon_role(
+    attributes: &[u8],
+    offset: usize,
+) -> Result<DaemonRole, DecodeError> {
+    let nest = top_nest(attributes, top::DAEMON, offset)?;
+    let mut role = None;
+    for attribute in nest.nested(Nest::Daemon) {
+        let attribute = attribute?;
+        if attribute.number == daemon::STATE {
+            role = Some(read_role(&attribute)?);
+        }
+    }
+    role.ok_or_else(|| nest.missing(Nest::Daemon, daemon::STATE))
+}
+
+fn read_role(attribute: &Attribute<'_>) -> Result<DaemonRole, DecodeError> {
+    let number = attribute.u32()?;
+    DaemonRole::from_number(number)
+        .ok_or_else(|| attribute.error(DecodeProblem::Unexpected(number.into())))
 }

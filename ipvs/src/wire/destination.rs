@@ -1,12 +1,12 @@
-//! Destination replies.
+//! Destinations in replies and requests.
 
 use super::attributes::{Nest, destination, top};
 use super::reader::{Attribute, top_nest};
-use super::service::{Unknown, read_address};
+use super::service::{Unknown, read_address, read_family};
 use super::stats::StatsNests;
 use crate::address::Family;
 use crate::destination::{Destination, DestinationEntry, DestinationKey};
-use crate::error::{DecodeError, DecodeProblem};
+use crate::error::DecodeError;
 use crate::flags::TunnelFlags;
 use crate::forwarding::{Encapsulation, Forwarding, TunnelType};
 use crate::stats::Stats;
@@ -42,11 +42,24 @@ impl<'a> DestinationView<'a> {
         service_family: Family,
         offset: usize,
     ) -> Result<Self, DecodeError> {
-        Self::read_nest(&top_nest(attributes, top::DEST, offset)?, service_family)
+        let nest = top_nest(attributes, top::DEST, offset)?;
+        Self::read_nest(&nest, Some(service_family))
     }
 
-    fn read_nest(nest: &Attribute<'a>, service_family: Family) -> Result<Self, DecodeError> {
-        let (mut family, mut address, mut port) = (service_family, None, None);
+    /// Reads such a message where it is not known which service was asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read); also when the family of the destination is not there.
+    pub fn read_by_own_family(attributes: &'a [u8], offset: usize) -> Result<Self, DecodeError> {
+        Self::read_nest(&top_nest(attributes, top::DEST, offset)?, None)
+    }
+
+    pub(super) fn read_nest(
+        nest: &Attribute<'a>,
+        service_family: Option<Family>,
+    ) -> Result<Self, DecodeError> {
+        let mut identity = Identity::default();
         let (mut forwarding, mut weight) = (None, None);
         let (mut upper_threshold, mut lower_threshold) = (0, 0);
         let (mut active_connections, mut inactive_connections) = (0, 0);
@@ -57,8 +70,9 @@ impl<'a> DestinationView<'a> {
         for attribute in nest.nested(Nest::Destination) {
             let attribute = attribute?;
             match attribute.number {
-                destination::ADDR => address = Some(attribute),
-                destination::PORT => port = Some(attribute.u16_network()?),
+                destination::ADDR | destination::PORT | destination::ADDR_FAMILY => {
+                    identity.take(attribute)?;
+                }
                 destination::FWD_METHOD => {
                     forwarding = Some(Forwarding::from_bits(attribute.u32()?));
                 }
@@ -69,15 +83,6 @@ impl<'a> DestinationView<'a> {
                 destination::INACT_CONNS => inactive_connections = attribute.u32()?,
                 destination::PERSIST_CONNS => persistent_connections = attribute.u32()?,
                 destination::STATS => stats.narrow(attribute),
-                destination::ADDR_FAMILY => {
-                    let number = attribute.u16()?;
-                    // 0 stands for the family of the service.
-                    if number != 0 {
-                        family = Family::from_number(number).ok_or_else(|| {
-                            attribute.error(DecodeProblem::Unexpected(number.into()))
-                        })?;
-                    }
-                }
                 destination::STATS64 => stats.wide(attribute),
                 destination::TUN_TYPE => {
                     encapsulation.tunnel_type = TunnelType::from_number(attribute.u8()?);
@@ -90,12 +95,8 @@ impl<'a> DestinationView<'a> {
             }
         }
         let missing = |number| nest.missing(Nest::Destination, number);
-        let address = address.ok_or_else(|| missing(destination::ADDR))?;
         Ok(Self {
-            key: DestinationKey {
-                address: read_address(&address, family)?,
-                port: port.ok_or_else(|| missing(destination::PORT))?,
-            },
+            key: identity.key(nest, service_family)?,
             forwarding: forwarding.ok_or_else(|| missing(destination::FWD_METHOD))?,
             encapsulation,
             weight: weight.ok_or_else(|| missing(destination::WEIGHT))?,
@@ -153,5 +154,55 @@ impl<'a> DestinationView<'a> {
             persistent_connections: self.persistent_connections,
             stats: self.stats,
         }
+    }
+}
+
+/// Reads what identifies a destination, and nothing else of its nest.
+pub(super) fn read_destination_key(
+    nest: &Attribute<'_>,
+    service_family: Family,
+) -> Result<DestinationKey, DecodeError> {
+    let mut identity = Identity::default();
+    for attribute in nest.nested(Nest::Destination) {
+        identity.take(attribute?)?;
+    }
+    identity.key(nest, Some(service_family))
+}
+
+/// The attributes that identify a destination, as far as they were met.
+#[derive(Debug, Default)]
+struct Identity<'a> {
+    family: Option<Family>,
+    address: Option<Attribute<'a>>,
+    port: Option<u16>,
+}
+
+impl<'a> Identity<'a> {
+    #[inline]
+    fn take(&mut self, attribute: Attribute<'a>) -> Result<(), DecodeError> {
+        match attribute.number {
+            destination::ADDR => self.address = Some(attribute),
+            destination::PORT => self.port = Some(attribute.u16_network()?),
+            // 0 stands for the family of the service.
+            destination::ADDR_FAMILY if attribute.u16()? == 0 => self.family = None,
+            destination::ADDR_FAMILY => self.family = Some(read_family(&attribute)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn key(
+        self,
+        nest: &Attribute<'_>,
+        service_family: Option<Family>,
+    ) -> Result<DestinationKey, DecodeError> {
+        let missing = |number| nest.missing(Nest::Destination, number);
+        let address = self.address.ok_or_else(|| missing(destination::ADDR))?;
+        let family = self.family.or(service_family);
+        let family = family.ok_or_else(|| missing(destination::ADDR_FAMILY))?;
+        Ok(DestinationKey {
+            address: read_address(&address, family)?,
+            port: self.port.ok_or_else(|| missing(destination::PORT))?,
+        })
     }
 }

@@ -16,12 +16,12 @@ use crate::service::{ServiceKey, VirtualService};
 use crate::unknown::UnknownAttributes;
 
 /// Version of the `IPVS` family; the kernel never looks at it.
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 /// Name of the family.
 const FAMILY_NAME: &[u8] = b"IPVS";
 /// Room for the longest request without unknown attributes: `NEW_DEST` of an IPv6 service takes
 /// 164 bytes.
-const LONGEST: usize = 192;
+pub(super) const LONGEST: usize = 192;
 
 /// Number of the `IPVS` generic netlink family in the running kernel.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -45,10 +45,9 @@ impl FamilyId {
 ///
 /// Allocates only when the buffer has to grow.
 pub fn encode_request(buffer: &mut BytesMut, family: FamilyId, sequence: u32, request: &Request) {
-    let (message_type, command) = match request {
-        Request::Change(change) => (family.0, change_command(change)),
-        Request::Query(Query::Family) => (control::FAMILY, control::CMD_GETFAMILY),
-        Request::Query(query) => (family.0, query_command(query)),
+    let message_type = match request {
+        Request::Query(Query::Family) => control::FAMILY,
+        _ => family.0,
     };
     let header = Header {
         message_type,
@@ -63,7 +62,7 @@ pub fn encode_request(buffer: &mut BytesMut, family: FamilyId, sequence: u32, re
         room: buffer.get_mut(start..).unwrap_or_default(),
         end: 0,
     };
-    message.header(header, command);
+    message.header(header, request_command(request));
     match request {
         Request::Change(change) => message.change(change),
         Request::Query(query) => message.query(query),
@@ -87,10 +86,17 @@ const fn unknown_of(request: &Request) -> &UnknownAttributes {
 }
 
 /// Flags of a request: everything is acknowledged except dumps, which have an end mark.
-const fn request_flags(request: &Request) -> u16 {
+pub(crate) const fn request_flags(request: &Request) -> u16 {
     match request {
         Request::Query(query) if query.is_dump() => NLM_F_REQUEST | NLM_F_DUMP,
         _ => NLM_F_REQUEST | NLM_F_ACK,
+    }
+}
+
+pub(crate) const fn request_command(request: &Request) -> u8 {
+    match request {
+        Request::Change(change) => change_command(change),
+        Request::Query(query) => query_command(query),
     }
 }
 
@@ -125,9 +131,9 @@ const fn query_command(query: &Query) -> u8 {
 ///
 /// The room is zeroes and made once, for the longest request; afterwards each attribute is a
 /// bounds check and a store of known size.
-struct Encoder<'b> {
-    room: &'b mut [u8],
-    end: usize,
+pub(super) struct Encoder<'b> {
+    pub(super) room: &'b mut [u8],
+    pub(super) end: usize,
 }
 
 impl Encoder<'_> {
@@ -204,7 +210,7 @@ impl Encoder<'_> {
         self.u16(number, value.to_be());
     }
 
-    fn u32(&mut self, number: u16, value: u32) {
+    pub(super) fn u32(&mut self, number: u16, value: u32) {
         self.word(number, 4, value.to_ne_bytes());
     }
 
@@ -217,7 +223,7 @@ impl Encoder<'_> {
 
     /// An attribute of a size known at compile time that needs no padding.
     #[inline]
-    fn long<const N: usize>(&mut self, number: u16, value: [u8; N]) {
+    pub(super) fn long<const N: usize>(&mut self, number: u16, value: [u8; N]) {
         self.attribute_header(number, N);
         self.put(value);
     }
@@ -233,7 +239,7 @@ impl Encoder<'_> {
     }
 
     #[inline]
-    fn nest(&mut self, number: u16, content: impl FnOnce(&mut Self)) {
+    pub(super) fn nest(&mut self, number: u16, content: impl FnOnce(&mut Self)) {
         let start = self.end;
         self.attribute_header(number | NLA_F_NESTED, 0);
         content(self);
@@ -271,22 +277,25 @@ impl Encoder<'_> {
     }
 
     fn service(&mut self, service: &VirtualService) {
-        self.nest(top::SERVICE, |message| {
-            message.service_identity(&service.key);
-            message.text(service::SCHED_NAME, service.scheduler.name().as_bytes());
-            if let Some(engine) = &service.engine {
-                message.text(service::PE_NAME, engine.as_bytes());
-            }
-            let flags = (service.flags - ServiceFlags::HASHED).bits();
-            // A full mask: replace every flag.
-            let value = u64::from(flags) | u64::from(u32::MAX) << 32;
-            #[cfg(target_endian = "big")]
-            let value = value.rotate_left(32);
-            message.long(service::FLAGS, value.to_ne_bytes());
-            message.u32(service::TIMEOUT, service.timeout_secs);
-            message.word(service::NETMASK, 4, service.mask.to_attribute());
-            message.put_slice(service.unknown.as_bytes());
-        });
+        self.nest(top::SERVICE, |message| message.service_content(service));
+    }
+
+    #[inline]
+    pub(super) fn service_content(&mut self, service: &VirtualService) {
+        self.service_identity(&service.key);
+        self.text(service::SCHED_NAME, service.scheduler.name().as_bytes());
+        if let Some(engine) = &service.engine {
+            self.text(service::PE_NAME, engine.as_bytes());
+        }
+        let flags = (service.flags - ServiceFlags::HASHED).bits();
+        // A full mask: replace every flag.
+        let value = u64::from(flags) | u64::from(u32::MAX) << 32;
+        #[cfg(target_endian = "big")]
+        let value = value.rotate_left(32);
+        self.long(service::FLAGS, value.to_ne_bytes());
+        self.u32(service::TIMEOUT, service.timeout_secs);
+        self.word(service::NETMASK, 4, service.mask.to_attribute());
+        self.put_slice(service.unknown.as_bytes());
     }
 
     fn service_key(&mut self, key: &ServiceKey) {
@@ -311,17 +320,22 @@ impl Encoder<'_> {
 
     fn destination(&mut self, destination: &Destination) {
         self.nest(top::DEST, |message| {
-            message.destination_key(&destination.key);
-            message.u32(destination::FWD_METHOD, destination.forwarding.number());
-            message.u32(destination::WEIGHT, destination.weight);
-            message.u32(destination::U_THRESH, destination.upper_threshold);
-            message.u32(destination::L_THRESH, destination.lower_threshold);
-            let tunnel = destination.encapsulation;
-            message.u8(destination::TUN_TYPE, tunnel.tunnel_type.number());
-            message.u16_network(destination::TUN_PORT, tunnel.port);
-            message.u16(destination::TUN_FLAGS, tunnel.flags.bits());
-            message.put_slice(destination.unknown.as_bytes());
+            message.destination_content(destination);
         });
+    }
+
+    #[inline]
+    pub(super) fn destination_content(&mut self, destination: &Destination) {
+        self.destination_key(&destination.key);
+        self.u32(destination::FWD_METHOD, destination.forwarding.number());
+        self.u32(destination::WEIGHT, destination.weight);
+        self.u32(destination::U_THRESH, destination.upper_threshold);
+        self.u32(destination::L_THRESH, destination.lower_threshold);
+        let tunnel = destination.encapsulation;
+        self.u8(destination::TUN_TYPE, tunnel.tunnel_type.number());
+        self.u16_network(destination::TUN_PORT, tunnel.port);
+        self.u16(destination::TUN_FLAGS, tunnel.flags.bits());
+        self.put_slice(destination.unknown.as_bytes());
     }
 
     fn destination_key(&mut self, key: &DestinationKey) {
@@ -330,7 +344,7 @@ impl Encoder<'_> {
         self.u16(destination::ADDR_FAMILY, key.family().number());
     }
 
-    fn daemon(&mut self, daemon: &SyncDaemon) {
+    pub(super) fn daemon(&mut self, daemon: &SyncDaemon) {
         self.nest(top::DAEMON, |message| {
             message.u32(daemon::STATE, daemon.role.number());
             message.text(daemon::MCAST_IFN, daemon.interface.as_bytes());
@@ -358,7 +372,7 @@ impl Encoder<'_> {
         });
     }
 
-    fn timeouts(&mut self, timeouts: &Timeouts) {
+    pub(super) fn timeouts(&mut self, timeouts: &Timeouts) {
         for (number, value) in [
             (top::TIMEOUT_TCP, timeouts.tcp_secs),
             (top::TIMEOUT_TCP_FIN, timeouts.tcp_fin_secs),

@@ -12,6 +12,8 @@ use crate::error::{DecodeError, DecodeProblem};
 pub(super) const NETLINK_HEADER_LEN: usize = 16;
 /// Length of the generic netlink header.
 pub(super) const GENERIC_HEADER_LEN: usize = 4;
+/// Where attributes start in a message.
+pub(crate) const ATTRIBUTES_OFFSET: usize = NETLINK_HEADER_LEN + GENERIC_HEADER_LEN;
 
 /// The messages of one datagram.
 ///

@@ -19,9 +19,12 @@ mod config;
 mod daemon;
 mod destination;
 mod encode;
+#[cfg(feature = "netlink-packet")]
+mod encode_reply;
 mod family;
 mod header;
 mod reader;
+mod request;
 mod service;
 mod stats;
 
@@ -32,4 +35,15 @@ pub use destination::DestinationView;
 pub use encode::{FamilyId, encode_request};
 pub use family::{FamilyInfo, read_family};
 pub use header::{Acknowledgement, Body, Header, Message, Messages};
+pub use request::read_request;
 pub use service::ServiceView;
+
+pub(crate) use header::ATTRIBUTES_OFFSET;
+
+#[cfg(feature = "netlink-packet")]
+pub(crate) use {
+    encode::{VERSION, request_command, request_flags},
+    encode_reply::{
+        append_daemon, append_destination, append_info, append_service, append_timeouts,
+    },
+};

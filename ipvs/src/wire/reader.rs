@@ -179,6 +179,16 @@ pub(super) fn top_nest(
     number: u16,
     offset: usize,
 ) -> Result<Attribute<'_>, DecodeError> {
+    let nest = find_top_nest(attributes, number, offset)?;
+    nest.ok_or_else(|| missing(Nest::Top, number, offset))
+}
+
+/// The nest of that number, if the message has one.
+pub(super) fn find_top_nest(
+    attributes: &[u8],
+    number: u16,
+    offset: usize,
+) -> Result<Option<Attribute<'_>>, DecodeError> {
     let mut nest = None;
     for attribute in Attributes::new(attributes, Nest::Top, offset) {
         let attribute = attribute?;
@@ -186,5 +196,5 @@ pub(super) fn top_nest(
             nest = Some(attribute);
         }
     }
-    nest.ok_or_else(|| missing(Nest::Top, number, offset))
+    Ok(nest)
 }

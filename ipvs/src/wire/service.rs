@@ -1,4 +1,4 @@
-//! Service replies.
+//! Services in replies and requests.
 
 use core::net::IpAddr;
 
@@ -41,19 +41,19 @@ impl<'a> ServiceView<'a> {
     }
 
     fn read_nest(nest: &Attribute<'a>) -> Result<Self, DecodeError> {
-        let (mut family, mut protocol, mut address, mut port) = (None, None, None, None);
-        let (mut mark, mut scheduler, mut engine) = (None, None, None);
+        let mut identity = Identity::default();
+        let (mut scheduler, mut engine) = (None, None);
         let (mut flags, mut timeout_secs, mut mask) = (ServiceFlags::empty(), 0, None);
         let mut stats = StatsNests::default();
         let mut unknown = Unknown::default();
         for attribute in nest.nested(Nest::Service) {
             let attribute = attribute?;
             match attribute.number {
-                service::AF => family = Some(read_family(&attribute)?),
-                service::PROTOCOL => protocol = Some(Protocol::from_number(attribute.u16()?)),
-                service::ADDR => address = Some(attribute),
-                service::PORT => port = Some(attribute.u16_network()?),
-                service::FWMARK => mark = Some(attribute.u32()?),
+                service::AF
+                | service::PROTOCOL
+                | service::ADDR
+                | service::PORT
+                | service::FWMARK => identity.take(attribute)?,
                 service::SCHED_NAME => scheduler = attribute.name()?.map(Scheduler::from_name),
                 // Flags, then a mask that is all ones in replies.
                 service::FLAGS => flags = ServiceFlags::from_bits_retain(attribute.u32()?),
@@ -65,19 +65,11 @@ impl<'a> ServiceView<'a> {
                 _ => unknown = Unknown(Some(*nest)),
             }
         }
-        let missing = |number| nest.missing(Nest::Service, number);
-        let family = family.ok_or_else(|| missing(service::AF))?;
-        let key = match mark {
-            Some(mark) => ServiceKey::FirewallMark { family, mark },
-            None => ServiceKey::Address {
-                protocol: protocol.ok_or_else(|| missing(service::PROTOCOL))?,
-                address: read_address(&address.ok_or_else(|| missing(service::ADDR))?, family)?,
-                port: port.ok_or_else(|| missing(service::PORT))?,
-            },
-        };
+        let key = identity.key(nest)?;
+        let family = key.family();
         Ok(Self {
             key,
-            scheduler: scheduler.ok_or_else(|| missing(service::SCHED_NAME))?,
+            scheduler: scheduler.ok_or_else(|| nest.missing(Nest::Service, service::SCHED_NAME))?,
             flags: flags - ServiceFlags::HASHED,
             timeout_secs,
             mask: mask.map_or_else(
@@ -123,6 +115,56 @@ impl<'a> ServiceView<'a> {
             },
             stats: self.stats,
         }
+    }
+}
+
+/// Reads what identifies a service, and nothing else of its nest.
+pub(super) fn read_service_key(nest: &Attribute<'_>) -> Result<ServiceKey, DecodeError> {
+    let mut identity = Identity::default();
+    for attribute in nest.nested(Nest::Service) {
+        identity.take(attribute?)?;
+    }
+    identity.key(nest)
+}
+
+/// The attributes that identify a service, as far as they were met.
+#[derive(Debug, Default)]
+struct Identity<'a> {
+    family: Option<Family>,
+    protocol: Option<Protocol>,
+    address: Option<Attribute<'a>>,
+    port: Option<u16>,
+    mark: Option<u32>,
+}
+
+impl<'a> Identity<'a> {
+    #[inline]
+    fn take(&mut self, attribute: Attribute<'a>) -> Result<(), DecodeError> {
+        match attribute.number {
+            service::AF => self.family = Some(read_family(&attribute)?),
+            service::PROTOCOL => self.protocol = Some(Protocol::from_number(attribute.u16()?)),
+            service::ADDR => self.address = Some(attribute),
+            service::PORT => self.port = Some(attribute.u16_network()?),
+            service::FWMARK => self.mark = Some(attribute.u32()?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn key(self, nest: &Attribute<'_>) -> Result<ServiceKey, DecodeError> {
+        let missing = |number| nest.missing(Nest::Service, number);
+        let family = self.family.ok_or_else(|| missing(service::AF))?;
+        // A mark wins over the rest, as in the kernel.
+        if let Some(mark) = self.mark {
+            return Ok(ServiceKey::FirewallMark { family, mark });
+        }
+        let protocol = self.protocol.ok_or_else(|| missing(service::PROTOCOL))?;
+        let address = self.address.ok_or_else(|| missing(service::ADDR))?;
+        Ok(ServiceKey::Address {
+            protocol,
+            address: read_address(&address, family)?,
+            port: self.port.ok_or_else(|| missing(service::PORT))?,
+        })
     }
 }
 
