@@ -1,69 +1,31 @@
 //! The blocking client.
 
-use core::time::Duration;
-use std::io;
-use std::os::fd::OwnedFd;
+pub(crate) mod connection;
+mod options;
 
-use bytes::BytesMut;
+use std::os::fd::OwnedFd;
 
 use crate::batch::Report;
 use crate::config::Timeouts;
 use crate::daemon::{DaemonRole, SyncDaemon};
 use crate::destination::{Destination, DestinationEntry, DestinationKey};
-use crate::error::{Error, Reason, RequestKind, UnknownCause};
+use crate::error::Error;
 use crate::info::Info;
 use crate::operation::{
-    ApplyChanges, ApplyPlan, ChangeOne, Collect, GetOne, Operation, Step, StopDaemon, TakeSnapshot,
+    ApplyChanges, ApplyPlan, ChangeOne, GetOne, List, ListDestinations, Operation, StopDaemon,
+    TakeSnapshot, visit_destinations, visit_services,
 };
 use crate::plan::Plan;
 use crate::request::{Change, Query};
 use crate::service::{ServiceEntry, ServiceKey, VirtualService};
-use crate::session::{Outcome, Reply, Session};
 use crate::snapshot::Snapshot;
-use crate::transport::{NetlinkSocket, Received, Transport};
-use crate::wire::{DestinationView, FamilyId, Messages, ServiceView};
+use crate::transport::{NetlinkSocket, Transport};
+use crate::wire::{DestinationView, ServiceView};
+#[cfg(doc)]
+use crate::{Outcome, Reason};
+use connection::{Connection, Need};
 
-/// How a client behaves.
-///
-/// ```
-/// use core::time::Duration;
-/// use lvs_ipvs::Options;
-/// let patient = Options::default().with_timeout(Duration::from_secs(60));
-/// ```
-#[non_exhaustive]
-#[must_use]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Options {
-    /// Longest wait for the next answer. Default: 10 s, since stopping a sync daemon takes
-    /// seconds.
-    pub timeout: Duration,
-    /// Whether arguments are checked before they are sent (see [`validate`](crate::validate)).
-    /// Default: yes. Tools that must show the kernel's own answer to nonsense turn it off.
-    pub validate: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(10),
-            validate: true,
-        }
-    }
-}
-
-impl Options {
-    /// Replaces the longest wait for the next answer.
-    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Leaves judging arguments to the kernel.
-    pub const fn without_validation(mut self) -> Self {
-        self.validate = false;
-        self
-    }
-}
+pub use options::Options;
 
 /// A connection to the IPVS of one network namespace.
 ///
@@ -87,10 +49,7 @@ impl Options {
 #[derive(Debug)]
 pub struct Client {
     transport: Box<dyn Transport + Send + Sync>,
-    session: Session,
-    options: Options,
-    outgoing: BytesMut,
-    incoming: BytesMut,
+    connection: Connection,
 }
 
 impl Client {
@@ -145,31 +104,21 @@ impl Client {
     ) -> Result<Self, Error> {
         let mut client = Self {
             transport: Box::new(transport),
-            session: Session::new(FamilyId::new(0)),
-            options: Options::default(),
-            outgoing: BytesMut::new(),
-            incoming: BytesMut::new(),
+            connection: Connection::new(),
         };
-        let family = client.one(Query::Family, |reply| match reply {
-            Reply::Family(family) => Some(*family),
-            _ => None,
-        });
-        match family {
-            Ok(family) => client.session.set_family(family.id),
-            Err(error) if error.reason() == Some(Reason::NoIpvs) => return Err(Error::Unavailable),
-            Err(error) => return Err(error),
-        }
+        let family = client.run(GetOne::family());
+        client.connection.resolved(family)?;
         Ok(client)
     }
 
     /// Replaces the options.
     pub const fn set_options(&mut self, options: Options) {
-        self.options = options;
+        self.connection.options = options;
     }
 
     /// The options.
     pub const fn options(&self) -> Options {
-        self.options
+        self.connection.options
     }
 
     /// Adds a virtual service.
@@ -206,10 +155,8 @@ impl Client {
     ///
     /// [`Reason::NoSuchService`] among others.
     pub fn service(&mut self, key: ServiceKey) -> Result<ServiceEntry, Error> {
-        self.one(Query::Service(key), |reply| match reply {
-            Reply::Service(service) => Some(service.to_entry()),
-            _ => None,
-        })
+        self.options().check_query(Query::Service(key))?;
+        self.run(GetOne::service(key))
     }
 
     /// Reads all virtual services, in the kernel's order (that of a hash table).
@@ -218,9 +165,7 @@ impl Client {
     ///
     /// A lack of privilege among others.
     pub fn services(&mut self) -> Result<Vec<ServiceEntry>, Error> {
-        let mut services = Vec::new();
-        self.for_each_service(|service| services.push(service.to_entry()))?;
-        Ok(services)
+        self.run(List::services())
     }
 
     /// Reads all virtual services without storing them.
@@ -228,15 +173,8 @@ impl Client {
     /// # Errors
     ///
     /// As [`services`](Self::services); what was visited until then was right.
-    pub fn for_each_service(
-        &mut self,
-        mut visit: impl FnMut(&ServiceView<'_>),
-    ) -> Result<(), Error> {
-        self.run(Collect::new(Query::Services, |reply: &Reply<'_>| {
-            if let Reply::Service(service) = reply {
-                visit(service);
-            }
-        }))
+    pub fn for_each_service(&mut self, visit: impl FnMut(&ServiceView<'_>)) -> Result<(), Error> {
+        self.run(visit_services(visit))
     }
 
     /// Adds a destination. It becomes the first in the kernel's list.
@@ -293,14 +231,8 @@ impl Client {
     ///
     /// [`Reason::NoSuchService`] among others.
     pub fn destinations(&mut self, service: ServiceKey) -> Result<Vec<DestinationEntry>, Error> {
-        let mut destinations = Vec::new();
-        self.for_each_destination(service, |destination| {
-            destinations.push(destination.to_entry());
-        })?;
-        if destinations.is_empty() {
-            self.service(service)?;
-        }
-        Ok(destinations)
+        self.options().check_query(Query::Destinations(service))?;
+        self.run(ListDestinations::new(service))
     }
 
     /// Reads the destinations of a service without storing them. A missing service looks like
@@ -312,17 +244,10 @@ impl Client {
     pub fn for_each_destination(
         &mut self,
         service: ServiceKey,
-        mut visit: impl FnMut(&DestinationView<'_>),
+        visit: impl FnMut(&DestinationView<'_>),
     ) -> Result<(), Error> {
-        self.validate_query(Query::Destinations(service))?;
-        self.run(Collect::new(
-            Query::Destinations(service),
-            |reply: &Reply<'_>| {
-                if let Reply::Destination(destination) = reply {
-                    visit(destination);
-                }
-            },
-        ))
+        self.options().check_query(Query::Destinations(service))?;
+        self.run(visit_destinations(service, visit))
     }
 
     /// Starts a sync daemon.
@@ -355,13 +280,7 @@ impl Client {
     ///
     /// A lack of privilege among others.
     pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
-        let mut daemons = Vec::new();
-        self.run(Collect::new(Query::Daemons, |reply: &Reply<'_>| {
-            if let Reply::Daemon(daemon) = reply {
-                daemons.push(*daemon);
-            }
-        }))?;
-        Ok(daemons)
+        self.run(List::daemons())
     }
 
     /// Reads the timeouts.
@@ -370,10 +289,7 @@ impl Client {
     ///
     /// A lack of privilege among others.
     pub fn timeouts(&mut self) -> Result<Timeouts, Error> {
-        self.one(Query::Timeouts, |reply| match reply {
-            Reply::Timeouts(timeouts) => Some(*timeouts),
-            _ => None,
-        })
+        self.run(GetOne::timeouts())
     }
 
     /// Sets the timeouts that are given; `None` and 0 leave a value as it is.
@@ -392,10 +308,7 @@ impl Client {
     ///
     /// A lack of privilege among others, so this tells early whether the client can work.
     pub fn info(&mut self) -> Result<Info, Error> {
-        self.one(Query::Info, |reply| match reply {
-            Reply::Info(info) => Some(*info),
-            _ => None,
-        })
+        self.run(GetOne::info())
     }
 
     /// Zeroes the counters of all services and destinations, and the totals of the namespace.
@@ -444,30 +357,8 @@ impl Client {
     ///
     /// None for what becomes of single changes: that is in the report.
     pub fn execute(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<Report, Error> {
-        let changes: Vec<_> = changes.into_iter().collect();
-        let invalid: Vec<_> = changes
-            .iter()
-            .map(|change| {
-                if self.options.validate {
-                    change.validate().err()
-                } else {
-                    None
-                }
-            })
-            .collect();
-        let good = changes
-            .iter()
-            .zip(&invalid)
-            .filter(|(_, invalid)| invalid.is_none());
-        let good: Vec<_> = good.map(|(change, _)| change.clone()).collect();
-        let mut outcomes = self.run(ApplyChanges::new(good))?.into_iter();
-        let outcomes = invalid.into_iter().map(|invalid| match invalid {
-            Some(error) => Outcome::Invalid(error),
-            None => outcomes
-                .next()
-                .unwrap_or(Outcome::Unknown(UnknownCause::Unanswered)),
-        });
-        Ok(Report::new(changes.into_iter().zip(outcomes).collect()))
+        let changes = changes.into_iter().collect();
+        self.run(ApplyChanges::new(changes, self.options().validate))
     }
 
     /// Applies a plan: its steps in order, except that a service never loses its last usable
@@ -480,37 +371,12 @@ impl Client {
     ///
     /// None for what becomes of single changes: that is in the report.
     pub fn apply(&mut self, plan: &Plan) -> Result<Report, Error> {
-        let outcomes = self.run(ApplyPlan::new(plan.clone(), self.options.validate))?;
-        Ok(Report::new(plan.changes().cloned().zip(outcomes).collect()))
+        self.run(ApplyPlan::new(plan.clone(), self.options().validate))
     }
 
     fn change(&mut self, change: Change) -> Result<(), Error> {
-        if self.options.validate {
-            change.validate().map_err(|error| Error::Invalid {
-                request: RequestKind::of_change(&change),
-                error,
-            })?;
-        }
+        self.options().check_change(&change)?;
         self.run(ChangeOne::new(change))
-    }
-
-    fn one<T>(&mut self, query: Query, read: fn(&Reply<'_>) -> Option<T>) -> Result<T, Error> {
-        self.validate_query(query)?;
-        let answer = self.run(GetOne::new(query, read))?;
-        answer.ok_or(Error::UnknownOutcome {
-            request: RequestKind::Read(query),
-            cause: UnknownCause::Unanswered,
-        })
-    }
-
-    fn validate_query(&self, query: Query) -> Result<(), Error> {
-        if !self.options.validate {
-            return Ok(());
-        }
-        query.validate().map_err(|error| Error::Invalid {
-            request: RequestKind::Read(query),
-            error,
-        })
     }
 
     /// Runs an operation to its end.
@@ -520,68 +386,21 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of the operation.
-    pub fn run<O: Operation>(&mut self, mut operation: O) -> Result<O::Output, Error> {
-        self.session.abandon();
-        if let Step::Done(output) = operation.start(&mut self.session) {
-            return Ok(output);
-        }
-        let result = self.pump(&mut operation);
-        self.session.abandon();
-        // Messages behind the one that ended the operation answer earlier, abandoned requests.
-        // Those before it are read again to no effect: their requests are complete.
-        let mut rest = Messages::new(&self.incoming);
-        while self.session.handle(&mut rest).is_some() {}
-        result
-    }
-
-    fn pump<O: Operation>(&mut self, operation: &mut O) -> Result<O::Output, Error> {
+    /// Those of the operation; [`Error::Io`] when it waits for answers and has asked for none.
+    pub fn run<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        let mut running = self.connection.begin(operation);
         loop {
-            self.transmit();
-            while let Some(event) = self.session.poll_event() {
-                if let Step::Done(output) = operation.step(&mut self.session, event)? {
-                    return Ok(output);
+            match running.next() {
+                Need::Send => {
+                    let sent = self.transport.send(running.outgoing());
+                    running.sent(sent);
                 }
-            }
-            // After an overrun only what is in the queue already is of interest.
-            let timeout = if self.session.is_draining() {
-                Duration::ZERO
-            } else {
-                self.options.timeout
-            };
-            match self.transport.receive(&mut self.incoming, timeout) {
-                Ok(Received::Datagram) => {
-                    let mut messages = Messages::new(&self.incoming);
-                    while let Some(event) = self.session.handle(&mut messages) {
-                        if let Step::Done(output) = operation.step(&mut self.session, event)? {
-                            return Ok(output);
-                        }
-                    }
+                Need::Receive(timeout) => {
+                    let received = self.transport.receive(running.incoming(), timeout);
+                    running.received(received);
                 }
-                Ok(Received::TimedOut) if self.session.is_draining() => self.session.drained(),
-                Ok(Received::TimedOut) => self.session.timed_out(),
-                Ok(Received::Overrun) => self.session.overrun(),
-                Err(error) => self.session.connection_failed(errno(&error)),
+                Need::Nothing(result) => return result,
             }
         }
     }
-
-    fn transmit(&mut self) {
-        loop {
-            self.outgoing.clear();
-            let sent = self.session.in_flight();
-            if !self.session.poll_transmit(&mut self.outgoing) {
-                return;
-            }
-            if let Err(error) = self.transport.send(&self.outgoing) {
-                self.session.send_failed(sent, errno(&error));
-                return;
-            }
-        }
-    }
-}
-
-/// Errors of a transport come from system calls.
-fn errno(error: &io::Error) -> i32 {
-    error.raw_os_error().unwrap_or(nix::libc::EIO)
 }

@@ -44,7 +44,7 @@
 //!
 //! | You want to | Look at |
 //! |---|---|
-//! | program the kernel | [`Client`] |
+//! | program the kernel | [`Client`]; in an asynchronous program `tokio::Client` (feature `tokio`) |
 //! | describe a service or a real server | [`VirtualService`], [`Destination`], [`Persistence`] |
 //! | send many changes together | [`Client::execute`], [`Report`] |
 //! | read everything | [`Client::snapshot`], [`Snapshot`] |
@@ -62,6 +62,7 @@
 //! | `neli` | yes | opens sockets with the neli crate, and with it the kernel's own words in errors (extended acknowledgements) | neli |
 //! | `memory` | no | `MemoryKernel`, the kernel in memory with switchable generations and faults | nothing |
 //! | `netlink-packet` | no | `packet_traits`: requests and replies as messages of the rust-netlink crates (genetlink, netlink-proto) | netlink-packet-generic |
+//! | `tokio` | no | `tokio::Client`, the asynchronous client with the same methods and a say on cancellation | tokio (`net`, `rt`, `time`) |
 //!
 //! Without features the crate opens its sockets itself. No feature changes what another does.
 //!
@@ -118,6 +119,8 @@ pub mod session;
 mod snapshot;
 mod stats;
 mod table;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 pub mod transport;
 mod unknown;
 pub mod validate;

@@ -8,12 +8,13 @@
 use std::collections::HashMap;
 
 use super::{Operation, Step};
+use crate::batch::Report;
 use crate::error::{Error, NotSentCause, UnknownCause};
 use crate::plan::{Plan, Repair};
 use crate::request::Change;
 use crate::session::{Event, Outcome, RequestId, Session};
 
-/// Sends the steps of a plan; the output has one outcome for each.
+/// Sends the steps of a plan; the report has an entry for each.
 ///
 /// A step that was left out is [`NotSentCause::Withheld`].
 #[derive(Debug)]
@@ -108,32 +109,27 @@ impl ApplyPlan {
         }
     }
 
-    fn finished(&mut self) -> Step<Vec<Outcome>> {
+    fn finished(&mut self) -> Step<Report> {
         if !self.open.is_empty() || self.next < self.outcomes.len() {
             return Step::Continue;
         }
         let outcomes = core::mem::take(&mut self.outcomes).into_iter();
-        Step::Done(
-            outcomes
-                .map(|outcome| outcome.unwrap_or(Outcome::Unknown(UnknownCause::Unanswered)))
-                .collect(),
-        )
+        let outcomes =
+            outcomes.map(|outcome| outcome.unwrap_or(Outcome::Unknown(UnknownCause::Unanswered)));
+        let changes = self.plan.changes().cloned();
+        Step::Done(Report::new(changes.zip(outcomes).collect()))
     }
 }
 
 impl Operation for ApplyPlan {
-    type Output = Vec<Outcome>;
+    type Output = Report;
 
-    fn start(&mut self, session: &mut Session) -> Step<Vec<Outcome>> {
+    fn start(&mut self, session: &mut Session) -> Step<Report> {
         self.advance(session);
         self.finished()
     }
 
-    fn step(
-        &mut self,
-        session: &mut Session,
-        event: Event<'_>,
-    ) -> Result<Step<Vec<Outcome>>, Error> {
+    fn step(&mut self, session: &mut Session, event: Event<'_>) -> Result<Step<Report>, Error> {
         let Event::Completed { request, outcome } = event else {
             return Ok(Step::Continue);
         };

@@ -1,6 +1,7 @@
 //! Changes: one, or many with an outcome for each.
 
 use super::{Operation, Step};
+use crate::batch::Report;
 use crate::error::{Error, RequestKind, UnknownCause};
 use crate::request::{Change, Query};
 use crate::session::{Event, Outcome, RequestId, Session};
@@ -45,48 +46,59 @@ impl Operation for ChangeOne {
 #[derive(Debug)]
 pub struct ApplyChanges {
     changes: Vec<Change>,
-    first: Option<RequestId>,
     outcomes: Vec<Outcome>,
+    // The changes that were sent, by place: request ids count up with them.
+    sent: Vec<usize>,
+    first: Option<RequestId>,
     missing: usize,
-    stops_daemon: bool,
+    validate: bool,
 }
 
 impl ApplyChanges {
-    /// Prepares those changes.
+    /// Prepares those changes; with `validate`, those whose arguments cannot be right are not
+    /// sent but reported as [`Outcome::Invalid`].
     #[must_use]
-    pub fn new(changes: Vec<Change>) -> Self {
-        let missing = changes.len();
-        let stops_daemon = changes
-            .iter()
-            .any(|change| matches!(change, Change::StopDaemon(_)));
-        // A change without an answer keeps this; it cannot happen while the session runs.
-        let outcomes = vec![Outcome::Unknown(UnknownCause::Unanswered); missing];
+    pub const fn new(changes: Vec<Change>, validate: bool) -> Self {
         Self {
             changes,
+            outcomes: Vec::new(),
+            sent: Vec::new(),
             first: None,
-            outcomes,
-            missing,
-            stops_daemon,
+            missing: 0,
+            validate,
         }
     }
 
-    fn finished(&mut self) -> Step<Vec<Outcome>> {
-        match self.missing {
-            0 => Step::Done(core::mem::take(&mut self.outcomes)),
-            _ => Step::Continue,
+    fn finished(&mut self) -> Step<Report> {
+        if self.missing > 0 {
+            return Step::Continue;
         }
+        let changes = core::mem::take(&mut self.changes).into_iter();
+        let outcomes = core::mem::take(&mut self.outcomes);
+        Step::Done(Report::new(changes.zip(outcomes).collect()))
     }
 }
 
 impl Operation for ApplyChanges {
-    type Output = Vec<Outcome>;
+    type Output = Report;
 
-    fn start(&mut self, session: &mut Session) -> Step<Vec<Outcome>> {
-        for change in self.changes.drain(..) {
-            let id = session.submit(change);
+    fn start(&mut self, session: &mut Session) -> Step<Report> {
+        let mut stops_daemon = false;
+        for (place, change) in self.changes.iter().enumerate() {
+            if let Some(error) = self.validate.then(|| change.validate().err()).flatten() {
+                self.outcomes.push(Outcome::Invalid(error));
+                continue;
+            }
+            // Without an answer it keeps this; it cannot happen while the session runs.
+            let open = Outcome::Unknown(UnknownCause::Unanswered);
+            self.outcomes.push(open);
+            self.sent.push(place);
+            let id = session.submit(change.clone());
             self.first.get_or_insert(id);
+            stops_daemon |= matches!(change, Change::StopDaemon(_));
         }
-        if self.stops_daemon {
+        self.missing = self.sent.len();
+        if stops_daemon {
             // The kernel may leave stopping a daemon unanswered (see `StopDaemon`); the answer to
             // a later request shows it.
             session.submit(Query::Info);
@@ -94,13 +106,10 @@ impl Operation for ApplyChanges {
         self.finished()
     }
 
-    fn step(
-        &mut self,
-        _session: &mut Session,
-        event: Event<'_>,
-    ) -> Result<Step<Vec<Outcome>>, Error> {
+    fn step(&mut self, _session: &mut Session, event: Event<'_>) -> Result<Step<Report>, Error> {
         if let (Event::Completed { request, outcome }, Some(first)) = (event, self.first) {
-            if let Some(slot) = self.outcomes.get_mut(request.since(first)) {
+            let place = self.sent.get(request.since(first));
+            if let Some(slot) = place.and_then(|place| self.outcomes.get_mut(*place)) {
                 *slot = outcome;
                 self.missing = self.missing.saturating_sub(1);
             }

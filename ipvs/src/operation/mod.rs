@@ -8,12 +8,15 @@ mod apply;
 mod changes;
 mod collect;
 mod daemon;
+mod list;
 mod snapshot;
 
 pub use apply::ApplyPlan;
 pub use changes::{ApplyChanges, ChangeOne};
 pub use collect::{Collect, GetOne};
+pub(crate) use collect::{visit_destinations, visit_services};
 pub use daemon::StopDaemon;
+pub use list::{List, ListDestinations};
 pub use snapshot::TakeSnapshot;
 
 use crate::error::Error;

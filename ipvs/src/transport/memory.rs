@@ -48,6 +48,7 @@ mod tests;
 use core::fmt;
 use core::time::Duration;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
@@ -353,5 +354,10 @@ impl Transport for MemorySocket {
         };
         self.change(|socket| socket.queue.wake());
         Ok(received)
+    }
+
+    /// There is none: nothing is waited for.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 }

@@ -4,7 +4,7 @@
 //! `memory`, the in-memory kernel. A transport carries bytes and time-outs; it knows nothing of
 //! what they mean.
 
-#[cfg(feature = "neli")]
+#[cfg(any(feature = "neli", feature = "tokio"))]
 mod descriptor;
 #[cfg(feature = "memory")]
 pub mod memory;
@@ -13,9 +13,12 @@ mod socket;
 use core::fmt;
 use core::time::Duration;
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use bytes::BytesMut;
 
+#[cfg(feature = "tokio")]
+pub(crate) use descriptor::Watched;
 pub use socket::NetlinkSocket;
 
 pub(crate) mod sealed {
@@ -41,6 +44,10 @@ pub trait Transport: sealed::Sealed + fmt::Debug {
     ///
     /// The operating system's, except those that [`Received`] tells.
     fn receive(&mut self, buffer: &mut BytesMut, timeout: Duration) -> io::Result<Received>;
+
+    /// What becomes readable when there is something to receive; `None` where a receive never
+    /// waits. Always the same.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }
 
 /// What became of a [`Transport::receive`].
