@@ -75,7 +75,16 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             IpAddr::V4(address) => write!(f, "{address}:{}", self.1),
-            IpAddr::V6(address) => write!(f, "[{address}]:{}", self.1),
+            // Other tools write `::10.0.0.1` with a dotted end where the standard library, which
+            // does so for `::ffff:10.0.0.1` only, writes `::a00:1`.
+            IpAddr::V6(address) => match address.segments() {
+                [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
+                    let [a, b] = high.to_be_bytes();
+                    let [c, d] = low.to_be_bytes();
+                    write!(f, "[::{a}.{b}.{c}.{d}]:{}", self.1)
+                }
+                _ => write!(f, "[{address}]:{}", self.1),
+            },
         }
     }
 }
@@ -99,6 +108,22 @@ mod tests {
             Endpoint("fd00::1".parse().unwrap(), 80).to_string(),
             "[fd00::1]:80"
         );
+        // As inet_ntop(3) writes them.
+        for text in [
+            "[::]:80",
+            "[::1]:80",
+            "[::0.1.0.0]:3",
+            "[::0.1.0.2]:80",
+            "[::1.2.3.4]:80",
+            "[::5:0:1]:80",
+            "[::ffff:0.0.0.0]:2",
+            "[::ffff:1.2.3.4]:1",
+            "[1:0:0:2::]:80",
+            "[1:2:3:4:5:6:0:8]:80",
+        ] {
+            let endpoint: core::net::SocketAddr = text.parse().unwrap();
+            assert_eq!(Endpoint(endpoint.ip(), endpoint.port()).to_string(), text);
+        }
         assert_eq!(
             Endpoint("10.0.0.1".parse().unwrap(), 0).to_string(),
             "10.0.0.1:0"

@@ -50,6 +50,7 @@
 //! | read everything | [`Client::snapshot`], [`Snapshot`] |
 //! | say what should be, and let differences be found | [`Table`], [`Plan`], [`Reconciler`] |
 //! | see who is connected to which server | [`procfs::Connections`] |
+//! | read and write rules as `ipvsadm` does | [`text`] |
 //! | program another network namespace | [`Namespace`] |
 //! | test without a kernel | `MemoryKernel` (feature `memory`) |
 //! | know what went wrong | [`Error`], [`Reason`], [`ValidationError`] |
@@ -121,6 +122,7 @@ mod stats;
 mod table;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+pub mod text;
 pub mod transport;
 mod unknown;
 pub mod validate;
