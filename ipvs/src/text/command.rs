@@ -7,7 +7,7 @@ use crate::request::Change;
 use crate::text::rule::Style;
 
 /// Commands, unlike saved rules, are meant to be run: they lose nothing they can say.
-const COMMAND: Style<'static> = Style::new().with_thresholds().loadable();
+const COMMAND: Style<'static> = Style::new().with_thresholds().loadable().implying_ipip();
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

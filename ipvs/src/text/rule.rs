@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use crate::address::{Endpoint, Family};
 use crate::destination::{Destination, DestinationKey};
 use crate::flags::{ServiceFlags, TunnelFlags};
-use crate::forwarding::{Forwarding, TunnelType};
+use crate::forwarding::{Encapsulation, Forwarding, TunnelType};
 use crate::scheduler::Scheduler;
 use crate::service::{Protocol, ServiceKey, VirtualService};
 
@@ -65,6 +65,7 @@ pub trait Names: fmt::Debug {
 pub struct Style<'n> {
     thresholds: bool,
     loadable: bool,
+    implied_ipip: bool,
     names: Option<&'n dyn Names>,
 }
 
@@ -74,6 +75,7 @@ impl<'n> Style<'n> {
         Self {
             thresholds: false,
             loadable: false,
+            implied_ipip: false,
             names: None,
         }
     }
@@ -89,6 +91,13 @@ impl<'n> Style<'n> {
     /// on come out as negative numbers, and the third scheduler flag of `sh` and `mh` not at all.
     pub const fn loadable(mut self) -> Self {
         self.loadable = true;
+        self
+    }
+
+    /// Leaves out `--tun-type ipip`, which is the default and which `ipvsadm` before 1.30 does not
+    /// know.
+    pub(super) const fn implying_ipip(mut self) -> Self {
+        self.implied_ipip = true;
         self
     }
 
@@ -282,15 +291,17 @@ impl fmt::Display for DestinationRule<'_> {
         if self.style.thresholds && destination.lower_threshold != 0 {
             write!(f, " -y {}", destination.lower_threshold)?;
         }
-        if destination.forwarding == Forwarding::Tunnel {
-            write_tunnel(f, destination)?;
+        let tunnel = destination.encapsulation;
+        if destination.forwarding != Forwarding::Tunnel
+            || (self.style.implied_ipip && tunnel.tunnel_type == TunnelType::IPIP)
+        {
+            return Ok(());
         }
-        Ok(())
+        write_tunnel(f, tunnel)
     }
 }
 
-fn write_tunnel(f: &mut fmt::Formatter<'_>, destination: &Destination) -> fmt::Result {
-    let tunnel = destination.encapsulation;
+fn write_tunnel(f: &mut fmt::Formatter<'_>, tunnel: Encapsulation) -> fmt::Result {
     match tunnel.tunnel_type {
         TunnelType::IPIP | TunnelType::GUE | TunnelType::GRE => {
             write!(f, " --tun-type {}", tunnel.tunnel_type)?;
