@@ -9,7 +9,7 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::procfs::Connections;
+use crate::procfs::{Applications, Connections, CpuTotals, Services, Status, Totals};
 use crate::transport::NetlinkSocket;
 
 /// A network namespace, held open.
@@ -85,6 +85,51 @@ impl Namespace {
     /// As [`connections`](Self::connections).
     pub fn sync_connections(&self) -> Result<Connections, Error> {
         self.enter(Connections::open_sync)
+    }
+
+    /// Opens `ip_vs` of the namespace, the table as everybody may see it.
+    ///
+    /// # Errors
+    ///
+    /// As [`connections`](Self::connections).
+    pub fn listed_services(&self) -> Result<Services, Error> {
+        self.enter(Services::open)
+    }
+
+    /// Reads the counters of all services of the namespace together.
+    ///
+    /// # Errors
+    ///
+    /// Those of entering as for [`client`](Self::client), else as [`Totals::current`].
+    pub fn totals(&self) -> Result<Totals, Error> {
+        self.enter(Totals::current)
+    }
+
+    /// Reads the counters of each CPU.
+    ///
+    /// # Errors
+    ///
+    /// As [`totals`](Self::totals).
+    pub fn cpu_totals(&self) -> Result<CpuTotals, Error> {
+        self.enter(CpuTotals::current)
+    }
+
+    /// Opens the list of helpers for protocols that carry addresses.
+    ///
+    /// # Errors
+    ///
+    /// As [`connections`](Self::connections).
+    pub fn applications(&self) -> Result<Applications, Error> {
+        self.enter(Applications::open)
+    }
+
+    /// Reads how full the kernel's tables are; `None` where the kernel does not say.
+    ///
+    /// # Errors
+    ///
+    /// Those of entering as for [`client`](Self::client), else as [`Status::current`].
+    pub fn status(&self) -> Result<Option<Status>, Error> {
+        self.enter(Status::current)
     }
 
     /// Runs a function inside.

@@ -11,6 +11,10 @@
 
 #[path = "procfs/connections.rs"]
 mod connections;
+#[path = "procfs/services.rs"]
+mod services;
+#[path = "procfs/totals.rs"]
+mod totals;
 
 /// The kernels that were recorded.
 const RELEASES: [&str; 2] = ["6.1.176", "7.2.7"];

@@ -4,6 +4,11 @@
 //! |---|---|---|
 //! | `ip_vs_conn` | connections and persistence templates | [`Connections`] |
 //! | `ip_vs_conn_sync` | the same, and whether they were made here | [`Connections`] |
+//! | `ip_vs` | services and destinations, with less detail than netlink | [`Services`] |
+//! | `ip_vs_stats` | counters and rates of all services together | [`Totals`] |
+//! | `ip_vs_stats_percpu` | the same for each CPU | [`CpuTotals`] |
+//! | `ip_vs_app` | helpers for protocols that carry addresses | [`Applications`] |
+//! | `ip_vs_status` | how full the tables are, on newer kernels, for root | [`Status`] |
 //!
 //! All files are those of one network namespace: that of the calling thread for the `open`
 //! functions, another one through [`Namespace`](crate::Namespace).
@@ -13,18 +18,28 @@
 //! number, column and text, and reading goes on with the next one. Names that are not known are
 //! values.
 
+mod applications;
 mod connections;
 mod error;
 mod lines;
+mod services;
 mod state;
+mod status;
+mod totals;
 mod words;
 
 use std::fs::File;
 use std::io::{self, BufReader};
 
+pub use applications::{Application, Applications};
 pub use connections::{Connection, ConnectionCounts, ConnectionRow, Connections, Origin};
 pub use error::{MalformedLine, ReadError};
+pub use services::{
+    ListedDestination, ListedKey, ListedPersistence, ListedService, Services, ServicesRow,
+};
 pub use state::{ConnectionState, OtherState};
+pub use status::Status;
+pub use totals::{CpuTotals, Totals};
 
 use crate::error::Error;
 

@@ -47,6 +47,16 @@ impl<'a> Words<'a> {
     pub(super) fn remainder(&self) -> &'a [u8] {
         self.rest.strip_prefix(b" ").unwrap_or(self.rest)
     }
+
+    /// An error when there is a further word.
+    pub(super) fn end(mut self) -> Result<(), MalformedLine> {
+        let word = self.word();
+        if word.text.is_empty() {
+            Ok(())
+        } else {
+            Err(word.malformed("rest", "the end of the line"))
+        }
+    }
 }
 
 /// Byte of the line at which `rest`, its last part, starts; from 1.
@@ -68,6 +78,38 @@ impl<'a> Word<'a> {
         MalformedLine::new(self.line.number, self.column, field, self.text, expected)
     }
 
+    /// The same word without its first bytes.
+    pub(super) fn without_prefix(self, prefix: &[u8]) -> Option<Self> {
+        let text = self.text.strip_prefix(prefix)?;
+        Some(Self {
+            column: self.column.saturating_add(prefix.len()),
+            text,
+            ..self
+        })
+    }
+
+    /// The same word without its last bytes.
+    pub(super) fn without_suffix(self, suffix: &[u8]) -> Option<Self> {
+        let text = self.text.strip_suffix(suffix)?;
+        Some(Self { text, ..self })
+    }
+
+    /// Its parts before and after the last such byte, which is in neither.
+    pub(super) fn split_last(self, byte: u8) -> Option<(Self, Self)> {
+        let at = self.text.iter().rposition(|other| *other == byte)?;
+        let (before, after) = self.text.split_at_checked(at)?;
+        let after = Self {
+            column: self.column.saturating_add(at),
+            text: after,
+            ..self
+        };
+        let before = Self {
+            text: before,
+            ..self
+        };
+        Some((before, after.without_prefix(&[byte])?))
+    }
+
     pub(super) fn address(&self, field: &'static str) -> Result<IpAddr, MalformedLine> {
         let address = match self.text.len() {
             8 => ipv4(self.text).map(IpAddr::V4),
@@ -82,6 +124,11 @@ impl<'a> Word<'a> {
             .filter(|_| self.text.len() == 4)
             .and_then(|port| port.try_into().ok())
             .ok_or_else(|| self.malformed(field, "4 hexadecimal digits"))
+    }
+
+    pub(super) fn hexadecimal(&self, field: &'static str) -> Result<u64, MalformedLine> {
+        hexadecimal(self.text)
+            .ok_or_else(|| self.malformed(field, "a hexadecimal number of at most 64 bits"))
     }
 
     pub(super) fn decimal(&self, field: &'static str) -> Result<u64, MalformedLine> {
@@ -167,6 +214,14 @@ mod tests {
         assert_eq!(read, [(1, &b"one"[..]), (6, b"two"), (10, b"three")]);
         assert!(words.is_at_end());
         assert_eq!(words.word().malformed("x", "y").column(), 16);
+    }
+
+    #[test]
+    fn a_word_splits_at_its_last_such_byte() {
+        let word = Words::new(line(b" [a:b]:c")).word();
+        let (before, after) = word.split_last(b':').unwrap();
+        assert_eq!((before.column, before.text), (2, &b"[a:b]"[..]));
+        assert_eq!((after.column, after.text), (8, &b"c"[..]));
     }
 
     #[test]
