@@ -190,9 +190,12 @@ impl Destination {
     /// methods other than tunnel, the tunnel data.
     #[must_use]
     pub fn same_settings(&self, other: &Self) -> bool {
+        self.weight == other.weight && self.same_but_weight(other)
+    }
+
+    pub(crate) fn same_but_weight(&self, other: &Self) -> bool {
         self.key == other.key
             && self.forwarding == other.forwarding
-            && self.weight == other.weight
             && self.lower_threshold == other.lower_threshold
             && self.upper_threshold == other.upper_threshold
             && (self.forwarding != Forwarding::Tunnel || self.encapsulation == other.encapsulation)

@@ -145,8 +145,11 @@ pub use invalid::{InvalidValue, ValidationError};
 pub use name::{EngineName, InterfaceName, Name, SchedulerName};
 pub use namespace::Namespace;
 pub use persistence::{Persistence, PersistenceMask};
-pub use plan::{Actual, Cause, Desired, Plan, PlanStep, Policy, Previous, Repair, Scope, Surplus};
-pub use reconcile::Reconciler;
+pub use plan::{
+    Actual, Cause, Desired, DestinationOrder, Drain, OutOfOrder, Plan, PlanStep, Policy, Previous,
+    Repair, Scope, Surplus,
+};
+pub use reconcile::{Adoption, Draining, Drift, Ledger, LedgerError, LedgerFile, Reconciler};
 pub use request::{Change, Query, Request};
 pub use scheduler::{OtherScheduler, Scheduler};
 pub use service::{Protocol, ServiceEntry, ServiceKey, VirtualService};

@@ -4,21 +4,29 @@
 //! A [`Plan`] compares a [`Snapshot`] with a desired [`Table`] under a [`Policy`]. It sends
 //! nothing itself: a client applies it, and `Display` prints it as `ipvsadm` commands.
 
+mod fate;
+mod order;
 mod policy;
+pub(crate) mod present;
 mod repair;
+mod scope;
+mod stages;
+mod swap;
 
 use core::fmt;
-use core::ops::Range;
-use std::collections::{BTreeMap, HashMap};
 
-pub use policy::{Policy, Scope, Surplus};
+pub use order::OutOfOrder;
+pub use policy::{DestinationOrder, Drain, Policy, Surplus};
 pub use repair::Repair;
+pub use scope::Scope;
 
 use crate::destination::{Destination, DestinationKey};
+use crate::plan::present::Services;
+use crate::plan::stages::{Guard, Stages};
 use crate::request::Change;
 use crate::service::{ServiceKey, VirtualService};
 use crate::snapshot::Snapshot;
-use crate::table::{Table, TableService};
+use crate::table::Table;
 
 /// The table there is. Keeps the two arguments of [`Plan::new`] apart.
 #[expect(clippy::exhaustive_structs, reason = "names an argument, nothing else")]
@@ -33,13 +41,14 @@ pub struct Desired<'a>(pub &'a Table);
 /// The changes that lead from one table to another, in the order in which to send them.
 ///
 /// What differs is changed in place. The kernel replaces everything about a service or a
-/// destination but its key, so nothing is ever removed to be added again: that would cut
-/// connections and, for a service, drop all its destinations.
+/// destination but its key, so nothing is removed to be added again: that would cut connections
+/// and, for a service, drop all its destinations. The one exception has to be asked for: putting
+/// destinations in the desired [order](DestinationOrder).
 ///
 /// The order is: new services, new destinations (in the desired order, so that the kernel's
-/// list, newest first, is its mirror image), higher weights, settings of services, other
-/// settings of destinations, removed destinations, removed services (the kernel removes their
-/// destinations along with them). So a service that has a usable destination, one with a weight
+/// list, newest first, is its mirror image), higher weights, settings of services, destinations
+/// put in order, other settings of destinations, removed destinations, removed services (the
+/// kernel removes their destinations along with them). So a service that has a usable destination, one with a weight
 /// above 0, before and after is never without one in between, whether the plan runs to its end
 /// or stops at any step; [`permits`](Self::permits) keeps that up when the kernel refuses steps.
 ///
@@ -70,7 +79,16 @@ pub struct Desired<'a>(pub &'a Table);
 pub struct Plan {
     steps: Vec<PlanStep>,
     outside_scope: Vec<ServiceKey>,
+    out_of_order: Vec<OutOfOrder>,
+    // What a reconciler asks for: desired services that are somebody else's; differences that are
+    // left as they are; destinations under way to their removal, with their connections.
+    pub(crate) conflicts: Vec<ServiceKey>,
+    pub(crate) drift_left: Vec<EntryKey>,
+    pub(crate) draining: Vec<(ServiceKey, DestinationKey, u64)>,
 }
+
+/// A service, or one of its destinations.
+pub(crate) type EntryKey = (ServiceKey, Option<DestinationKey>);
 
 /// One change of a [`Plan`], and why.
 #[non_exhaustive]
@@ -96,6 +114,29 @@ pub enum Cause {
     Changed(Previous),
     /// It is there and not desired.
     Surplus,
+    /// It is there and not desired, and takes no new connections from now on. With the settings
+    /// it had.
+    Draining(Previous),
+    /// It is not desired, and its last connection has ended.
+    Drained,
+    /// It is not desired, and the time to drain is over.
+    DrainLimit {
+        /// Connections that are cut off.
+        connections: u64,
+    },
+    /// It is not where it should be in the kernel's list. Two steps, one after the other, remove
+    /// it and add it again.
+    OutOfOrder,
+}
+
+impl Cause {
+    fn changed(present: &Destination) -> Self {
+        Self::Changed(Previous::Destination(present.clone()))
+    }
+
+    fn draining(present: &Destination) -> Self {
+        Self::Draining(Previous::Destination(present.clone()))
+    }
 }
 
 /// The settings a change replaces.
@@ -114,16 +155,70 @@ impl fmt::Display for Cause {
             Self::Missing => "missing",
             Self::Changed(_) => "changed",
             Self::Surplus => "surplus",
+            Self::Draining(_) => "draining",
+            Self::Drained => "drained",
+            Self::DrainLimit { .. } => "not drained in time",
+            Self::OutOfOrder => "out of order",
         })
     }
 }
 
-/// Marks a step that takes a usable destination from a service all of whose usable destinations
-/// at the end are gained by the plan itself: where in the plan these gains are.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Guard {
-    added: Range<usize>,
-    raised: Range<usize>,
+/// What somebody who watches a table over time knows more than a plan of its own.
+pub(crate) trait Oversight {
+    /// Whether a service that is there may be changed.
+    fn may_change(&self, service: &ServiceKey) -> bool;
+    /// Whether a service that is not desired may be removed.
+    fn may_remove(&self, service: &ServiceKey) -> bool;
+    /// Whether only some destinations of the service may be removed.
+    fn is_shared(&self, service: &ServiceKey) -> bool;
+    /// Whether a destination that is not desired may be removed.
+    fn may_remove_destination(&self, service: &ServiceKey, destination: &DestinationKey) -> bool;
+    /// Whether, if the entry differs, somebody else brought that about.
+    fn is_drift(&self, entry: &EntryKey) -> bool;
+    /// Whether what somebody else brought about is left as it is.
+    fn leaves_drift(&self) -> bool;
+    /// A weight that counts instead of the desired one.
+    fn weight(&self, service: &ServiceKey, destination: &DestinationKey) -> Option<u32>;
+    /// Whether the destination has drained for as long as it may.
+    fn is_overdue(&self, service: &ServiceKey, destination: &DestinationKey) -> bool;
+}
+
+/// Nobody watches: in scope everything counts as the caller's, and no time passes.
+#[derive(Debug)]
+pub(crate) struct Unwatched;
+
+impl Oversight for Unwatched {
+    fn may_change(&self, _: &ServiceKey) -> bool {
+        true
+    }
+
+    fn may_remove(&self, _: &ServiceKey) -> bool {
+        true
+    }
+
+    fn is_shared(&self, _: &ServiceKey) -> bool {
+        false
+    }
+
+    fn may_remove_destination(&self, _: &ServiceKey, _: &DestinationKey) -> bool {
+        true
+    }
+
+    fn is_drift(&self, _: &EntryKey) -> bool {
+        false
+    }
+
+    fn leaves_drift(&self) -> bool {
+        false
+    }
+
+    fn weight(&self, _: &ServiceKey, _: &DestinationKey) -> Option<u32> {
+        None
+    }
+
+    fn is_overdue(&self, _: &ServiceKey, _: &DestinationKey) -> bool {
+        false
+    }
 }
 
 impl Plan {
@@ -144,54 +239,88 @@ impl Plan {
     /// Nothing is validated here: a client refuses the invalid change when it applies the plan;
     /// [`Table::validate`] tells before.
     pub fn new(actual: Actual<'_>, desired: Desired<'_>, policy: &Policy) -> Self {
-        Self::build(index(actual.0), desired.0, policy, |_| true)
+        Self::build(
+            &present::of_snapshot(actual.0),
+            desired.0,
+            policy,
+            &Unwatched,
+        )
     }
 
-    /// Like [`new`](Self::new); of the services that are not desired only `removable` ones go.
+    /// Like [`new`](Self::new), with what a reconciler knows.
     pub(crate) fn build(
-        actual: BTreeMap<ServiceKey, Present<'_>>,
+        actual: &Services<'_>,
         desired: &Table,
         policy: &Policy,
-        removable: impl Fn(&ServiceKey) -> bool,
+        oversight: &impl Oversight,
     ) -> Self {
-        let mut stages = Stages::default();
-        let mut outside_scope = Vec::new();
+        let mut stages = Stages::new(policy, oversight);
         for wanted in desired.services() {
             let key = wanted.service.key();
             if !policy.scope.contains(&key) {
-                outside_scope.push(key);
-            } else if let Some(present) = actual.get(&key) {
-                stages.update(present, wanted, policy.surplus_destinations);
-            } else {
-                stages.create(wanted);
+                stages.leave_outside(key);
+                continue;
+            }
+            match actual.get(&key) {
+                None => stages.create(wanted),
+                Some(present) if oversight.may_change(&key) => stages.update(present, wanted),
+                Some(_) => stages.leave_conflict(key),
             }
         }
-        if policy.surplus_services == Surplus::Delete {
-            let surplus = actual.keys().filter(|key| {
-                desired.get(key).is_none() && policy.scope.contains(key) && removable(key)
-            });
-            stages.remove_services(surplus.copied());
+        if policy.surplus_services == Surplus::Keep {
+            return stages.into_plan();
         }
-        Self {
-            steps: stages.into_steps(),
-            outside_scope,
+        for (key, present) in actual {
+            if desired.get(key).is_some() || !policy.scope.contains(key) {
+                continue;
+            }
+            if oversight.is_shared(key) {
+                stages.remove_own_destinations(*key, present);
+            } else if oversight.may_remove(key) {
+                stages.remove_surplus(*key, present);
+            }
         }
+        stages.into_plan()
     }
 
-    /// Removes these services and nothing else.
-    pub(crate) fn removal(services: impl Iterator<Item = ServiceKey>) -> Self {
-        let mut stages = Stages::default();
-        stages.remove_services(services);
-        Self {
-            steps: stages.into_steps(),
-            outside_scope: Vec::new(),
+    /// Removes these services whatever a policy says: as a whole where `own` gives `None` (it is
+    /// told whether the service is there), else the destinations it gives, if they are there.
+    pub(crate) fn withdrawal(
+        actual: &Services<'_>,
+        services: impl Iterator<Item = ServiceKey>,
+        own: impl Fn(&ServiceKey, bool) -> Option<Vec<DestinationKey>>,
+    ) -> Self {
+        let policy = Policy::new(Scope::all());
+        let mut stages = Stages::new(&policy, &Unwatched);
+        for key in services {
+            let present = actual.get(&key);
+            match own(&key, present.is_some()) {
+                None => stages.remove_service(key, Cause::Surplus, false),
+                Some(own) => {
+                    let held = present.map_or(&[][..], |present| &present.destinations);
+                    stages.remove_destinations(key, held, &own);
+                }
+            }
         }
+        stages.into_plan()
     }
 
-    pub(crate) fn mark_drift(&mut self, is_drift: impl Fn(&Change) -> bool) {
-        for step in &mut self.steps {
-            step.drift = is_drift(&step.change);
+    /// Sets the weight of these destinations to 0.
+    pub(crate) fn quiescence(
+        actual: &Services<'_>,
+        is_ours: impl Fn(&ServiceKey, &DestinationKey) -> bool,
+    ) -> Self {
+        let policy = Policy::new(Scope::all());
+        let mut stages = Stages::new(&policy, &Unwatched);
+        for (key, present) in actual {
+            for held in &present.destinations {
+                let destination = held.destination;
+                if destination.weight() > 0 && is_ours(key, &destination.key()) {
+                    stages.quiesce(*key, *held);
+                }
+            }
         }
+        stages.into_plan()
     }
 
     /// The steps, in the order in which to send them.
@@ -223,6 +352,42 @@ impl Plan {
         self.outside_scope.as_slice()
     }
 
+    /// Services in scope whose destinations are not in the desired order, sorted, with what it
+    /// costs to put them in order, and whether the plan does that. Destinations that are not
+    /// desired do not count, wherever they stand.
+    ///
+    /// ```
+    /// use lvs_ipvs::{Actual, Desired, Destination, DestinationOrder, Plan, Policy, Scheduler};
+    /// use lvs_ipvs::{Scope, Snapshot, Table, VirtualService};
+    ///
+    /// let web = VirtualService::tcp("192.0.2.10:80".parse()?).with_scheduler(Scheduler::Sh);
+    /// let one = Destination::masquerade("10.0.0.11:80".parse()?);
+    /// let two = Destination::masquerade("10.0.0.12:80".parse()?);
+    /// let mut before = Table::new();
+    /// before.insert(web.clone(), [two.clone(), one.clone()]); // `two` was added first
+    /// let mut after = Table::new();
+    /// after.insert(web, [one, two]);
+    ///
+    /// let actual = Snapshot::from(&before);
+    /// let policy = Policy::new(Scope::all());
+    /// let plan = Plan::new(Actual(&actual), Desired(&after), &policy);
+    /// assert!(plan.is_empty());
+    /// assert_eq!(plan.out_of_order()[0].destinations, 1);
+    ///
+    /// let policy = policy.with_order(DestinationOrder::ForHashing);
+    /// let plan = Plan::new(Actual(&actual), Desired(&after), &policy);
+    /// assert_eq!(
+    ///     plan.to_string(),
+    ///     "ipvsadm -d -t 192.0.2.10:80 -r 10.0.0.12:80\n\
+    ///      ipvsadm -a -t 192.0.2.10:80 -r 10.0.0.12:80 -m -w 1\n"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn out_of_order(&self) -> &[OutOfOrder] {
+        self.out_of_order.as_slice()
+    }
+
     /// Whether the step must wait for the outcome of earlier ones: it takes a usable destination
     /// from a service that would be left without any if the kernel refused the ones that take
     /// over. See [`permits`](Self::permits).
@@ -247,8 +412,7 @@ impl Plan {
         let Some(guard) = &step.guard else {
             return true;
         };
-        let mut gains = guard.added.clone().chain(guard.raised.clone());
-        gains.any(|index| {
+        guard.gains().any(|index| {
             self.steps
                 .get(index)
                 .is_some_and(|step| gives_usable(&step.change))
@@ -264,254 +428,24 @@ impl fmt::Display for Plan {
     }
 }
 
-/// Whether new connections may go there.
-const fn is_usable(destination: &Destination) -> bool {
-    destination.weight() > 0
-}
-
 const fn gives_usable(change: &Change) -> bool {
     match change {
         Change::AddDestination(_, destination) | Change::SetDestination(_, destination) => {
-            is_usable(destination)
+            destination.weight() > 0
         }
         _ => false,
     }
 }
 
-/// A service that is there, with its destinations oldest first.
-#[derive(Debug)]
-pub(crate) struct Present<'a> {
-    service: &'a VirtualService,
-    destinations: Vec<&'a Destination>,
-}
-
-/// The services of a snapshot by key. Of entries a torn dump repeats the first counts.
-pub(crate) fn index(snapshot: &Snapshot) -> BTreeMap<ServiceKey, Present<'_>> {
-    let mut services = BTreeMap::new();
-    for service in &snapshot.services {
-        services
-            .entry(service.entry.service.key())
-            .or_insert_with(|| Present {
-                service: &service.entry.service,
-                destinations: {
-                    let oldest_first = service.destinations.iter().rev();
-                    oldest_first.map(|entry| &entry.destination).collect()
-                },
-            });
-    }
-    services
-}
-
-/// The services of a table by key, as if the kernel held exactly them.
-pub(crate) fn index_table(table: &Table) -> BTreeMap<ServiceKey, Present<'_>> {
-    let mut services = BTreeMap::new();
-    for entry in table.services() {
-        let present = Present {
-            service: &entry.service,
-            destinations: entry.destinations.iter().collect(),
-        };
-        services.insert(entry.service.key(), present);
-    }
-    services
-}
-
-/// The steps of a plan in the making, by stage.
-#[derive(Default)]
-struct Stages {
-    new_services: Vec<PlanStep>,
-    new_destinations: Vec<PlanStep>,
-    raised: Vec<PlanStep>,
-    services: Vec<PlanStep>,
-    destinations: Vec<PlanStep>,
-    removed_destinations: Vec<PlanStep>,
-    removed_services: Vec<PlanStep>,
-}
-
 impl PlanStep {
-    const fn new(change: Change, cause: Cause) -> Self {
+    const fn new(change: Change, cause: Cause, drift: bool) -> Self {
         Self {
             change,
             cause,
-            drift: false,
+            drift,
             guard: None,
         }
     }
-}
-
-/// A destination on both sides of the comparison.
-#[derive(Default)]
-struct Pair<'a> {
-    present: Option<&'a Destination>,
-    wanted: Option<&'a Destination>,
-}
-
-impl Pair<'_> {
-    /// Whether it is usable before, and whether it is after.
-    fn usable(&self, surplus: Surplus) -> (bool, bool) {
-        let before = self.present.is_some_and(is_usable);
-        let after = match (self.wanted, surplus) {
-            (Some(wanted), _) => is_usable(wanted),
-            (None, Surplus::Keep) => before,
-            (None, Surplus::Delete) => false,
-        };
-        (before, after)
-    }
-}
-
-/// Both sides of a service by key. What a torn dump shows twice is the same destination, and of
-/// desired ones with the same key the first counts.
-fn pair_up<'a>(
-    present: &[&'a Destination],
-    wanted: &'a [Destination],
-) -> HashMap<DestinationKey, Pair<'a>> {
-    let mut pairs: HashMap<_, Pair<'a>> = HashMap::with_capacity(present.len());
-    for destination in present {
-        let pair = pairs.entry(destination.key()).or_default();
-        pair.present.get_or_insert(destination);
-    }
-    for destination in wanted {
-        let pair = pairs.entry(destination.key()).or_default();
-        pair.wanted.get_or_insert(destination);
-    }
-    pairs
-}
-
-/// Whether some destination is usable before and some after, and none throughout: then what
-/// takes over must be in place before anything is taken away.
-fn is_swap(pairs: &HashMap<DestinationKey, Pair<'_>>, surplus: Surplus) -> bool {
-    let (mut any_before, mut any_after) = (false, false);
-    for (before, after) in pairs.values().map(|pair| pair.usable(surplus)) {
-        if before && after {
-            return false;
-        }
-        any_before |= before;
-        any_after |= after;
-    }
-    any_before && any_after
-}
-
-impl Stages {
-    fn create(&mut self, wanted: &TableService) {
-        let key = wanted.service.key();
-        let change = Change::AddService(wanted.service.clone());
-        self.new_services
-            .push(PlanStep::new(change, Cause::Missing));
-        for destination in &wanted.destinations {
-            let change = Change::AddDestination(key, destination.clone());
-            let step = PlanStep::new(change, Cause::Missing);
-            self.new_destinations.push(step);
-        }
-    }
-
-    fn update(&mut self, present: &Present<'_>, wanted: &TableService, surplus: Surplus) {
-        let key = wanted.service.key();
-        if !wanted.service.same_settings(present.service) {
-            self.services.push(set_service(present.service, wanted));
-        }
-
-        let pairs = pair_up(&present.destinations, &wanted.destinations);
-        let is_swap = is_swap(&pairs, surplus);
-        let (first_added, first_raised) = (self.new_destinations.len(), self.raised.len());
-        let mut others = Vec::new();
-        for wanted in &wanted.destinations {
-            let pair = pairs.get(&wanted.key());
-            let Some(pair) = pair.filter(|pair| pair.wanted.is_some_and(is_same(wanted))) else {
-                continue;
-            };
-            match pair.present {
-                None => {
-                    let change = Change::AddDestination(key, wanted.clone());
-                    let step = PlanStep::new(change, Cause::Missing);
-                    self.new_destinations.push(step);
-                }
-                Some(present) if wanted.same_settings(present) => {}
-                Some(present) if wanted.weight() > present.weight() => {
-                    self.raised.push(set_destination(key, present, wanted));
-                }
-                Some(present) => others.push((present, wanted)),
-            }
-        }
-
-        // Positions within the stages; `into_steps` makes them positions in the plan.
-        let guard = is_swap.then_some(Guard {
-            added: first_added..self.new_destinations.len(),
-            raised: first_raised..self.raised.len(),
-        });
-        let guard_of = |taken| guard.clone().filter(|_| is_usable(taken));
-        for (present, wanted) in others {
-            let mut step = set_destination(key, present, wanted);
-            step.guard = guard_of(present);
-            self.destinations.push(step);
-        }
-        if surplus == Surplus::Keep {
-            return;
-        }
-        for &present in &present.destinations {
-            let pair = pairs.get(&present.key());
-            if pair.is_some_and(|pair| {
-                pair.wanted.is_none() && pair.present.is_some_and(is_same(present))
-            }) {
-                let change = Change::RemoveDestination(key, present.key());
-                let mut step = PlanStep::new(change, Cause::Surplus);
-                step.guard = guard_of(present);
-                self.removed_destinations.push(step);
-            }
-        }
-    }
-
-    /// The kernel removes the destinations along with a service.
-    fn remove_services(&mut self, keys: impl Iterator<Item = ServiceKey>) {
-        let step = |key| PlanStep::new(Change::RemoveService(key), Cause::Surplus);
-        self.removed_services.extend(keys.map(step));
-    }
-
-    /// The stages one after another.
-    fn into_steps(self) -> Vec<PlanStep> {
-        let added_from = self.new_services.len();
-        let raised_from = added_from.saturating_add(self.new_destinations.len());
-        let mut steps = self.new_services;
-        for stage in [
-            self.new_destinations,
-            self.raised,
-            self.services,
-            self.destinations,
-            self.removed_destinations,
-            self.removed_services,
-        ] {
-            steps.extend(stage);
-        }
-        let shift = |range: &mut Range<usize>, by: usize| {
-            *range = range.start.saturating_add(by)..range.end.saturating_add(by);
-        };
-        for guard in steps.iter_mut().filter_map(|step| step.guard.as_mut()) {
-            shift(&mut guard.added, added_from);
-            shift(&mut guard.raised, raised_from);
-        }
-        steps
-    }
-}
-
-/// Tells a destination from another one with the same key.
-fn is_same(one: &Destination) -> impl Fn(&Destination) -> bool {
-    move |other| core::ptr::eq(one, other)
-}
-
-fn set_service(present: &VirtualService, wanted: &TableService) -> PlanStep {
-    let mut service = wanted.service.clone();
-    if service.unknown().is_empty() {
-        service = service.with_unknown(present.unknown().clone());
-    }
-    let cause = Cause::Changed(Previous::Service(present.clone()));
-    PlanStep::new(Change::SetService(service), cause)
-}
-
-fn set_destination(service: ServiceKey, present: &Destination, wanted: &Destination) -> PlanStep {
-    let mut destination = wanted.clone();
-    if destination.unknown().is_empty() {
-        destination = destination.with_unknown(present.unknown().clone());
-    }
-    let cause = Cause::Changed(Previous::Destination(present.clone()));
-    PlanStep::new(Change::SetDestination(service, destination), cause)
 }
 
 #[cfg(test)]

@@ -1,16 +1,25 @@
-//! Keeps a kernel's table as desired: ownership, drift, and when to look again.
+//! Keeps a kernel's table as desired: ownership, draining, drift, and when to look again.
+
+mod ledger;
+mod ledger_file;
+mod watch;
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use ledger::{Ledger, LedgerError};
+pub use ledger_file::LedgerFile;
 
 use crate::Timestamp;
 use crate::destination::DestinationKey;
-use crate::plan::{Plan, Policy, Repair, Scope, index, index_table};
+use crate::plan::present::{self, Services};
+use crate::plan::{EntryKey, Plan, Policy, Repair, Scope, Unwatched};
 use crate::request::Change;
 use crate::service::ServiceKey;
 use crate::session::Outcome;
 use crate::snapshot::Snapshot;
 use crate::table::Table;
+use watch::Watch;
 
 /// Time between looks for drift, unless
 /// [`with_drift_interval`](Reconciler::with_drift_interval) says otherwise.
@@ -20,9 +29,15 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Looks in a row that may leave something unfinished before looking falls back to the drift
 /// interval: what is refused that often is refused for a reason that lasts.
 const QUICK_LOOKS: u32 = 3;
+/// Time to the next look while few destinations drain.
+const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
+/// The same while many drain: every look reads the whole table.
+const BUSY_DRAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// Draining destinations that are few.
+const FEW_DRAINING: usize = 100;
 
-/// A service, or one of its destinations.
-type EntryKey = (ServiceKey, Option<DestinationKey>);
+/// A destination of a service.
+type DestinationEntryKey = (ServiceKey, DestinationKey);
 
 /// Keeps a kernel's table as desired, look after look.
 ///
@@ -30,14 +45,15 @@ type EntryKey = (ServiceKey, Option<DestinationKey>);
 /// [`Plan`] to apply and the time of the next look. It sends nothing and reads no clock. What it
 /// adds to a plan is memory:
 ///
-/// - *Ownership.* IPVS entries carry no owner. The reconciler keeps a ledger of the services it
-///   created or adopted, and removes no others. A desired service that is there already is
-///   adopted: from then on it is owned as if created, and destinations in it that nobody desires
-///   are removed as the policy says ([`Surplus`](crate::Surplus)), whoever put them there. The
-///   ledger lives as long as the value: services that an earlier process left behind are known
-///   only when they are desired.
+/// - *Ownership.* IPVS entries carry no owner. The reconciler keeps a [ledger](Ledger) of the
+///   services it created or adopted, and removes no others. What becomes of a desired service that
+///   is there already is up to [`Adoption`]: by default it is adopted, and from then on owned as
+///   if created. The ledger outlives the process when it is written to a [`LedgerFile`].
+/// - *Draining.* With [`Surplus::Drain`](crate::Surplus::Drain) it remembers since when a
+///   destination drains, looks more often, and ends the wait at the [limit](crate::Drain::limit).
 /// - *Drift.* A difference that neither a new desired table nor an unfinished change explains was
-///   brought about by somebody else. The plan repairs it and [marks](crate::PlanStep::drift) it.
+///   brought about by somebody else. The plan [marks](crate::PlanStep::drift) it and repairs it,
+///   or does what [`Drift`] says.
 /// - *Unfinished business.* What was refused, or has no known outcome, is looked at again soon.
 ///
 /// ```
@@ -65,20 +81,70 @@ type EntryKey = (ServiceKey, Option<DestinationKey>);
 #[derive(Clone, Debug)]
 pub struct Reconciler {
     policy: Policy,
+    adoption: Adoption,
+    drift: Drift,
     drift_interval: Option<Duration>,
     desired: Table,
-    /// The ledger. A service to be created is entered when the plan is made, before anybody can
-    /// have sent it, and leaves when the kernel refuses it.
-    owned: BTreeSet<ServiceKey>,
+    /// A service to be created is entered when the plan is made, before anybody can have sent
+    /// it, and leaves when the kernel refuses it.
+    ledger: Ledger,
     /// Desired entries that differ for reasons of our own: the desired table changed, or a
     /// change was asked for and is not known to be done.
     pending: BTreeSet<EntryKey>,
+    draining: BTreeMap<DestinationEntryKey, Draining>,
+    /// Weights somebody else set, under [`Drift::AdoptWeight`].
+    weights: BTreeMap<DestinationEntryKey, u32>,
     adopted: Vec<ServiceKey>,
+    conflicts: Vec<ServiceKey>,
+    drift_left: Vec<EntryKey>,
     looked: Option<Look>,
     /// The desired table is newer than the last look.
     stale: bool,
     /// Looks in a row that left something unfinished.
     unfinished_looks: u32,
+}
+
+/// What becomes of a desired service that is there and not in the ledger.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Adoption {
+    /// It is taken over as if we had made it: destinations in it that nobody desires are surplus,
+    /// whoever put them there.
+    #[default]
+    Adopt,
+    /// It gets the desired settings and destinations, and destinations that others put there stay.
+    /// Only our own are ever removed, and never the service.
+    Merge,
+    /// It is left alone, and listed as a [conflict](Reconciler::conflicts).
+    Refuse,
+}
+
+/// What becomes of differences that somebody else brought about.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Drift {
+    /// They are repaired.
+    #[default]
+    Repair,
+    /// They are left as they are, and [listed](Reconciler::drift_left).
+    Report,
+    /// Weights somebody set count instead of the desired ones, until another weight is desired:
+    /// for people who quiet a server by hand. All else is repaired.
+    AdoptWeight,
+}
+
+/// A destination on its way out.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Draining {
+    /// The service it is taken out of, or that goes as a whole.
+    pub service: ServiceKey,
+    /// The destination.
+    pub destination: DestinationKey,
+    /// When it was first found to be surplus.
+    pub since: Timestamp,
+    /// Active and inactive connections at the last look.
+    pub connections: u64,
 }
 
 /// The last snapshot.
@@ -94,15 +160,43 @@ impl Reconciler {
     pub const fn new(policy: Policy) -> Self {
         Self {
             policy,
+            adoption: Adoption::Adopt,
+            drift: Drift::Repair,
             drift_interval: Some(DRIFT_INTERVAL),
             desired: Table::new(),
-            owned: BTreeSet::new(),
+            ledger: Ledger::new(),
             pending: BTreeSet::new(),
+            draining: BTreeMap::new(),
+            weights: BTreeMap::new(),
             adopted: Vec::new(),
+            conflicts: Vec::new(),
+            drift_left: Vec::new(),
             looked: None,
             stale: true,
             unfinished_looks: 0,
         }
+    }
+
+    /// Takes over what an earlier process owned: services of the ledger that are not desired are
+    /// surplus, though this process never saw them.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
+    /// Replaces what becomes of desired services that are there and not ours.
+    #[must_use]
+    pub const fn with_adoption(mut self, adoption: Adoption) -> Self {
+        self.adoption = adoption;
+        self
+    }
+
+    /// Replaces what becomes of differences that somebody else brought about.
+    #[must_use]
+    pub const fn with_drift(mut self, drift: Drift) -> Self {
+        self.drift = drift;
+        self
     }
 
     /// Replaces the time between looks for drift. `None` and 0 turn them off. Default: 30 s.
@@ -112,15 +206,37 @@ impl Reconciler {
         self
     }
 
+    /// The policy.
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Replaces the policy and makes a look due.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.stale = true;
+        self.unfinished_looks = 0;
+    }
+
     /// Replaces the desired table and makes a look due. Services outside the policy's scope are
     /// left alone and [listed](Plan::outside_scope) by every plan.
     ///
     /// Nothing is validated: an entry the kernel could not take is refused on its own when the
     /// plan is applied. [`Table::validate`] tells before.
     pub fn set_desired(&mut self, desired: Table) {
-        let policy = Policy::new(Scope::all());
-        let news = Plan::build(index_table(&self.desired), &desired, &policy, |_| true);
-        self.pending.extend(news.changes().filter_map(entry_key));
+        let everything = Policy::new(Scope::all());
+        let before = present::of_table(&self.desired);
+        let news = Plan::build(&before, &desired, &everything, &Unwatched);
+        for entry in news.changes().filter_map(entry_key) {
+            if let (service, Some(destination)) = entry {
+                self.weights.remove(&(service, destination));
+            }
+            self.pending.insert(entry);
+        }
+        self.weights.retain(|(service, destination), _| {
+            let entry = desired.get(service);
+            entry.is_some_and(|entry| entry.destination(destination).is_some())
+        });
         self.desired = desired;
         self.stale = true;
         self.unfinished_looks = 0;
@@ -135,48 +251,34 @@ impl Reconciler {
     /// What to change, given what is there, and when to look next (`None`: when there is a new
     /// desired table).
     ///
-    /// Apply the plan, [`record`](Self::record) the outcomes, then ask
-    /// [`next_look`](Self::next_look): what is done need not be looked at again soon. `now` going
-    /// backwards counts as standing still.
+    /// Write down the [`ledger`](Self::ledger) if it is kept, apply the plan,
+    /// [`record`](Self::record) the outcomes, then ask [`next_look`](Self::next_look): what is
+    /// done need not be looked at again soon. `now` going backwards counts as standing still.
     ///
     /// Steps are marked as [drift](crate::PlanStep::drift) only when the snapshot's two dumps agreed.
     pub fn step(&mut self, now: Timestamp, snapshot: &Snapshot) -> (Plan, Option<Timestamp>) {
-        let actual = index(snapshot);
-        self.adopted.clear();
-        for key in self.desired.services().map(|entry| entry.service.key()) {
-            let is_foreign = self.policy.scope.contains(&key) && !self.owned.contains(&key);
-            if is_foreign && actual.contains_key(&key) {
-                self.adopted.push(key);
-            }
-        }
+        let at = self.looked.map_or(now, |look| look.at.max(now));
+        let actual = present::of_snapshot(snapshot);
+        self.adopt(&actual);
         if snapshot.agreed {
             // Ours, no longer wanted, and gone: whoever makes it anew is its owner.
             let desired = &self.desired;
-            self.owned
+            self.ledger
                 .retain(|key| desired.get(key).is_some() || actual.contains_key(key));
+            self.adopt_weights(&actual);
         }
+        let watch = Watch::new(self, at, snapshot.agreed);
+        let plan = Plan::build(&actual, &self.desired, &self.policy, &watch);
 
-        let mut plan = Plan::build(actual, &self.desired, &self.policy, |key| {
-            self.owned.contains(key)
-        });
         if snapshot.agreed {
-            plan.mark_drift(|change| {
-                entry_key(change).is_some_and(|entry| {
-                    self.owned.contains(&entry.0) && !self.pending.contains(&entry)
-                })
-            });
             self.pending.clear();
         }
         self.pending.extend(plan.changes().filter_map(entry_key));
+        self.enter_additions(&plan);
+        self.note_draining(at, snapshot.agreed, &plan);
+        self.conflicts.clone_from(&plan.conflicts);
+        self.drift_left.clone_from(&plan.drift_left);
 
-        self.owned.extend(&self.adopted);
-        for change in plan.changes() {
-            if let Change::AddService(service) = change {
-                self.owned.insert(service.key());
-            }
-        }
-
-        let at = self.looked.map_or(now, |look| look.at.max(now));
         self.looked = Some(Look {
             at,
             agreed: snapshot.agreed,
@@ -188,6 +290,88 @@ impl Reconciler {
             self.unfinished_looks.saturating_add(1)
         };
         (plan, self.next_look())
+    }
+
+    fn adopt(&mut self, actual: &Services<'_>) {
+        self.adopted.clear();
+        if self.adoption == Adoption::Refuse {
+            return;
+        }
+        for key in self.desired.services().map(|entry| entry.service.key()) {
+            let is_foreign = self.policy.scope.contains(&key) && !self.ledger.contains(&key);
+            if is_foreign && actual.contains_key(&key) {
+                self.adopted.push(key);
+            }
+        }
+        for key in &self.adopted {
+            match self.adoption {
+                Adoption::Merge => self.ledger.insert_shared(*key),
+                _ => self.ledger.insert(*key),
+            }
+        }
+    }
+
+    /// Takes over the weights that differ for no reason of ours.
+    fn adopt_weights(&mut self, actual: &Services<'_>) {
+        if self.drift != Drift::AdoptWeight {
+            return;
+        }
+        for wanted in self.desired.services() {
+            let service = wanted.service.key();
+            let Some(present) = actual.get(&service) else {
+                continue;
+            };
+            if !self.ledger.contains(&service) || self.adopted.contains(&service) {
+                continue;
+            }
+            for held in &present.destinations {
+                let (key, weight) = (held.destination.key(), held.destination.weight());
+                let Some(wanted) = wanted.destination(&key) else {
+                    continue;
+                };
+                if weight == wanted.weight() {
+                    self.weights.remove(&(service, key));
+                } else if !self.pending.contains(&(service, Some(key))) {
+                    self.weights.insert((service, key), weight);
+                }
+            }
+        }
+    }
+
+    /// What is about to be created is ours from now on.
+    fn enter_additions(&mut self, plan: &Plan) {
+        for change in plan.changes() {
+            match change {
+                Change::AddService(service) => self.ledger.insert(service.key()),
+                Change::AddDestination(service, destination) => {
+                    self.ledger.insert_destination(service, destination.key());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn note_draining(&mut self, at: Timestamp, agreed: bool, plan: &Plan) {
+        let mut before = core::mem::take(&mut self.draining);
+        for (service, destination, connections) in plan.draining.iter().copied() {
+            let key = (service, destination);
+            let since = before.remove(&key).map_or(at, |before| before.since);
+            let draining = Draining {
+                service,
+                destination,
+                since,
+                connections,
+            };
+            self.draining.insert(key, draining);
+        }
+        if !agreed {
+            // A torn dump may lack what is there.
+            before.retain(|(service, destination), _| {
+                let entry = self.desired.get(service);
+                entry.is_none_or(|entry| entry.destination(destination).is_none())
+            });
+            self.draining.append(&mut before);
+        }
     }
 
     /// Takes note of what became of a change of a plan. Changes without a known outcome need not
@@ -205,19 +389,28 @@ impl Reconciler {
             Outcome::Unknown(_) => return,
         };
         match change {
-            Change::AddService(service) if !is_done => {
-                self.owned.remove(&service.key());
-            }
+            Change::AddService(service) if !is_done => self.ledger.remove(&service.key()),
             Change::RemoveService(key) if is_done => {
-                self.owned.remove(key);
+                self.ledger.remove(key);
+                self.draining.retain(|(service, _), _| service != key);
+            }
+            Change::AddDestination(service, destination) if !is_done => {
+                self.ledger.remove_destination(service, &destination.key());
+            }
+            Change::RemoveDestination(service, key) if is_done => {
+                self.ledger.remove_destination(service, key);
+                self.draining.remove(&(*service, *key));
             }
             _ => {}
         }
-        // With a newer desired table the entry may have to change again.
-        if is_done && !self.stale {
-            if let Some(entry) = entry_key(change) {
-                self.pending.remove(&entry);
-            }
+        let Some(entry) = entry_key(change) else {
+            return;
+        };
+        if !is_done {
+            self.pending.insert(entry);
+        } else if !self.stale {
+            // With a newer desired table the entry may have to change again.
+            self.pending.remove(&entry);
             if self.is_finished() {
                 self.unfinished_looks = 0;
             }
@@ -229,7 +422,8 @@ impl Reconciler {
     ///
     /// While something is unfinished (a change refused, not recorded or of unknown outcome, two
     /// dumps that did not agree) that is after 1 s. When three looks in a row left something
-    /// unfinished, the drift interval counts again.
+    /// unfinished, the drift interval counts again. While up to 100 destinations drain it is
+    /// after 1 s, while more do after 5 s, and when the time of one to drain is over.
     #[must_use]
     pub fn next_look(&self) -> Option<Timestamp> {
         let Some(look) = self.looked else {
@@ -238,22 +432,30 @@ impl Reconciler {
         if self.stale {
             return Some(look.at);
         }
-        let interval = if !self.is_finished() && self.unfinished_looks < QUICK_LOOKS {
-            let drift_interval = self.drift_interval.unwrap_or(Duration::MAX);
-            Some(RETRY_INTERVAL.min(drift_interval))
-        } else {
-            self.drift_interval
+        let retry = !self.is_finished() && self.unfinished_looks < QUICK_LOOKS;
+        let drain = match self.draining.len() {
+            0 => None,
+            1..=FEW_DRAINING => Some(DRAIN_INTERVAL),
+            _ => Some(BUSY_DRAIN_INTERVAL),
         };
-        interval.map(|interval| look.at.saturating_add(interval))
+        let intervals = [self.drift_interval, retry.then_some(RETRY_INTERVAL), drain];
+        let interval = intervals.into_iter().flatten().min();
+        let next = interval.map(|interval| look.at.saturating_add(interval));
+        let limits = self.draining.values().filter_map(|draining| {
+            let limit = draining.since.saturating_add(self.policy.drain.limit?);
+            (limit > look.at).then_some(limit)
+        });
+        limits.chain(next).min()
     }
 
     fn is_finished(&self) -> bool {
         self.pending.is_empty() && self.looked.is_none_or(|look| look.agreed)
     }
 
-    /// The services of the ledger: created, being created, or adopted. Sorted.
-    pub fn owned(&self) -> impl ExactSizeIterator<Item = &ServiceKey> + '_ {
-        self.owned.iter()
+    /// What is ours: created, being created, or adopted.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The services that the last [`step`](Self::step) took over because they are desired and
@@ -263,17 +465,57 @@ impl Reconciler {
         self.adopted.as_slice()
     }
 
-    /// Removes every service that is owned and there, with its destinations, whatever the policy
-    /// says about surplus: for a director that shuts down and leaves nothing behind.
+    /// The desired services that the last [`step`](Self::step) left alone because they were there
+    /// and not ours, under [`Adoption::Refuse`]. Sorted.
+    #[must_use]
+    pub fn conflicts(&self) -> &[ServiceKey] {
+        self.conflicts.as_slice()
+    }
+
+    /// What the last [`step`](Self::step) left as somebody else made it, under [`Drift::Report`]:
+    /// services, and destinations of services.
+    pub fn drift_left(
+        &self,
+    ) -> impl ExactSizeIterator<Item = &(ServiceKey, Option<DestinationKey>)> + '_ {
+        self.drift_left.iter()
+    }
+
+    /// The destinations on their way out, sorted.
+    pub fn draining(&self) -> impl ExactSizeIterator<Item = &Draining> + '_ {
+        self.draining.values()
+    }
+
+    /// Removes everything that is owned and there, whatever the policy says about surplus: for a
+    /// director that shuts down and leaves nothing behind.
     ///
     /// When the snapshot's two dumps did not agree, owned services it lacks are removed too; for
     /// those that are gone the kernel's refusal counts as done.
     ///
-    /// Withdraw last: a [`step`](Self::step) afterwards would create them anew.
+    /// Withdraw last: a [`step`](Self::step) afterwards would create them anew. To let connections
+    /// end first, set an empty desired table under [`Surplus::Drain`](crate::Surplus::Drain) and
+    /// go on until the [`ledger`](Self::ledger) is empty.
     pub fn withdraw(&self, snapshot: &Snapshot) -> Plan {
-        let actual = index(snapshot);
-        let owned = self.owned.iter().copied();
-        Plan::removal(owned.filter(|key| !snapshot.agreed || actual.contains_key(key)))
+        let actual = present::of_snapshot(snapshot);
+        let services = self.ledger.services().copied();
+        Plan::withdrawal(&actual, services, |key, present| {
+            if self.ledger.is_shared(key) {
+                Some(self.ledger.own_destinations(key).copied().collect())
+            } else if present || !snapshot.agreed {
+                None
+            } else {
+                Some(Vec::new())
+            }
+        })
+    }
+
+    /// Sets the weight of everything that is owned and there to 0, so that no new connections come
+    /// in and live ones go on: for a director that hands over. As with
+    /// [`withdraw`](Self::withdraw), a [`step`](Self::step) afterwards undoes it.
+    pub fn quiesce(&self, snapshot: &Snapshot) -> Plan {
+        let actual = present::of_snapshot(snapshot);
+        Plan::quiescence(&actual, |service, destination| {
+            self.ledger.owns(service, destination)
+        })
     }
 }
 

@@ -381,13 +381,13 @@ impl Runner {
         &mut self,
         report: &mut dyn FnMut(&Happening<'_>),
     ) -> Result<bool, lvs_ipvs::Error> {
-        if self.reconciler.owned().len() == 0 {
+        if self.reconciler.ledger().services().len() == 0 {
             return Ok(true);
         }
         let snapshot = self.client.snapshot()?;
         let plan = self.reconciler.withdraw(&snapshot);
         self.apply(&plan, report)?;
-        Ok(plan.is_empty() || self.reconciler.owned().len() == 0)
+        Ok(plan.is_empty() || self.reconciler.ledger().services().len() == 0)
     }
 }
 

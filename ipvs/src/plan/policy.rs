@@ -1,21 +1,22 @@
-//! What a plan may touch, and what it does with entries nobody asked for.
+//! What a plan does with entries nobody asked for, and whether it minds their order.
 
-use core::net::IpAddr;
-use core::ops::RangeInclusive;
-use std::collections::BTreeSet;
+use core::time::Duration;
 
-use crate::address::Family;
-use crate::invalid::ValidationError;
-use crate::service::ServiceKey;
+use super::scope::Scope;
+use crate::scheduler::Scheduler;
+use crate::service::{Protocol, ServiceKey};
+
+/// Longest time a destination drains, unless [`Drain::with_limit`] says otherwise.
+const DRAIN_LIMIT: Duration = Duration::from_secs(300);
 
 /// The rules a [`Plan`](crate::Plan) keeps to.
 ///
 /// ```
 /// use lvs_ipvs::{Policy, Scope, Surplus};
 ///
-/// // Services on 192.0.2.0/24 are ours, and destinations somebody adds to them may stay.
+/// // Services on 192.0.2.0/24 are ours; servers taken out of them finish their connections.
 /// let scope = Scope::none().with_addresses("192.0.2.0".parse()?, 24, 0..=65535)?;
-/// let policy = Policy::new(scope).with_surplus_destinations(Surplus::Keep);
+/// let policy = Policy::new(scope).with_surplus_destinations(Surplus::Drain);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[non_exhaustive]
@@ -28,15 +29,21 @@ pub struct Policy {
     pub surplus_services: Surplus,
     /// Destinations that are not desired, of services that are. Default: [`Surplus::Delete`].
     pub surplus_destinations: Surplus,
+    /// How [`Surplus::Drain`] drains.
+    pub drain: Drain,
+    /// Whose destinations are put in the desired order. Default: [`DestinationOrder::Any`].
+    pub order: DestinationOrder,
 }
 
 impl Policy {
-    /// Touches what is in scope, and deletes what is surplus there.
+    /// Touches what is in scope, deletes what is surplus there, and leaves the order alone.
     pub const fn new(scope: Scope) -> Self {
         Self {
             scope,
             surplus_services: Surplus::Delete,
             surplus_destinations: Surplus::Delete,
+            drain: Drain::new(),
+            order: DestinationOrder::Any,
         }
     }
 
@@ -51,222 +58,142 @@ impl Policy {
         self.surplus_destinations = surplus;
         self
     }
+
+    /// Replaces how [`Surplus::Drain`] drains.
+    pub const fn with_drain(mut self, drain: Drain) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Replaces whose destinations are put in the desired order.
+    pub const fn with_order(mut self, order: DestinationOrder) -> Self {
+        self.order = order;
+        self
+    }
 }
 
 /// What to do with an entry that is there and not desired.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Surplus {
-    /// Remove it at once; its connections are cut off.
+    /// Remove it at once. What becomes of its connections is up to the sysctl
+    /// `expire_nodest_conn`: their packets are dropped in silence, or they end with the next one.
     #[default]
     Delete,
+    /// Send it no new connections (weight 0), and remove it when the last one has ended, at the
+    /// latest after a limit; see [`Drain`]. A destination that is desired again in the meantime
+    /// gets its weight back and keeps its place, counters and connections (`OP-11`).
+    Drain,
     /// Leave it as it is.
     Keep,
 }
 
-/// A set of services: what a plan may touch. Everything outside is somebody else's.
+/// How destinations are drained.
 ///
-/// The rules of a scope add up: a service is in scope when one of them names it.
+/// A destination drains from the moment a plan sets its weight to 0 until it has neither active
+/// nor inactive connections. A plan of its own knows no time: made again and again it removes
+/// what has drained. The limit is kept by a [`Reconciler`](crate::Reconciler), which remembers
+/// when draining began.
+///
+/// ```
+/// use core::time::Duration;
+/// use lvs_ipvs::Drain;
+///
+/// let patient = Drain::new().with_limit(Some(Duration::from_secs(3600)));
+/// assert_eq!(Drain::new().limit, Some(Duration::from_secs(300)));
+/// ```
+#[non_exhaustive]
 #[must_use]
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Scope {
-    all: bool,
-    keys: BTreeSet<ServiceKey>,
-    addresses: Vec<Addresses>,
-    marks: Vec<RangeInclusive<u32>>,
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Drain {
+    /// Longest time a destination drains; what connections are left then are cut off. `None`
+    /// waits for ever, 0 not at all. Default: 300 s.
+    pub limit: Option<Duration>,
+    /// Whether destinations of UDP services drain too. A client that keeps sending keeps its
+    /// entry for ever (`OP-10`), so by default they are removed at once. Entries of one-packet
+    /// services end at once either way.
+    pub udp: bool,
+    /// Whether persistence templates count as connections. They send returning clients to the
+    /// destination even at weight 0 unless the sysctl `expire_quiescent_template` is 1; with it
+    /// 0, each such client prolongs the drain. Default: no.
+    pub persistent: bool,
 }
 
-/// Virtual addresses that share a prefix, with a range of ports.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Addresses {
-    network: IpAddr,
-    length: u8,
-    ports: RangeInclusive<u16>,
-}
-
-impl Scope {
-    /// Every service of the network namespace.
-    pub const fn all() -> Self {
-        let mut scope = Self::none();
-        scope.all = true;
-        scope
+impl Default for Drain {
+    fn default() -> Self {
+        Self::new()
     }
+}
 
-    /// No service; the start for the `with_` methods.
-    pub const fn none() -> Self {
+impl Drain {
+    /// Drains for 300 s at most, not for UDP, and does not wait for persistence templates.
+    pub const fn new() -> Self {
         Self {
-            all: false,
-            keys: BTreeSet::new(),
-            addresses: Vec::new(),
-            marks: Vec::new(),
+            limit: Some(DRAIN_LIMIT),
+            udp: false,
+            persistent: false,
         }
     }
 
-    /// Adds these services.
-    pub fn with_keys(mut self, keys: impl IntoIterator<Item = ServiceKey>) -> Self {
-        self.keys.extend(keys);
+    /// Replaces the longest time; `None` waits for ever.
+    pub const fn with_limit(mut self, limit: Option<Duration>) -> Self {
+        self.limit = limit;
         self
     }
 
-    /// Adds services of every protocol whose virtual address starts with the first `length` bits
-    /// of `network` (0 to 32 for IPv4, 0 to 128 for IPv6) and whose port is in the range;
-    /// `0..=65535` takes all ports.
-    ///
-    /// # Errors
-    ///
-    /// A length beyond the address.
-    pub fn with_addresses(
-        mut self,
-        network: IpAddr,
-        length: u8,
-        ports: RangeInclusive<u16>,
-    ) -> Result<Self, ValidationError> {
-        let (bits, limit) = match Family::of(network) {
-            Family::Inet => (32, "must be 0 to 32 for IPv4"),
-            Family::Inet6 => (128, "must be 0 to 128 for IPv6"),
-        };
-        if length > bits {
-            let field = "scope prefix length";
-            return Err(ValidationError::number(field, length.into(), limit));
-        }
-        self.addresses.push(Addresses {
-            network,
-            length,
-            ports,
-        });
-        Ok(self)
-    }
-
-    /// Adds services of both families for the firewall marks in the range.
-    pub fn with_marks(mut self, marks: RangeInclusive<u32>) -> Self {
-        self.marks.push(marks);
+    /// Replaces whether destinations of UDP services drain.
+    pub const fn with_udp(mut self, udp: bool) -> Self {
+        self.udp = udp;
         self
     }
 
-    /// Whether that service is in scope.
-    #[must_use]
-    pub fn contains(&self, key: &ServiceKey) -> bool {
-        self.all
-            || self.keys.contains(key)
-            || match *key {
-                ServiceKey::Address { address, port, .. } => self
-                    .addresses
-                    .iter()
-                    .any(|rule| rule.contains(address, port)),
-                ServiceKey::FirewallMark { mark, .. } => {
-                    self.marks.iter().any(|range| range.contains(&mark))
-                }
-            }
+    /// Replaces whether persistence templates count as connections.
+    pub const fn with_persistent(mut self, persistent: bool) -> Self {
+        self.persistent = persistent;
+        self
+    }
+
+    /// Whether destinations of that service drain at all. A firewall mark hides the protocol, so
+    /// those of its services do.
+    pub(crate) fn applies_to(&self, service: &ServiceKey) -> bool {
+        let is_udp = matches!(
+            service,
+            ServiceKey::Address { protocol, .. } if *protocol == Protocol::UDP
+        );
+        self.udp || !is_udp
     }
 }
 
-impl Addresses {
-    fn contains(&self, address: IpAddr, port: u16) -> bool {
-        let length = u32::from(self.length);
-        let same_prefix = match (self.network, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                (network.to_bits() ^ address.to_bits()).leading_zeros() >= length
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                (network.to_bits() ^ address.to_bits()).leading_zeros() >= length
-            }
-            _ => false,
-        };
-        same_prefix && self.ports.contains(&port)
-    }
+/// Whether the order of a service's destinations is part of what is desired.
+///
+/// The kernel adds a destination at the head of the list and cannot move one. So the order is
+/// that of the history, and two directors with different histories differ (`OP-12`): schedulers
+/// that hash then send the same client elsewhere, others start their turn elsewhere. Putting the
+/// desired order in place means removing destinations and adding them again at once. The kernel
+/// keeps counters and connections of a destination that comes back within some minutes, but a
+/// packet in between is dropped, or ends its connection when the sysctl `expire_nodest_conn` is
+/// on; and schedulers that hash send some clients elsewhere from then on.
+/// [`Plan::out_of_order`](crate::Plan::out_of_order) says what it costs.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum DestinationOrder {
+    /// The order is as it came about.
+    #[default]
+    Any,
+    /// The desired order, for services whose scheduler hashes: `dh`, `sh`, `mh`.
+    ForHashing,
+    /// The desired order, for every service.
+    Exact,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tcp(address: &str) -> ServiceKey {
-        ServiceKey::tcp(address.parse().unwrap())
-    }
-
-    fn network(address: &str, length: u8) -> Scope {
-        Scope::none()
-            .with_addresses(address.parse().unwrap(), length, 0..=u16::MAX)
-            .unwrap()
-    }
-
-    #[test]
-    fn all_and_none() {
-        for key in [
-            tcp("192.0.2.10:80"),
-            ServiceKey::firewall_mark(Family::Inet6, 1),
-        ] {
-            assert!(Scope::all().contains(&key));
-            assert!(!Scope::none().contains(&key));
-            assert!(Scope::none().with_keys([key]).contains(&key));
-        }
-    }
-
-    #[test]
-    fn keys_are_exact() {
-        let scope = Scope::none().with_keys([tcp("192.0.2.10:80")]);
-        assert!(!scope.contains(&tcp("192.0.2.10:81")));
-        assert!(!scope.contains(&ServiceKey::udp("192.0.2.10:80".parse().unwrap())));
-    }
-
-    #[test]
-    fn prefixes_end_at_their_length() {
-        // The host bits of the network do not count.
-        let scope = network("192.0.2.77", 25);
-        assert!(scope.contains(&tcp("192.0.2.127:80")));
-        assert!(!scope.contains(&tcp("192.0.2.128:80")));
-        assert!(!scope.contains(&tcp("[::ffff:192.0.2.1]:80")));
-        assert!(!scope.contains(&ServiceKey::firewall_mark(Family::Inet, 1)));
-
-        let scope = network("2001:db8::", 33);
-        assert!(scope.contains(&tcp("[2001:db8:7fff::1]:80")));
-        assert!(!scope.contains(&tcp("[2001:db8:8000::1]:80")));
-    }
-
-    #[test]
-    fn prefixes_of_no_bits_and_of_all_bits() {
-        assert!(network("0.0.0.0", 0).contains(&tcp("203.0.113.1:1")));
-        assert!(!network("0.0.0.0", 0).contains(&tcp("[::1]:1")));
-        assert!(network("192.0.2.10", 32).contains(&tcp("192.0.2.10:1")));
-        assert!(!network("192.0.2.10", 32).contains(&tcp("192.0.2.11:1")));
-        assert!(network("::", 0).contains(&tcp("[2001:db8::1]:1")));
-        assert!(network("2001:db8::1", 128).contains(&tcp("[2001:db8::1]:1")));
-        assert!(!network("2001:db8::1", 128).contains(&tcp("[2001:db8::2]:1")));
-    }
-
-    #[test]
-    fn prefix_lengths_beyond_the_address_are_refused() {
-        let refused = |address: &str, length| {
-            let ports = 0..=u16::MAX;
-            Scope::none()
-                .with_addresses(address.parse().unwrap(), length, ports)
-                .unwrap_err()
-                .to_string()
-        };
-        assert_eq!(
-            refused("192.0.2.0", 33),
-            "scope prefix length 33: must be 0 to 32 for IPv4"
-        );
-        assert_eq!(
-            refused("::", 129),
-            "scope prefix length 129: must be 0 to 128 for IPv6"
-        );
-    }
-
-    #[test]
-    fn port_and_mark_ranges_include_their_ends() {
-        let scope = Scope::none()
-            .with_addresses("192.0.2.0".parse().unwrap(), 24, 80..=90)
-            .unwrap()
-            .with_marks(5..=6);
-        for (port, inside) in [(79, false), (80, true), (90, true), (91, false)] {
-            assert_eq!(scope.contains(&tcp(&format!("192.0.2.1:{port}"))), inside);
-        }
-        for (mark, inside) in [(4, false), (5, true), (6, true), (7, false)] {
-            for family in [Family::Inet, Family::Inet6] {
-                let key = ServiceKey::firewall_mark(family, mark);
-                assert_eq!(scope.contains(&key), inside, "{key}");
+impl DestinationOrder {
+    pub(crate) const fn matters_to(self, scheduler: Scheduler) -> bool {
+        match self {
+            Self::Any => false,
+            Self::ForHashing => {
+                matches!(scheduler, Scheduler::Dh | Scheduler::Sh | Scheduler::Mh)
             }
+            Self::Exact => true,
         }
     }
 }

@@ -60,7 +60,7 @@ fn refused(change: &Change, errno: i32) -> Outcome {
 }
 
 fn owned(reconciler: &Reconciler) -> Vec<ServiceKey> {
-    reconciler.owned().copied().collect()
+    reconciler.ledger().services().copied().collect()
 }
 
 /// Each step as command, cause, and whether it is drift.

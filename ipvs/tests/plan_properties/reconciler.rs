@@ -115,7 +115,7 @@ impl World {
                 .remove(index.index(snapshot.services.len()));
             snapshot.agreed = false;
         }
-        let owned: BTreeSet<_> = self.reconciler.owned().copied().collect();
+        let owned: BTreeSet<_> = self.reconciler.ledger().services().copied().collect();
         let desired = self.reconciler.desired().clone();
         let before = self.model.clone();
         let (plan, _) = self.reconciler.step(self.now, &snapshot);
@@ -152,7 +152,7 @@ impl World {
                 assert_eq!(self.model.0.get(key), Some(service), "{key} is not ours");
             }
         }
-        for key in self.reconciler.owned() {
+        for key in self.reconciler.ledger().services() {
             assert!(self.ever_desired.contains(key) && self.policy.scope.contains(key));
         }
         plan
@@ -176,7 +176,7 @@ impl World {
 
     /// Looks, undisturbed, until nothing is left to do.
     fn settle(&mut self) {
-        let owned: BTreeSet<_> = self.reconciler.owned().copied().collect();
+        let owned: BTreeSet<_> = self.reconciler.ledger().services().copied().collect();
         let desired = self.reconciler.desired().clone();
         let expected = self.model.expected(&desired, &self.policy, &owned);
         let _ = self.look(None, &[]);
@@ -248,6 +248,6 @@ proptest! {
         let mut rest = Model::of(&actual);
         rest.0.retain(|key, _| desired.get(key).is_none());
         prop_assert_eq!(world.model, rest);
-        prop_assert_eq!(world.reconciler.owned().len(), 0);
+        prop_assert_eq!(world.reconciler.ledger().services().len(), 0);
     }
 }

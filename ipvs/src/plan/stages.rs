@@ -1,0 +1,388 @@
+//! The steps of a plan in the making, stage by stage.
+
+use core::ops::Range;
+
+use super::fate::{Fate, Judge, Verdict};
+use super::order;
+use super::present::{Held, Present};
+use super::swap::waits;
+use super::{Cause, Oversight, Plan, PlanStep, Policy, Surplus};
+use crate::destination::DestinationKey;
+use crate::request::Change;
+use crate::service::{ServiceKey, VirtualService};
+use crate::table::TableService;
+
+/// The stages in the order in which they are sent: capacity is added before it is taken away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    NewServices,
+    NewDestinations,
+    Raised,
+    Services,
+    Reordered,
+    Destinations,
+    RemovedDestinations,
+    RemovedServices,
+}
+
+/// Stages whose steps may give a service a usable destination.
+const GAINS: [Stage; 3] = [Stage::NewDestinations, Stage::Raised, Stage::Reordered];
+
+/// Marks a step that takes a usable destination from a service all of whose usable destinations
+/// at the end are gained by the plan itself: where in the plan these gains are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Guard {
+    // Of each stage of `GAINS`, what belongs to the service; positions in the stage at first, in
+    // the plan at last.
+    gains: [Range<usize>; GAINS.len()],
+}
+
+impl Guard {
+    /// Positions of the steps that may take over.
+    pub(super) fn gains(&self) -> impl Iterator<Item = usize> + '_ {
+        self.gains.iter().cloned().flatten()
+    }
+}
+
+/// Builds a plan.
+#[derive(Debug)]
+pub(super) struct Stages<'a, O> {
+    policy: &'a Policy,
+    oversight: &'a O,
+    steps: [Vec<PlanStep>; 8],
+    plan: Plan,
+}
+
+impl<'a, O: Oversight> Stages<'a, O> {
+    pub(super) fn new(policy: &'a Policy, oversight: &'a O) -> Self {
+        Self {
+            policy,
+            oversight,
+            steps: [const { Vec::new() }; 8],
+            plan: Plan::default(),
+        }
+    }
+
+    fn stage(&mut self, stage: Stage) -> &mut Vec<PlanStep> {
+        let [a, b, c, d, e, f, g, h] = &mut self.steps;
+        match stage {
+            Stage::NewServices => a,
+            Stage::NewDestinations => b,
+            Stage::Raised => c,
+            Stage::Services => d,
+            Stage::Reordered => e,
+            Stage::Destinations => f,
+            Stage::RemovedDestinations => g,
+            Stage::RemovedServices => h,
+        }
+    }
+
+    fn push(&mut self, stage: Stage, change: Change, cause: Cause, drift: bool) {
+        self.stage(stage).push(PlanStep::new(change, cause, drift));
+    }
+
+    fn judge(&self, service: ServiceKey) -> Judge<'a, O> {
+        Judge {
+            service,
+            policy: self.policy,
+            oversight: self.oversight,
+        }
+    }
+
+    /// A desired service outside the scope.
+    pub(super) fn leave_outside(&mut self, key: ServiceKey) {
+        self.plan.outside_scope.push(key);
+    }
+
+    /// A desired service that is there and somebody else's.
+    pub(super) fn leave_conflict(&mut self, key: ServiceKey) {
+        self.plan.conflicts.push(key);
+    }
+
+    /// A desired service that is not there.
+    pub(super) fn create(&mut self, wanted: &TableService) {
+        let key = wanted.service.key();
+        let is_drift = self.oversight.is_drift(&(key, None));
+        if is_drift && self.oversight.leaves_drift() {
+            self.plan.drift_left.push((key, None));
+            return;
+        }
+        let change = Change::AddService(wanted.service.clone());
+        self.push(Stage::NewServices, change, Cause::Missing, is_drift);
+        for destination in &wanted.destinations {
+            let destination_key = destination.key();
+            let is_drift = self.oversight.is_drift(&(key, Some(destination_key)));
+            let mut destination = destination.clone();
+            if let Some(weight) = self.oversight.weight(&key, &destination_key) {
+                destination = destination.with_weight(weight);
+            }
+            let change = Change::AddDestination(key, destination);
+            self.push(Stage::NewDestinations, change, Cause::Missing, is_drift);
+        }
+    }
+
+    /// A desired service that is there.
+    pub(super) fn update(&mut self, present: &Present<'_>, wanted: &TableService) {
+        let key = wanted.service.key();
+        if !wanted.service.same_settings(present.service) {
+            let is_drift = self.oversight.is_drift(&(key, None));
+            if is_drift && self.oversight.leaves_drift() {
+                self.plan.drift_left.push((key, None));
+            } else {
+                let (change, cause) = set_service(present.service, wanted);
+                self.push(Stage::Services, change, cause, is_drift);
+            }
+        }
+        let held = present.destinations.as_slice();
+        let policy = self.policy.surplus_destinations;
+        let (desired, surplus) = self.judge(key).verdicts(held, &wanted.destinations, policy);
+        let lasting = order::lasting_beginning(&desired);
+        let mut beginning = desired.len();
+        if let Some(rest) = desired.get(lasting..).filter(|rest| !rest.is_empty()) {
+            let mut out_of_order = order::cost(key, rest);
+            let policy = self.policy.order;
+            out_of_order.rebuilt = policy.matters_to(wanted.service.scheduler())
+                && waits(&desired, lasting, &surplus).is_some();
+            if out_of_order.rebuilt {
+                beginning = lasting;
+            }
+            self.plan.out_of_order.push(out_of_order);
+        }
+        self.destinations(key, desired, beginning, surplus);
+    }
+
+    /// The steps for the destinations of a service; the desired ones from `beginning` on are put
+    /// in order.
+    fn destinations(
+        &mut self,
+        key: ServiceKey,
+        mut desired: Vec<Verdict<'_>>,
+        beginning: usize,
+        surplus: Vec<Verdict<'_>>,
+    ) {
+        let waits = waits(&desired, beginning, &surplus).unwrap_or_default();
+        let starts = GAINS.map(|stage| self.stage(stage).len());
+        let reordered = desired.split_off(beginning.min(desired.len()));
+        let mut taken = Vec::new();
+        for verdict in desired.into_iter().chain(surplus) {
+            taken.extend(self.destination(key, verdict));
+        }
+        for (verdict, must_wait) in reordered.into_iter().zip(waits.reordered) {
+            self.reordered(key, verdict, must_wait.then_some(starts));
+        }
+        let guard = waits.others.then(|| self.guard(starts));
+        for (was_usable, stage, mut step) in taken {
+            step.guard = guard.clone().filter(|_| was_usable);
+            self.stage(stage).push(step);
+        }
+    }
+
+    /// The step for one destination that keeps its place. One that takes something away is given
+    /// back, to be pushed when the guard is known: whether it takes a usable destination, and
+    /// its stage.
+    fn destination(
+        &mut self,
+        key: ServiceKey,
+        verdict: Verdict<'_>,
+    ) -> Option<(bool, Stage, PlanStep)> {
+        self.note_draining(key, &verdict);
+        let was_usable = verdict.was_usable();
+        let (destination, is_drift) = (verdict.key, verdict.is_drift);
+        match verdict.fate {
+            Fate::Missed => self.plan.drift_left.push((key, Some(destination))),
+            Fate::Stays if is_drift => self.plan.drift_left.push((key, Some(destination))),
+            Fate::Stays | Fate::Drains => {}
+            Fate::Added(settings) => {
+                let change = Change::AddDestination(key, settings);
+                self.push(Stage::NewDestinations, change, Cause::Missing, is_drift);
+            }
+            Fate::Set(settings, cause) => {
+                let before = verdict.held.map_or(0, |held| held.destination.weight());
+                let rises = settings.weight() > before;
+                let change = Change::SetDestination(key, settings);
+                if !rises {
+                    let step = PlanStep::new(change, cause, is_drift);
+                    return Some((was_usable, Stage::Destinations, step));
+                }
+                self.push(Stage::Raised, change, cause, is_drift);
+            }
+            Fate::Removed(cause) => {
+                let change = Change::RemoveDestination(key, destination);
+                let step = PlanStep::new(change, cause, is_drift);
+                return Some((was_usable, Stage::RemovedDestinations, step));
+            }
+        }
+        None
+    }
+
+    /// The steps for a destination that is to become the newest one.
+    fn reordered(
+        &mut self,
+        key: ServiceKey,
+        verdict: Verdict<'_>,
+        waits_since: Option<[usize; GAINS.len()]>,
+    ) {
+        let is_drift = verdict.is_drift;
+        let cause = match verdict.held {
+            None => Cause::Missing,
+            Some(_) => {
+                let remove = Change::RemoveDestination(key, verdict.key);
+                let mut step = PlanStep::new(remove, Cause::OutOfOrder, is_drift);
+                step.guard = waits_since.map(|starts| self.guard(starts));
+                self.stage(Stage::Reordered).push(step);
+                Cause::OutOfOrder
+            }
+        };
+        let settings = match (verdict.fate, verdict.held) {
+            (Fate::Added(settings) | Fate::Set(settings, _), _) => settings,
+            (_, Some(held)) => held.destination.clone(),
+            (_, None) => {
+                self.plan.drift_left.push((key, Some(verdict.key)));
+                return;
+            }
+        };
+        let change = Change::AddDestination(key, settings);
+        self.push(Stage::Reordered, change, cause, is_drift);
+    }
+
+    /// A guard that is satisfied by the steps pushed since then.
+    fn guard(&mut self, starts: [usize; GAINS.len()]) -> Guard {
+        let ends = GAINS.map(|stage| self.stage(stage).len());
+        let mut gains = starts.map(|start| start..start);
+        for (gain, end) in gains.iter_mut().zip(ends) {
+            gain.end = end;
+        }
+        Guard { gains }
+    }
+
+    /// A service that is there, may be removed, and is not desired.
+    pub(super) fn remove_surplus(&mut self, key: ServiceKey, present: &Present<'_>) {
+        let is_drift = self.oversight.is_drift(&(key, None));
+        if is_drift && self.oversight.leaves_drift() {
+            self.plan.drift_left.push((key, None));
+            return;
+        }
+        let drain = &self.policy.drain;
+        if self.policy.surplus_services != Surplus::Drain || !drain.applies_to(&key) {
+            self.remove_service(key, Cause::Surplus, is_drift);
+            return;
+        }
+        let held = present.destinations.as_slice();
+        let (_, verdicts) = self.judge(key).verdicts(held, &[], Surplus::Drain);
+        for verdict in &verdicts {
+            self.note_draining(key, verdict);
+        }
+        // The kernel removes the destinations along with the service.
+        let is_done = |verdict: &Verdict<'_>| matches!(verdict.fate, Fate::Removed(_));
+        if verdicts.iter().all(is_done) {
+            self.remove_service(key, cause_of_all(&verdicts), is_drift);
+            return;
+        }
+        for verdict in verdicts {
+            if let Fate::Set(settings, cause) = verdict.fate {
+                let change = Change::SetDestination(key, settings);
+                self.push(Stage::Destinations, change, cause, verdict.is_drift);
+            }
+        }
+    }
+
+    /// Of a service that is not ours alone: the destinations that are ours.
+    pub(super) fn remove_own_destinations(&mut self, key: ServiceKey, present: &Present<'_>) {
+        let (held, policy) = (
+            present.destinations.as_slice(),
+            self.policy.surplus_services,
+        );
+        let (_, verdicts) = self.judge(key).verdicts(held, &[], policy);
+        for verdict in verdicts {
+            if let Some((_, stage, step)) = self.destination(key, verdict) {
+                self.stage(stage).push(step);
+            }
+        }
+    }
+
+    fn note_draining(&mut self, key: ServiceKey, verdict: &Verdict<'_>) {
+        if let Some(held) = verdict.held.filter(|_| verdict.is_draining()) {
+            let connections = held.connections;
+            self.plan.draining.push((key, verdict.key, connections));
+        }
+    }
+
+    /// A service to be removed whatever the policy says.
+    pub(super) fn remove_service(&mut self, key: ServiceKey, cause: Cause, is_drift: bool) {
+        let change = Change::RemoveService(key);
+        self.push(Stage::RemovedServices, change, cause, is_drift);
+    }
+
+    /// Destinations to be removed whatever the policy says, where they are there.
+    pub(super) fn remove_destinations(
+        &mut self,
+        key: ServiceKey,
+        held: &[Held<'_>],
+        own: &[DestinationKey],
+    ) {
+        for destination in own {
+            if held
+                .iter()
+                .any(|held| held.destination.key() == *destination)
+            {
+                let change = Change::RemoveDestination(key, *destination);
+                self.push(Stage::RemovedDestinations, change, Cause::Surplus, false);
+            }
+        }
+    }
+
+    /// A usable destination to be set to weight 0 whatever the policy says.
+    pub(super) fn quiesce(&mut self, key: ServiceKey, held: Held<'_>) {
+        let change = Change::SetDestination(key, held.destination.clone().with_weight(0));
+        let cause = Cause::draining(held.destination);
+        self.push(Stage::Destinations, change, cause, false);
+    }
+
+    /// The stages one after another.
+    pub(super) fn into_plan(self) -> Plan {
+        let mut plan = self.plan;
+        let mut offsets = [0; 8];
+        let mut steps = Vec::with_capacity(self.steps.iter().map(Vec::len).sum());
+        for (offset, stage) in offsets.iter_mut().zip(self.steps) {
+            *offset = steps.len();
+            steps.extend(stage);
+        }
+        let offsets = GAINS.map(|stage| offsets.get(stage as usize).copied().unwrap_or(0));
+        for guard in steps
+            .iter_mut()
+            .filter_map(|step: &mut PlanStep| step.guard.as_mut())
+        {
+            for (gain, by) in guard.gains.iter_mut().zip(offsets) {
+                *gain = gain.start.saturating_add(by)..gain.end.saturating_add(by);
+            }
+        }
+        plan.steps = steps;
+        plan
+    }
+}
+
+/// Why a service goes all of whose destinations have drained or are overdue.
+fn cause_of_all(verdicts: &[Verdict<'_>]) -> Cause {
+    if verdicts.is_empty() {
+        return Cause::Surplus;
+    }
+    let mut connections = 0_u64;
+    for verdict in verdicts {
+        if let Fate::Removed(Cause::DrainLimit { connections: left }) = verdict.fate {
+            connections = connections.saturating_add(left);
+        }
+    }
+    match connections {
+        0 => Cause::Drained,
+        connections => Cause::DrainLimit { connections },
+    }
+}
+
+fn set_service(present: &VirtualService, wanted: &TableService) -> (Change, Cause) {
+    let mut service = wanted.service.clone();
+    if service.unknown().is_empty() {
+        service = service.with_unknown(present.unknown().clone());
+    }
+    let cause = Cause::Changed(super::Previous::Service(present.clone()));
+    (Change::SetService(service), cause)
+}
