@@ -120,9 +120,9 @@ pub mod session;
 mod snapshot;
 mod stats;
 mod table;
+pub mod text;
 #[cfg(feature = "tokio")]
 pub mod tokio;
-pub mod text;
 pub mod transport;
 mod unknown;
 pub mod validate;

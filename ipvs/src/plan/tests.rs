@@ -2,6 +2,9 @@ use super::*;
 use crate::unknown::UnknownAttributes;
 use crate::{DestinationEntry, Encapsulation, Persistence, Scheduler, SnapshotService};
 
+mod drain;
+mod order;
+
 fn web() -> VirtualService {
     VirtualService::tcp("192.0.2.10:80".parse().unwrap())
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::{NotSentCause, Rejected, UnknownCause};
 use crate::request::Request;
-use crate::{Destination, PlanStep, Surplus, VirtualService};
+use crate::{Cause, Destination, PlanStep, Surplus, VirtualService};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -71,6 +71,10 @@ fn steps(plan: &Plan) -> Vec<String> {
     };
     plan.steps().iter().map(line).collect()
 }
+
+mod adoption;
+mod draining;
+mod policies_for_drift;
 
 mod ownership {
     use super::*;
