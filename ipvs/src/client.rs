@@ -12,13 +12,14 @@ use crate::destination::{Destination, DestinationEntry, DestinationKey};
 use crate::error::Error;
 use crate::info::Info;
 use crate::operation::{
-    ApplyChanges, ApplyPlan, ChangeOne, GetOne, List, ListDestinations, Operation, StopDaemon,
-    TakeSnapshot, visit_destinations, visit_services,
+    ApplyChanges, ApplyPlan, ChangeOne, Ensure, EnsureDaemon, EnsureNoDaemon, Ensured, GetOne,
+    List, ListDestinations, Operation, StopDaemon, TakeSnapshot, UpdateDestination, UpdateService,
+    VisitTable, visit_destinations, visit_services,
 };
 use crate::plan::Plan;
 use crate::request::{Change, Query};
 use crate::service::{ServiceEntry, ServiceKey, VirtualService};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, SnapshotService};
 use crate::transport::{NetlinkSocket, Transport};
 use crate::wire::{DestinationView, ServiceView};
 #[cfg(doc)]
@@ -111,14 +112,25 @@ impl Client {
         Ok(client)
     }
 
-    /// Replaces the options.
-    pub const fn set_options(&mut self, options: Options) {
-        self.connection.options = options;
+    /// Replaces the options, from the next call on.
+    pub fn set_options(&mut self, options: Options) {
+        self.connection.set_options(options, &mut *self.transport);
     }
 
     /// The options.
     pub const fn options(&self) -> Options {
-        self.connection.options
+        self.connection.options()
+    }
+
+    /// The size of the socket's receive queue; see
+    /// [`Options::receive_buffer`](Options::receive_buffer).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], which no socket is known to give.
+    pub fn receive_buffer(&self) -> Result<usize, Error> {
+        let size = self.transport.receive_buffer();
+        size.map_err(|error| Error::io("cannot read the size of the receive queue", error))
     }
 
     /// Adds a virtual service.
@@ -147,6 +159,70 @@ impl Client {
     /// [`Reason::NoSuchService`] among others.
     pub fn remove_service(&mut self, key: ServiceKey) -> Result<(), Error> {
         self.change(Change::RemoveService(key))
+    }
+
+    /// Makes sure that a virtual service is there with all these settings: adds it, or replaces
+    /// the settings when it exists.
+    ///
+    /// ```
+    /// # #[cfg(feature = "memory")] {
+    /// use lvs_ipvs::{Client, Ensured, VirtualService};
+    ///
+    /// let mut ipvs = Client::in_memory()?;
+    /// let web = VirtualService::tcp("192.0.2.10:80".parse().unwrap());
+    /// assert_eq!(ipvs.ensure_service(&web)?, Ensured::Added);
+    /// assert_eq!(ipvs.ensure_service(&web)?, Ensured::Replaced);
+    /// assert_eq!(ipvs.ensure_no_service(web.key())?, Ensured::Removed);
+    /// assert_eq!(ipvs.ensure_no_service(web.key())?, Ensured::Unchanged);
+    /// # }
+    /// # Ok::<(), lvs_ipvs::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::UnknownScheduler`] among others; [`Reason::ServiceExists`] or
+    /// [`Reason::NoSuchService`] when somebody else removes and adds it all the time.
+    pub fn ensure_service(&mut self, service: &VirtualService) -> Result<Ensured, Error> {
+        self.ensure(Ensure::service(service))
+    }
+
+    /// Makes sure that there is no such virtual service.
+    ///
+    /// # Errors
+    ///
+    /// A lack of privilege among others.
+    pub fn ensure_no_service(&mut self, key: ServiceKey) -> Result<Ensured, Error> {
+        self.ensure(Ensure::no_service(key))
+    }
+
+    /// Changes some settings of a virtual service and keeps the others: reads them, lets the
+    /// function modify them, and writes them back unless they are as before. The key stays.
+    ///
+    /// Attributes this crate does not know go back as they came. There is no lock in the kernel:
+    /// what somebody else changes in between is overwritten.
+    ///
+    /// ```
+    /// # #[cfg(feature = "memory")] {
+    /// use lvs_ipvs::{Client, Scheduler, VirtualService};
+    ///
+    /// let mut ipvs = Client::in_memory()?;
+    /// let web = VirtualService::tcp("192.0.2.10:80".parse().unwrap());
+    /// ipvs.add_service(&web)?;
+    /// ipvs.update_service(web.key(), |service| service.with_scheduler(Scheduler::Mh))?;
+    /// # }
+    /// # Ok::<(), lvs_ipvs::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NoSuchService`], [`Reason::UnknownScheduler`] among others.
+    pub fn update_service(
+        &mut self,
+        key: ServiceKey,
+        modify: impl FnOnce(VirtualService) -> VirtualService,
+    ) -> Result<Ensured, Error> {
+        self.options().check_query(Query::Service(key))?;
+        self.run(UpdateService::new(key, modify, self.options().validate))
     }
 
     /// Reads a virtual service.
@@ -222,6 +298,53 @@ impl Client {
         self.change(Change::RemoveDestination(service, key))
     }
 
+    /// Makes sure that a virtual service, which must be there, has a destination with all these
+    /// settings: adds it, or replaces the settings when it exists.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NoSuchService`], [`Reason::DestinationRefused`] among others;
+    /// [`Reason::DestinationExists`] or [`Reason::NoSuchDestination`] when somebody else removes
+    /// and adds it all the time.
+    pub fn ensure_destination(
+        &mut self,
+        service: ServiceKey,
+        destination: &Destination,
+    ) -> Result<Ensured, Error> {
+        self.ensure(Ensure::destination(service, destination))
+    }
+
+    /// Makes sure that a virtual service, there or not, does not have that destination.
+    ///
+    /// # Errors
+    ///
+    /// A lack of privilege among others.
+    pub fn ensure_no_destination(
+        &mut self,
+        service: ServiceKey,
+        key: DestinationKey,
+    ) -> Result<Ensured, Error> {
+        self.ensure(Ensure::no_destination(service, key))
+    }
+
+    /// Changes some settings of a destination and keeps the others, as
+    /// [`update_service`](Self::update_service) does. All destinations of the service are read
+    /// for it, since the kernel does not read one.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NoSuchService`], [`Reason::NoSuchDestination`] among others.
+    pub fn update_destination(
+        &mut self,
+        service: ServiceKey,
+        key: DestinationKey,
+        modify: impl FnOnce(Destination) -> Destination,
+    ) -> Result<Ensured, Error> {
+        self.options().check_query(Query::Destinations(service))?;
+        let validate = self.options().validate;
+        self.run(UpdateDestination::new(service, key, modify, validate))
+    }
+
     /// Reads the destinations of a service, newest first.
     ///
     /// The kernel answers for a missing service as for an empty one, so when there are none the
@@ -272,6 +395,36 @@ impl Client {
     /// deadlines to keep.
     pub fn stop_daemon(&mut self, role: DaemonRole) -> Result<(), Error> {
         self.run(StopDaemon::new(role))
+    }
+
+    /// Makes sure that a sync daemon runs with this configuration. One that does is left alone;
+    /// one that runs otherwise is stopped and started anew. What is `None` means the kernel's
+    /// default, for the length of messages any.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NoSuchInterface`] among others. When starting fails after one was stopped, none
+    /// runs.
+    ///
+    /// # Blocking
+    ///
+    /// Where one has to be stopped, as [`stop_daemon`](Self::stop_daemon).
+    pub fn ensure_daemon(&mut self, daemon: &SyncDaemon) -> Result<Ensured, Error> {
+        self.options().check_change(&Change::StartDaemon(*daemon))?;
+        self.run(EnsureDaemon::new(daemon))
+    }
+
+    /// Makes sure that no sync daemon of that role runs.
+    ///
+    /// # Errors
+    ///
+    /// A lack of privilege among others.
+    ///
+    /// # Blocking
+    ///
+    /// As [`stop_daemon`](Self::stop_daemon).
+    pub fn ensure_no_daemon(&mut self, role: DaemonRole) -> Result<Ensured, Error> {
+        self.run(EnsureNoDaemon::new(role))
     }
 
     /// Reads the running sync daemons, the active one first.
@@ -348,6 +501,30 @@ impl Client {
         self.run(TakeSnapshot::new())
     }
 
+    /// Reads the whole table once, for those who want it fast, as a listing does: entries that
+    /// somebody else adds or removes meanwhile can hide others, so
+    /// [`agreed`](Snapshot::agreed) is false.
+    ///
+    /// # Errors
+    ///
+    /// A lack of privilege among others.
+    pub fn snapshot_once(&mut self) -> Result<Snapshot, Error> {
+        self.run(TakeSnapshot::once())
+    }
+
+    /// Reads the whole table once, as [`snapshot_once`](Self::snapshot_once), without storing it:
+    /// services in the kernel's order, each with its destinations when they are complete.
+    ///
+    /// # Errors
+    ///
+    /// A lack of privilege among others; what was visited until then was right.
+    pub fn for_each_with_destinations(
+        &mut self,
+        visit: impl FnMut(SnapshotService),
+    ) -> Result<(), Error> {
+        self.run(VisitTable::new(visit))
+    }
+
     /// Sends changes together, many in each system call.
     ///
     /// A change whose arguments cannot be right is reported as [`Outcome::Invalid`] and not
@@ -377,6 +554,11 @@ impl Client {
     fn change(&mut self, change: Change) -> Result<(), Error> {
         self.options().check_change(&change)?;
         self.run(ChangeOne::new(change))
+    }
+
+    fn ensure(&mut self, ensure: Ensure) -> Result<Ensured, Error> {
+        self.options().check_change(ensure.change())?;
+        self.run(ensure)
     }
 
     /// Runs an operation to its end.

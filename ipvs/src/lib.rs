@@ -46,8 +46,9 @@
 //! |---|---|
 //! | program the kernel | [`Client`]; in an asynchronous program `tokio::Client` (feature `tokio`) |
 //! | describe a service or a real server | [`VirtualService`], [`Destination`], [`Persistence`] |
+//! | make sure of something whatever was before, or change one setting | [`Client::ensure_service`], [`Client::update_service`] and their like |
 //! | send many changes together | [`Client::execute`], [`Report`] |
-//! | read everything | [`Client::snapshot`], [`Snapshot`] |
+//! | read everything | [`Client::snapshot`], [`Client::for_each_with_destinations`], [`Snapshot`] |
 //! | say what should be, and let differences be found | [`Table`], [`Plan`], [`Reconciler`] |
 //! | see who is connected to which server | [`procfs::Connections`] |
 //! | read and write rules as `ipvsadm` does | [`text`] |
@@ -153,6 +154,8 @@ pub use reconcile::{Adoption, Draining, Drift, Ledger, LedgerError, LedgerFile, 
 pub use request::{Change, Query, Request};
 pub use scheduler::{OtherScheduler, Scheduler};
 pub use service::{Protocol, ServiceEntry, ServiceKey, VirtualService};
+#[doc(inline)]
+pub use operation::Ensured;
 #[doc(inline)]
 pub use session::Outcome;
 pub use snapshot::{Snapshot, SnapshotService};

@@ -62,11 +62,7 @@ impl Namespace {
     /// own user namespace, with `EINVAL` when the file is not a network namespace; else as
     /// [`Client::connect`].
     pub fn client(&self) -> Result<Client, Error> {
-        let socket = self.enter(|| {
-            NetlinkSocket::open()
-                .map_err(|error| Error::io("cannot open a generic netlink socket", error))
-        })?;
-        Client::with_transport(socket)
+        Client::with_transport(self.socket()?)
     }
 
     /// Opens `ip_vs_conn` of the namespace; the reader can be used from any thread.
@@ -130,6 +126,28 @@ impl Namespace {
     /// Those of entering as for [`client`](Self::client), else as [`Status::current`].
     pub fn status(&self) -> Result<Option<Status>, Error> {
         self.enter(Status::current)
+    }
+
+    /// Connects the asynchronous client to the IPVS of the namespace. Takes the calling thread
+    /// for as long as starting another one takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`client`](Self::client); [`Error::Io`] outside of a runtime of tokio.
+    ///
+    /// # Panics
+    ///
+    /// In a runtime without I/O.
+    #[cfg(feature = "tokio")]
+    pub async fn tokio_client(&self) -> Result<crate::tokio::Client, Error> {
+        crate::tokio::Client::with_transport(self.socket()?).await
+    }
+
+    fn socket(&self) -> Result<NetlinkSocket, Error> {
+        self.enter(|| {
+            NetlinkSocket::open()
+                .map_err(|error| Error::io("cannot open a generic netlink socket", error))
+        })
     }
 
     /// Runs a function inside.

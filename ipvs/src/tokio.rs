@@ -30,8 +30,8 @@
 //!   before trying again, or use calls that may be repeated;
 //! - what had not been sent will not be sent: of a batch, a plan or a call of several steps the
 //!   first part may be done;
-//! - answers to the dropped call that are still to come are skipped. A dump that the kernel has
-//!   begun is read to its end, unseen, before the next dump is asked for.
+//! - answers to the dropped call are skipped: the next call reads what waits of them before it
+//!   sends anything, a dump that the kernel has begun to its end.
 //!
 //! A future that was never polled has done nothing.
 //!
@@ -65,13 +65,14 @@ use crate::destination::{Destination, DestinationEntry, DestinationKey};
 use crate::error::Error;
 use crate::info::Info;
 use crate::operation::{
-    ApplyChanges, ApplyPlan, ChangeOne, GetOne, List, ListDestinations, Operation, StopDaemon,
-    TakeSnapshot, visit_destinations, visit_services,
+    ApplyChanges, ApplyPlan, ChangeOne, Ensure, EnsureDaemon, EnsureNoDaemon, Ensured, GetOne,
+    List, ListDestinations, Operation, StopDaemon, TakeSnapshot, UpdateDestination, UpdateService,
+    VisitTable, visit_destinations, visit_services,
 };
 use crate::plan::Plan;
 use crate::request::{Change, Query};
 use crate::service::{ServiceEntry, ServiceKey, VirtualService};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, SnapshotService};
 use crate::transport::{NetlinkSocket, Transport};
 use crate::wire::{DestinationView, ServiceView};
 use link::Link;
@@ -154,14 +155,26 @@ impl Client {
         Ok(client)
     }
 
-    /// Replaces the options.
-    pub const fn set_options(&mut self, options: Options) {
-        self.connection.options = options;
+    /// Replaces the options, from the next call on.
+    pub fn set_options(&mut self, options: Options) {
+        let transport = self.link.transport_mut();
+        self.connection.set_options(options, transport);
     }
 
     /// The options.
     pub const fn options(&self) -> Options {
-        self.connection.options
+        self.connection.options()
+    }
+
+    /// The size of the socket's receive queue; see
+    /// [`Options::receive_buffer`](Options::receive_buffer).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], which no socket is known to give.
+    pub fn receive_buffer(&self) -> Result<usize, Error> {
+        let size = self.link.transport().receive_buffer();
+        size.map_err(|error| Error::io("cannot read the size of the receive queue", error))
     }
 
     /// Adds a virtual service; see [`Client::add_service`](crate::Client::add_service).
@@ -191,6 +204,43 @@ impl Client {
     /// As there.
     pub async fn remove_service(&mut self, key: ServiceKey) -> Result<(), Error> {
         self.change(Change::RemoveService(key)).await
+    }
+
+    /// Makes sure that a virtual service is there with all these settings; see
+    /// [`Client::ensure_service`](crate::Client::ensure_service). After a dropped future, calling
+    /// it again puts things right.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn ensure_service(&mut self, service: &VirtualService) -> Result<Ensured, Error> {
+        self.ensure(Ensure::service(service)).await
+    }
+
+    /// Makes sure that there is no such virtual service; see
+    /// [`Client::ensure_no_service`](crate::Client::ensure_no_service).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn ensure_no_service(&mut self, key: ServiceKey) -> Result<Ensured, Error> {
+        self.ensure(Ensure::no_service(key)).await
+    }
+
+    /// Changes some settings of a virtual service and keeps the others; see
+    /// [`Client::update_service`](crate::Client::update_service).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn update_service(
+        &mut self,
+        key: ServiceKey,
+        modify: impl FnOnce(VirtualService) -> VirtualService,
+    ) -> Result<Ensured, Error> {
+        self.options().check_query(Query::Service(key))?;
+        let update = UpdateService::new(key, modify, self.options().validate);
+        self.run(update).await
     }
 
     /// Reads a virtual service; see [`Client::service`](crate::Client::service).
@@ -268,6 +318,51 @@ impl Client {
         self.change(Change::RemoveDestination(service, key)).await
     }
 
+    /// Makes sure that a virtual service has a destination with all these settings; see
+    /// [`Client::ensure_destination`](crate::Client::ensure_destination).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn ensure_destination(
+        &mut self,
+        service: ServiceKey,
+        destination: &Destination,
+    ) -> Result<Ensured, Error> {
+        self.ensure(Ensure::destination(service, destination)).await
+    }
+
+    /// Makes sure that a virtual service, there or not, does not have that destination; see
+    /// [`Client::ensure_no_destination`](crate::Client::ensure_no_destination).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn ensure_no_destination(
+        &mut self,
+        service: ServiceKey,
+        key: DestinationKey,
+    ) -> Result<Ensured, Error> {
+        self.ensure(Ensure::no_destination(service, key)).await
+    }
+
+    /// Changes some settings of a destination and keeps the others; see
+    /// [`Client::update_destination`](crate::Client::update_destination).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn update_destination(
+        &mut self,
+        service: ServiceKey,
+        key: DestinationKey,
+        modify: impl FnOnce(Destination) -> Destination,
+    ) -> Result<Ensured, Error> {
+        self.options().check_query(Query::Destinations(service))?;
+        let update = UpdateDestination::new(service, key, modify, self.options().validate);
+        self.run(update).await
+    }
+
     /// Reads the destinations of a service; see
     /// [`Client::destinations`](crate::Client::destinations).
     ///
@@ -318,6 +413,39 @@ impl Client {
     /// The kernel waits for its threads to end, on the calling thread, up to some seconds.
     pub async fn stop_daemon(&mut self, role: DaemonRole) -> Result<(), Error> {
         self.run(StopDaemon::new(role)).await
+    }
+
+    /// Makes sure that a sync daemon runs with this configuration; see
+    /// [`Client::ensure_daemon`](crate::Client::ensure_daemon).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Blocking
+    ///
+    /// Where one has to be stopped, as [`stop_daemon`](Self::stop_daemon).
+    ///
+    /// # Cancellation
+    ///
+    /// A daemon of another configuration may have been stopped and none started.
+    pub async fn ensure_daemon(&mut self, daemon: &SyncDaemon) -> Result<Ensured, Error> {
+        self.options().check_change(&Change::StartDaemon(*daemon))?;
+        self.run(EnsureDaemon::new(daemon)).await
+    }
+
+    /// Makes sure that no sync daemon of that role runs; see
+    /// [`Client::ensure_no_daemon`](crate::Client::ensure_no_daemon).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Blocking
+    ///
+    /// As [`stop_daemon`](Self::stop_daemon).
+    pub async fn ensure_no_daemon(&mut self, role: DaemonRole) -> Result<Ensured, Error> {
+        self.run(EnsureNoDaemon::new(role)).await
     }
 
     /// Reads the running sync daemons; see [`Client::daemons`](crate::Client::daemons).
@@ -395,6 +523,28 @@ impl Client {
         self.run(TakeSnapshot::new()).await
     }
 
+    /// Reads the whole table once; see [`Client::snapshot_once`](crate::Client::snapshot_once).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn snapshot_once(&mut self) -> Result<Snapshot, Error> {
+        self.run(TakeSnapshot::once()).await
+    }
+
+    /// Reads the whole table once without storing it; see
+    /// [`Client::for_each_with_destinations`](crate::Client::for_each_with_destinations).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn for_each_with_destinations(
+        &mut self,
+        visit: impl FnMut(SnapshotService),
+    ) -> Result<(), Error> {
+        self.run(VisitTable::new(visit)).await
+    }
+
     /// Sends changes together, many in each system call; see
     /// [`Client::execute`](crate::Client::execute).
     ///
@@ -434,6 +584,11 @@ impl Client {
         self.run(ChangeOne::new(change)).await
     }
 
+    async fn ensure(&mut self, ensure: Ensure) -> Result<Ensured, Error> {
+        self.options().check_change(ensure.change())?;
+        self.run(ensure).await
+    }
+
     /// Runs an operation to its end.
     ///
     /// What an earlier operation left unanswered (its future was dropped, it failed, ended early,
@@ -452,7 +607,7 @@ impl Client {
         loop {
             match running.next() {
                 Need::Send => {
-                    let sent = self.link.transport().send(running.outgoing());
+                    let sent = self.link.transport_mut().send(running.outgoing());
                     running.sent(sent);
                 }
                 Need::Receive(timeout) => {

@@ -13,14 +13,14 @@ use super::Options;
 use crate::error::{Error, Reason};
 use crate::operation::{Operation, Step};
 use crate::session::{Event, Session};
-use crate::transport::Received;
+use crate::transport::{Received, Transport};
 use crate::wire::{FamilyId, FamilyInfo, Messages};
 
 /// Session, options and buffers of a client.
 #[derive(Debug)]
 pub(crate) struct Connection {
     session: Session,
-    pub(crate) options: Options,
+    options: Options,
     outgoing: BytesMut,
     incoming: BytesMut,
 }
@@ -50,6 +50,19 @@ impl Connection {
         }
     }
 
+    /// Replaces the options, and with them the size of the transport's receive queue.
+    pub(crate) fn set_options(&mut self, options: Options, transport: &mut dyn Transport) {
+        self.options = options;
+        if let Some(bytes) = options.receive_buffer {
+            // As much as the system grants: its size can be asked for.
+            transport.set_receive_buffer(bytes).unwrap_or_default();
+        }
+    }
+
+    pub(crate) const fn options(&self) -> Options {
+        self.options
+    }
+
     /// Starts an operation.
     ///
     /// What an earlier one left unanswered (it failed, ended early, was dropped half-way, or a
@@ -61,6 +74,7 @@ impl Connection {
             Step::Continue => None,
         };
         Running {
+            clearing: self.session.is_waiting(),
             connection: self,
             operation,
             in_flight: 0,
@@ -96,6 +110,8 @@ pub(crate) enum Need<T> {
 pub(crate) struct Running<'a, O: Operation> {
     connection: &'a mut Connection,
     operation: O,
+    // What an earlier operation left in the receive queue is being read.
+    clearing: bool,
     // Requests under way before the last datagram was made.
     in_flight: usize,
     result: Option<Result<O::Output, Error>>,
@@ -130,6 +146,12 @@ impl<O: Operation> Running<'_, O> {
             outgoing,
             ..
         } = &mut *self.connection;
+        self.clearing &= session.is_waiting();
+        if self.clearing {
+            // Before anything is sent: if answers overflowed the queue unseen, those to come
+            // would be lost, too.
+            return Need::Receive(Duration::ZERO);
+        }
         outgoing.clear();
         self.in_flight = session.in_flight();
         if session.poll_transmit(outgoing) {
@@ -161,6 +183,7 @@ impl<O: Operation> Running<'_, O> {
         match received {
             Ok(Received::Datagram) => self.read(),
             Ok(Received::TimedOut) if session.is_draining() => session.drained(),
+            Ok(Received::TimedOut) if self.clearing => self.clearing = false,
             Ok(Received::TimedOut) => session.timed_out(),
             Ok(Received::Overrun) => session.overrun(),
             Err(error) => session.connection_failed(errno(&error)),

@@ -22,6 +22,19 @@ pub struct Options {
     /// Whether arguments are checked before they are sent (see [`validate`](crate::validate)).
     /// Default: yes. Tools that must show the kernel's own answer to nonsense turn it off.
     pub validate: bool,
+    /// Size of the socket's receive queue in bytes of memory, as the kernel counts them: 768 to
+    /// 896 for an acknowledgement on current kernels. Default: `None`, which leaves it as it is,
+    /// for a new socket at the sysctl `net.core.rmem_default` (212992 unless changed).
+    ///
+    /// Answers for which there is no room are lost, and what was asked for is then reported as
+    /// [unknown](crate::UnknownCause::Overrun). No client has more than [128
+    /// requests](crate::session::WINDOW) under way, whose answers fit the usual default; so a
+    /// larger queue is needed where that sysctl is lower.
+    ///
+    /// It is set when the options are. Beyond `net.core.rmem_max` it takes `CAP_NET_ADMIN` in the
+    /// initial user namespace, which IPVS needs anyway. The kernel rounds, and may grant less or
+    /// nothing of it: see [`Client::receive_buffer`](crate::Client::receive_buffer).
+    pub receive_buffer: Option<usize>,
 }
 
 impl Default for Options {
@@ -29,6 +42,7 @@ impl Default for Options {
         Self {
             timeout: Duration::from_secs(10),
             validate: true,
+            receive_buffer: None,
         }
     }
 }
@@ -43,6 +57,13 @@ impl Options {
     /// Leaves judging arguments to the kernel.
     pub const fn without_validation(mut self) -> Self {
         self.validate = false;
+        self
+    }
+
+    /// Replaces the size of the receive queue, in bytes of memory; see
+    /// [`receive_buffer`](Self::receive_buffer).
+    pub const fn with_receive_buffer(mut self, bytes: usize) -> Self {
+        self.receive_buffer = Some(bytes);
         self
     }
 

@@ -8,16 +8,22 @@ mod apply;
 mod changes;
 mod collect;
 mod daemon;
+mod ensure;
+mod ensure_daemon;
 mod list;
 mod snapshot;
+mod update;
 
 pub use apply::ApplyPlan;
 pub use changes::{ApplyChanges, ChangeOne};
 pub use collect::{Collect, GetOne};
 pub(crate) use collect::{visit_destinations, visit_services};
 pub use daemon::StopDaemon;
+pub use ensure::{Ensure, Ensured};
+pub use ensure_daemon::{EnsureDaemon, EnsureNoDaemon};
 pub use list::{List, ListDestinations};
-pub use snapshot::TakeSnapshot;
+pub use snapshot::{TakeSnapshot, VisitTable};
+pub use update::{UpdateDestination, UpdateService};
 
 use crate::error::Error;
 use crate::session::{Event, Session};

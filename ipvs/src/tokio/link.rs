@@ -37,9 +37,16 @@ impl Link {
         }
     }
 
-    pub(super) fn transport(&mut self) -> &mut (dyn Transport + Send + Sync) {
+    pub(super) fn transport(&self) -> &dyn Transport {
         match self {
-            Self::Watched(watched) => watched.get_mut().transport(),
+            Self::Watched(watched) => watched.get_ref().transport(),
+            Self::Immediate(transport) => &**transport,
+        }
+    }
+
+    pub(super) fn transport_mut(&mut self) -> &mut dyn Transport {
+        match self {
+            Self::Watched(watched) => watched.get_mut().transport_mut(),
             Self::Immediate(transport) => &mut **transport,
         }
     }
@@ -60,7 +67,7 @@ impl Link {
         // Long batches and dumps must not keep other tasks waiting.
         task::coop::consume_budget().await;
         // The answer to a request is there when it has been sent, so mostly no wait is needed.
-        let transport = watched.get_mut().transport();
+        let transport = watched.get_mut().transport_mut();
         let received = transport.receive(buffer, Duration::ZERO)?;
         if received != Received::TimedOut || timeout.is_zero() {
             return Ok(received);
@@ -69,7 +76,7 @@ impl Link {
             loop {
                 let interest = Interest::READABLE | Interest::ERROR;
                 let mut ready = watched.ready_mut(interest).await?;
-                let transport = ready.get_inner_mut().transport();
+                let transport = ready.get_inner_mut().transport_mut();
                 match transport.receive(buffer, Duration::ZERO)? {
                     Received::TimedOut => ready.clear_ready(),
                     received => return Ok(received),

@@ -188,6 +188,36 @@ impl MemoryKernel {
         self.lock().faults = faults::Faults::default();
     }
 
+    /// Starts to keep every datagram that is sent to this kernel, or stops and forgets them.
+    ///
+    /// ```
+    /// use lvs_ipvs::{Client, MemoryKernel};
+    ///
+    /// let kernel = MemoryKernel::default();
+    /// let mut ipvs = Client::with_transport(kernel.socket())?;
+    /// kernel.set_recording(true);
+    /// assert!(ipvs.execute([])?.is_success());
+    /// assert!(kernel.take_recorded().is_empty(), "nothing to do sends nothing");
+    /// ipvs.flush()?;
+    /// assert_eq!(kernel.take_recorded().len(), 1);
+    /// # Ok::<(), lvs_ipvs::Error>(())
+    /// ```
+    pub fn set_recording(&self, on: bool) {
+        self.lock().recorded = on.then(Vec::new);
+    }
+
+    /// Takes the datagrams kept since recording started or since the last call, in the order
+    /// they were sent by whichever socket; those that a fault refused are among them.
+    #[must_use]
+    pub fn take_recorded(&self) -> Vec<Vec<u8>> {
+        let mut state = self.lock();
+        state
+            .recorded
+            .as_mut()
+            .map(core::mem::take)
+            .unwrap_or_default()
+    }
+
     /// Calls `hook` whenever a dump makes another batch after its first, with this kernel and
     /// the number of batches the dump made so far: what it changes makes entries skip or repeat.
     ///
@@ -314,6 +344,9 @@ impl sealed::Sealed for MemorySocket {}
 impl Transport for MemorySocket {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         let mut state = self.kernel.lock();
+        if let Some(recorded) = &mut state.recorded {
+            recorded.push(datagram.to_vec());
+        }
         let refused = match datagram.len() {
             0 => Some(ENODATA),
             length if length > LARGEST_DATAGRAM => Some(EMSGSIZE),
@@ -354,6 +387,17 @@ impl Transport for MemorySocket {
         };
         self.change(|socket| socket.queue.wake());
         Ok(received)
+    }
+
+    fn set_receive_buffer(&mut self, bytes: usize) -> io::Result<()> {
+        Self::set_receive_buffer(self, bytes);
+        Ok(())
+    }
+
+    fn receive_buffer(&self) -> io::Result<usize> {
+        let state = self.kernel.lock();
+        let socket = state.sockets.get(&self.port);
+        Ok(socket.map_or(0, |socket| socket.queue.limit()))
     }
 
     /// There is none: nothing is waited for.

@@ -45,6 +45,21 @@ pub trait Transport: sealed::Sealed + fmt::Debug {
     /// The operating system's, except those that [`Received`] tells.
     fn receive(&mut self, buffer: &mut BytesMut, timeout: Duration) -> io::Result<Received>;
 
+    /// Asks for a receive queue of that many bytes of memory, as the kernel counts them. What it
+    /// comes to is for [`receive_buffer`](Self::receive_buffer) to tell.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    fn set_receive_buffer(&mut self, bytes: usize) -> io::Result<()>;
+
+    /// Bytes of memory that answers may take until they are read.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    fn receive_buffer(&self) -> io::Result<usize>;
+
     /// What becomes readable when there is something to receive; `None` where a receive never
     /// waits. Always the same.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;

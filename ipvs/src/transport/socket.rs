@@ -8,7 +8,9 @@ use std::time::Instant;
 use bytes::BytesMut;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, NetlinkAddr, getsockname, recv, send};
+use nix::sys::socket::{
+    MsgFlags, NetlinkAddr, getsockname, getsockopt, recv, send, setsockopt, sockopt,
+};
 
 use super::{Received, Transport, sealed};
 
@@ -129,6 +131,21 @@ impl Transport for NetlinkSocket {
         }
     }
 
+    /// `SO_RCVBUFFORCE`, which goes beyond `net.core.rmem_max` and needs `CAP_NET_ADMIN` in the
+    /// initial user namespace as IPVS itself does; without it `SO_RCVBUF` (`socket(7)`).
+    fn set_receive_buffer(&mut self, bytes: usize) -> io::Result<()> {
+        // The kernel doubles what it is given, a number of 32 bits with a sign.
+        let half = (bytes / 2).min(i32::MAX as usize / 2);
+        match setsockopt(&self.descriptor, sockopt::RcvBufForce, &half) {
+            Err(Errno::EPERM) => Ok(setsockopt(&self.descriptor, sockopt::RcvBuf, &half)?),
+            result => Ok(result?),
+        }
+    }
+
+    fn receive_buffer(&self) -> io::Result<usize> {
+        Ok(getsockopt(&self.descriptor, sockopt::RcvBuf)?)
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.as_fd())
     }
@@ -180,6 +197,21 @@ mod tests {
             Some(Errno::ENOTSOCK as i32),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_receive_buffer_is_what_was_asked_for() {
+        let mut socket = NetlinkSocket::open().unwrap();
+        // Below every limit, so it needs no privilege.
+        for bytes in [16_384, 65_536] {
+            socket.set_receive_buffer(bytes).unwrap();
+            assert_eq!(socket.receive_buffer().unwrap(), bytes);
+        }
+        // The kernel's least, and its most, are near what is asked for.
+        socket.set_receive_buffer(0).unwrap();
+        assert!(socket.receive_buffer().unwrap() < 16_384);
+        socket.set_receive_buffer(usize::MAX).unwrap();
+        assert!(socket.receive_buffer().unwrap() > 65_536);
     }
 
     #[test]

@@ -116,6 +116,48 @@ impl<'a> DestinationView<'a> {
         self.key
     }
 
+    /// The forwarding method.
+    #[must_use]
+    pub const fn forwarding(&self) -> Forwarding {
+        self.forwarding
+    }
+
+    /// The tunnel data; of use only when the method is [`Forwarding::Tunnel`].
+    #[must_use]
+    pub const fn encapsulation(&self) -> Encapsulation {
+        self.encapsulation
+    }
+
+    /// The lower threshold as configured.
+    #[must_use]
+    pub const fn lower_threshold(&self) -> u32 {
+        self.lower_threshold
+    }
+
+    /// The upper threshold; 0 means no limit.
+    #[must_use]
+    pub const fn upper_threshold(&self) -> u32 {
+        self.upper_threshold
+    }
+
+    /// Connections the protocol counts as active.
+    #[must_use]
+    pub const fn active_connections(&self) -> u32 {
+        self.active_connections
+    }
+
+    /// All other connections.
+    #[must_use]
+    pub const fn inactive_connections(&self) -> u32 {
+        self.inactive_connections
+    }
+
+    /// Persistence templates.
+    #[must_use]
+    pub const fn persistent_connections(&self) -> u32 {
+        self.persistent_connections
+    }
+
     /// The weight.
     #[must_use]
     pub const fn weight(&self) -> u32 {

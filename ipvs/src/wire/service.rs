@@ -94,6 +94,30 @@ impl<'a> ServiceView<'a> {
         self.scheduler
     }
 
+    /// The flags, without the kernel-internal [`ServiceFlags::HASHED`].
+    #[must_use]
+    pub const fn flags(&self) -> ServiceFlags {
+        self.flags
+    }
+
+    /// Persistence timeout in seconds, there whether persistence is on or not.
+    #[must_use]
+    pub const fn timeout_secs(&self) -> u32 {
+        self.timeout_secs
+    }
+
+    /// Persistence mask, there whether persistence is on or not.
+    #[must_use]
+    pub const fn mask(&self) -> PersistenceMask {
+        self.mask
+    }
+
+    /// The persistence engine.
+    #[must_use]
+    pub const fn engine(&self) -> Option<EngineName> {
+        self.engine
+    }
+
     /// Counters and rates.
     #[must_use]
     pub const fn stats(&self) -> &Stats {

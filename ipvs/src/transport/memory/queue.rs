@@ -50,6 +50,10 @@ impl Queue {
         self.limit = limit;
     }
 
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// What a datagram of that length counts for, as the kernel rounds memory up.
     fn charge(&self, length: usize) -> usize {
         let memory = length.saturating_add(OVERHEAD);

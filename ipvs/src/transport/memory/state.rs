@@ -58,6 +58,8 @@ pub(super) struct State {
     pub(super) faults: Faults,
     pub(super) sockets: HashMap<u32, Socket>,
     pub(super) between_batches: Option<BetweenBatches>,
+    /// Datagrams that were sent, if they are to be kept.
+    pub(super) recorded: Option<Vec<Vec<u8>>>,
     last_port: u32,
 }
 
@@ -77,6 +79,7 @@ impl State {
             faults: Faults::default(),
             sockets: HashMap::new(),
             between_batches: None,
+            recorded: None,
             last_port: 0,
         }
     }
