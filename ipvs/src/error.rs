@@ -11,6 +11,7 @@ use crate::procfs::MalformedLine;
 use crate::request::{Change, Query, Request};
 use crate::scheduler::Scheduler;
 use crate::service::ServiceKey;
+use crate::sysctl::SysctlError;
 use crate::wire::AttributeId;
 
 /// What can go wrong.
@@ -55,6 +56,9 @@ pub enum Error {
     /// A line of a file in `/proc` does not have the form it should.
     #[error("{0}")]
     Malformed(MalformedLine),
+    /// A sysctl was not read or not set.
+    #[error("{0}")]
+    Sysctl(SysctlError),
     /// A system call failed before anything was asked for.
     #[error("{context}: {error}")]
     Io {
@@ -105,6 +109,9 @@ impl Error {
     pub fn is_permission(&self) -> bool {
         match self {
             Self::Io { error, .. } => error.kind() == io::ErrorKind::PermissionDenied,
+            Self::Sysctl(error) => error
+                .os_error()
+                .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied),
             _ => self.reason() == Some(Reason::NotPermitted),
         }
     }

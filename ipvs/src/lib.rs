@@ -52,7 +52,8 @@
 //! | say what should be, and let differences be found | [`Table`], [`Plan`], [`Reconciler`] |
 //! | see who is connected to which server | [`procfs::Connections`] |
 //! | read and write rules as `ipvsadm` does | [`text`] |
-//! | program another network namespace | [`Namespace`] |
+//! | read and set what the kernel lets one tune | [`sysctl`] |
+//! | do all that in another network namespace | [`Namespace`] |
 //! | test without a kernel | `MemoryKernel` (feature `memory`) |
 //! | know what went wrong | [`Error`], [`Reason`], [`ValidationError`] |
 //! | put your own I/O around the protocol | [`session`], [`operation`], [`wire`] |
@@ -120,6 +121,7 @@ mod service;
 pub mod session;
 mod snapshot;
 mod stats;
+pub mod sysctl;
 mod table;
 pub mod text;
 #[cfg(feature = "tokio")]

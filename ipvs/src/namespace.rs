@@ -10,6 +10,7 @@ use nix::sched::{CloneFlags, setns};
 use crate::client::Client;
 use crate::error::Error;
 use crate::procfs::{Applications, Connections, CpuTotals, Services, Status, Totals};
+use crate::sysctl::Sysctls;
 use crate::transport::NetlinkSocket;
 
 /// A network namespace, held open.
@@ -128,6 +129,21 @@ impl Namespace {
         self.enter(Status::current)
     }
 
+    /// The sysctls of the namespace. Each access enters it anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the process has no descriptor left to keep the namespace open.
+    pub fn sysctls(&self) -> Result<Sysctls, Error> {
+        let file = self.file.try_clone().map_err(|error| {
+            Error::io(
+                "cannot keep the network namespace open a second time",
+                error,
+            )
+        })?;
+        Ok(Sysctls::of_namespace(Self { file }))
+    }
+
     /// Connects the asynchronous client to the IPVS of the namespace. Takes the calling thread
     /// for as long as starting another one takes.
     ///
@@ -154,7 +170,10 @@ impl Namespace {
     ///
     /// Entering a namespace is a matter of a thread, and leaving it again can fail; so a thread
     /// is started that enters, does its work and ends before this returns (`setns(2)`).
-    fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    pub(crate) fn enter<T: Send>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
         const CANNOT_ENTER: &str = "cannot enter the network namespace (this needs CAP_SYS_ADMIN)";
         thread::scope(|scope| {
             let enter = || {
