@@ -78,6 +78,7 @@ pub struct Desired<'a>(pub &'a Table);
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Plan {
     steps: Vec<PlanStep>,
+    guards: Vec<Guard>,
     outside_scope: Vec<ServiceKey>,
     out_of_order: Vec<OutOfOrder>,
     // What a reconciler asks for: desired services that are somebody else's; differences that are
@@ -101,7 +102,8 @@ pub struct PlanStep {
     /// Whether somebody else brought this difference about. Only a
     /// [`Reconciler`](crate::Reconciler) remembers enough to tell; in other plans it is false.
     pub drift: bool,
-    guard: Option<Guard>,
+    // Where in the plan's guards its guard is.
+    guard: Option<usize>,
 }
 
 /// How an entry differs from what is desired.
@@ -111,12 +113,12 @@ pub enum Cause {
     /// It is desired and not there.
     Missing,
     /// It is there with other settings, namely these.
-    Changed(Previous),
+    Changed(Box<Previous>),
     /// It is there and not desired.
     Surplus,
     /// It is there and not desired, and takes no new connections from now on. With the settings
     /// it had.
-    Draining(Previous),
+    Draining(Box<Previous>),
     /// It is not desired, and its last connection has ended.
     Drained,
     /// It is not desired, and the time to drain is over.
@@ -131,11 +133,11 @@ pub enum Cause {
 
 impl Cause {
     fn changed(present: &Destination) -> Self {
-        Self::Changed(Previous::Destination(present.clone()))
+        Self::Changed(Box::new(Previous::Destination(present.clone())))
     }
 
     fn draining(present: &Destination) -> Self {
-        Self::Draining(Previous::Destination(present.clone()))
+        Self::Draining(Box::new(Previous::Destination(present.clone())))
     }
 }
 
@@ -409,7 +411,8 @@ impl Plan {
         let Some(step) = self.steps.get(step) else {
             return false;
         };
-        let Some(guard) = &step.guard else {
+        let guard = step.guard.and_then(|guard| self.guards.get(guard));
+        let Some(guard) = guard else {
             return true;
         };
         guard.gains().any(|index| {

@@ -12,17 +12,19 @@ const FEW: usize = 24;
 
 /// What becomes of a destination.
 #[derive(Debug)]
-pub(super) enum Fate {
+pub(super) enum Fate<'a> {
     /// Nothing; it is as desired, or as it is allowed to be.
     Stays,
     /// It drains already and has connections left.
     Drains,
     /// It is not there, and that is left so.
     Missed,
-    /// It is added.
-    Added(Destination),
-    /// Its settings are replaced.
-    Set(Destination, Cause),
+    /// It is added, with that weight.
+    Added(&'a Destination, u32),
+    /// It gets these settings, with that weight.
+    Set(&'a Destination, u32),
+    /// It gets weight 0.
+    Quieted,
     /// It is removed.
     Removed(Cause),
 }
@@ -34,7 +36,7 @@ pub(super) struct Verdict<'a> {
     pub(super) held: Option<Held<'a>>,
     /// Where it stands in the kernel's list, the oldest at 0.
     pub(super) place: Option<usize>,
-    pub(super) fate: Fate,
+    pub(super) fate: Fate<'a>,
     /// Somebody else brought about that it differs.
     pub(super) is_drift: bool,
 }
@@ -45,22 +47,30 @@ impl Verdict<'_> {
         self.held.is_some_and(|held| held.destination.weight() > 0)
     }
 
+    /// Whether its weight rises.
+    pub(super) fn rises(&self) -> bool {
+        match self.fate {
+            Fate::Set(_, weight) => self
+                .held
+                .is_some_and(|held| weight > held.destination.weight()),
+            _ => false,
+        }
+    }
+
     /// Whether it is on its way out.
     pub(super) const fn is_draining(&self) -> bool {
         matches!(
             self.fate,
-            Fate::Drains
-                | Fate::Set(_, Cause::Draining(_))
-                | Fate::Removed(Cause::Drained | Cause::DrainLimit { .. })
+            Fate::Drains | Fate::Quieted | Fate::Removed(Cause::Drained | Cause::DrainLimit { .. })
         )
     }
 
     /// Whether new connections may go there after the plan.
     pub(super) fn is_usable(&self) -> bool {
-        match &self.fate {
+        match self.fate {
             Fate::Stays => self.was_usable(),
-            Fate::Added(destination) | Fate::Set(destination, _) => destination.weight() > 0,
-            Fate::Drains | Fate::Missed | Fate::Removed(_) => false,
+            Fate::Added(_, weight) | Fate::Set(_, weight) => weight > 0,
+            Fate::Drains | Fate::Quieted | Fate::Missed | Fate::Removed(_) => false,
         }
     }
 }
@@ -78,7 +88,7 @@ impl<O: Oversight> Judge<'_, O> {
     pub(super) fn verdicts<'h>(
         &self,
         held: &[Held<'h>],
-        wanted: &[Destination],
+        wanted: &'h [Destination],
         surplus: Surplus,
     ) -> (Vec<Verdict<'h>>, Vec<Verdict<'h>>) {
         let lookup = Lookup::new(held);
@@ -105,7 +115,7 @@ impl<O: Oversight> Judge<'_, O> {
         (desired, surplus.collect())
     }
 
-    fn of_desired<'h>(&self, held: Option<Held<'h>>, wanted: &Destination) -> Verdict<'h> {
+    fn of_desired<'h>(&self, held: Option<Held<'h>>, wanted: &'h Destination) -> Verdict<'h> {
         let key = wanted.key();
         let entry = (self.service, Some(key));
         let weight = self.oversight.weight(&self.service, &key);
@@ -118,16 +128,9 @@ impl<O: Oversight> Judge<'_, O> {
         let is_left = is_drift && self.oversight.leaves_drift();
         let fate = match held {
             None if is_left => Fate::Missed,
-            None => Fate::Added(wanted.clone().with_weight(weight)),
+            None => Fate::Added(wanted, weight),
             Some(_) if is_left || !differs => Fate::Stays,
-            Some(held) => {
-                let present = held.destination;
-                let mut settings = wanted.clone().with_weight(weight);
-                if settings.unknown().is_empty() {
-                    settings = settings.with_unknown(present.unknown().clone());
-                }
-                Fate::Set(settings, Cause::changed(present))
-            }
+            Some(_) => Fate::Set(wanted, weight),
         };
         Verdict {
             key,
@@ -162,7 +165,7 @@ impl<O: Oversight> Judge<'_, O> {
 
     /// A new connection may come in after the look, so a destination is removed for lack of
     /// connections only when it could not get any.
-    fn of_draining(&self, key: DestinationKey, held: Held<'_>) -> Fate {
+    fn of_draining(&self, key: DestinationKey, held: Held<'_>) -> Fate<'static> {
         let mut connections = held.connections;
         if self.policy.drain.persistent {
             connections = connections.saturating_add(held.templates.into());
@@ -175,8 +178,7 @@ impl<O: Oversight> Judge<'_, O> {
         } else if is_quiet {
             Fate::Drains
         } else {
-            let cause = Cause::draining(held.destination);
-            Fate::Set(held.destination.clone().with_weight(0), cause)
+            Fate::Quieted
         }
     }
 }

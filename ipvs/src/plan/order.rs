@@ -33,7 +33,7 @@ pub(super) fn lasting_beginning(desired: &[Verdict<'_>]) -> usize {
         match verdict.fate {
             // Nobody knows where it would stand.
             Fate::Missed => {}
-            Fate::Added(_) => {
+            Fate::Added(..) => {
                 let mut rest = desired.iter().skip(index);
                 let is_last = rest.all(|verdict| verdict.place.is_none());
                 return if is_last { desired.len() } else { index };

@@ -6,8 +6,8 @@ use super::fate::{Fate, Judge, Verdict};
 use super::order;
 use super::present::{Held, Present};
 use super::swap::waits;
-use super::{Cause, Oversight, Plan, PlanStep, Policy, Surplus};
-use crate::destination::DestinationKey;
+use super::{Cause, Oversight, Plan, PlanStep, Policy, Previous, Surplus};
+use crate::destination::{Destination, DestinationKey};
 use crate::request::Change;
 use crate::service::{ServiceKey, VirtualService};
 use crate::table::TableService;
@@ -163,56 +163,56 @@ impl<'a, O: Oversight> Stages<'a, O> {
         let waits = waits(&desired, beginning, &surplus).unwrap_or_default();
         let starts = GAINS.map(|stage| self.stage(stage).len());
         let reordered = desired.split_off(beginning.min(desired.len()));
-        let mut taken = Vec::new();
-        for verdict in desired.into_iter().chain(surplus) {
-            taken.extend(self.destination(key, verdict));
+        let staying = || desired.iter().chain(&surplus);
+        for verdict in staying() {
+            self.gain(key, verdict);
         }
         for (verdict, must_wait) in reordered.into_iter().zip(waits.reordered) {
             self.reordered(key, verdict, must_wait.then_some(starts));
         }
         let guard = waits.others.then(|| self.guard(starts));
-        for (was_usable, stage, mut step) in taken {
-            step.guard = guard.clone().filter(|_| was_usable);
-            self.stage(stage).push(step);
+        for verdict in desired.into_iter().chain(surplus) {
+            self.take(key, verdict, guard);
         }
     }
 
-    /// The step for one destination that keeps its place. One that takes something away is given
-    /// back, to be pushed when the guard is known: whether it takes a usable destination, and
-    /// its stage.
-    fn destination(
-        &mut self,
-        key: ServiceKey,
-        verdict: Verdict<'_>,
-    ) -> Option<(bool, Stage, PlanStep)> {
-        self.note_draining(key, &verdict);
-        let was_usable = verdict.was_usable();
-        let (destination, is_drift) = (verdict.key, verdict.is_drift);
+    /// Notes what is to be known of a destination that keeps its place, and the step if it gives
+    /// something.
+    fn gain(&mut self, key: ServiceKey, verdict: &Verdict<'_>) {
+        self.note_draining(key, verdict);
+        let is_drift = verdict.is_drift;
         match verdict.fate {
-            Fate::Missed => self.plan.drift_left.push((key, Some(destination))),
-            Fate::Stays if is_drift => self.plan.drift_left.push((key, Some(destination))),
-            Fate::Stays | Fate::Drains => {}
-            Fate::Added(settings) => {
-                let change = Change::AddDestination(key, settings);
+            Fate::Missed => self.plan.drift_left.push((key, Some(verdict.key))),
+            Fate::Stays if is_drift => self.plan.drift_left.push((key, Some(verdict.key))),
+            Fate::Added(wanted, weight) => {
+                let change = Change::AddDestination(key, wanted.clone().with_weight(weight));
                 self.push(Stage::NewDestinations, change, Cause::Missing, is_drift);
             }
-            Fate::Set(settings, cause) => {
-                let before = verdict.held.map_or(0, |held| held.destination.weight());
-                let rises = settings.weight() > before;
-                let change = Change::SetDestination(key, settings);
-                if !rises {
-                    let step = PlanStep::new(change, cause, is_drift);
-                    return Some((was_usable, Stage::Destinations, step));
-                }
-                self.push(Stage::Raised, change, cause, is_drift);
+            Fate::Set(wanted, weight) if verdict.rises() => {
+                let step = set(key, wanted, weight, verdict);
+                self.stage(Stage::Raised).extend(step);
             }
-            Fate::Removed(cause) => {
-                let change = Change::RemoveDestination(key, destination);
-                let step = PlanStep::new(change, cause, is_drift);
-                return Some((was_usable, Stage::RemovedDestinations, step));
-            }
+            Fate::Stays | Fate::Drains | Fate::Set(..) | Fate::Quieted | Fate::Removed(_) => {}
         }
-        None
+    }
+
+    /// The step of a destination that keeps its place if it takes something or gives nothing.
+    fn take(&mut self, key: ServiceKey, verdict: Verdict<'_>, guard: Option<usize>) {
+        let guard = guard.filter(|_| verdict.was_usable());
+        let (stage, step) = match verdict.fate {
+            Fate::Set(wanted, weight) if !verdict.rises() => {
+                (Stage::Destinations, set(key, wanted, weight, &verdict))
+            }
+            Fate::Quieted => (Stage::Destinations, quiet(key, &verdict)),
+            Fate::Removed(cause) => {
+                let change = Change::RemoveDestination(key, verdict.key);
+                let step = PlanStep::new(change, cause, verdict.is_drift);
+                (Stage::RemovedDestinations, Some(step))
+            }
+            _ => return,
+        };
+        let guarded = step.map(|step| PlanStep { guard, ..step });
+        self.stage(stage).extend(guarded);
     }
 
     /// The steps for a destination that is to become the newest one.
@@ -233,9 +233,12 @@ impl<'a, O: Oversight> Stages<'a, O> {
                 Cause::OutOfOrder
             }
         };
-        let settings = match (verdict.fate, verdict.held) {
-            (Fate::Added(settings) | Fate::Set(settings, _), _) => settings,
-            (_, Some(held)) => held.destination.clone(),
+        let present = verdict.held.map(|held| held.destination);
+        let settings = match (verdict.fate, present) {
+            (Fate::Added(wanted, weight) | Fate::Set(wanted, weight), _) => {
+                settings(wanted, weight, present)
+            }
+            (_, Some(present)) => present.clone(),
             (_, None) => {
                 self.plan.drift_left.push((key, Some(verdict.key)));
                 return;
@@ -246,13 +249,14 @@ impl<'a, O: Oversight> Stages<'a, O> {
     }
 
     /// A guard that is satisfied by the steps pushed since then.
-    fn guard(&mut self, starts: [usize; GAINS.len()]) -> Guard {
+    fn guard(&mut self, starts: [usize; GAINS.len()]) -> usize {
         let ends = GAINS.map(|stage| self.stage(stage).len());
         let mut gains = starts.map(|start| start..start);
         for (gain, end) in gains.iter_mut().zip(ends) {
             gain.end = end;
         }
-        Guard { gains }
+        self.plan.guards.push(Guard { gains });
+        self.plan.guards.len().saturating_sub(1)
     }
 
     /// A service that is there, may be removed, and is not desired.
@@ -278,11 +282,8 @@ impl<'a, O: Oversight> Stages<'a, O> {
             self.remove_service(key, cause_of_all(&verdicts), is_drift);
             return;
         }
-        for verdict in verdicts {
-            if let Fate::Set(settings, cause) = verdict.fate {
-                let change = Change::SetDestination(key, settings);
-                self.push(Stage::Destinations, change, cause, verdict.is_drift);
-            }
+        for verdict in verdicts.into_iter().filter(|verdict| !is_done(verdict)) {
+            self.take(key, verdict, None);
         }
     }
 
@@ -294,9 +295,8 @@ impl<'a, O: Oversight> Stages<'a, O> {
         );
         let (_, verdicts) = self.judge(key).verdicts(held, &[], policy);
         for verdict in verdicts {
-            if let Some((_, stage, step)) = self.destination(key, verdict) {
-                self.stage(stage).push(step);
-            }
+            self.gain(key, &verdict);
+            self.take(key, verdict, None);
         }
     }
 
@@ -342,16 +342,16 @@ impl<'a, O: Oversight> Stages<'a, O> {
     pub(super) fn into_plan(self) -> Plan {
         let mut plan = self.plan;
         let mut offsets = [0; 8];
-        let mut steps = Vec::with_capacity(self.steps.iter().map(Vec::len).sum());
+        let mut steps: Vec<PlanStep> = Vec::new();
         for (offset, stage) in offsets.iter_mut().zip(self.steps) {
             *offset = steps.len();
-            steps.extend(stage);
+            match steps.is_empty() {
+                true => steps = stage,
+                false => steps.extend(stage),
+            }
         }
         let offsets = GAINS.map(|stage| offsets.get(stage as usize).copied().unwrap_or(0));
-        for guard in steps
-            .iter_mut()
-            .filter_map(|step: &mut PlanStep| step.guard.as_mut())
-        {
+        for guard in &mut plan.guards {
             for (gain, by) in guard.gains.iter_mut().zip(offsets) {
                 *gain = gain.start.saturating_add(by)..gain.end.saturating_add(by);
             }
@@ -383,6 +383,36 @@ fn set_service(present: &VirtualService, wanted: &TableService) -> (Change, Caus
     if service.unknown().is_empty() {
         service = service.with_unknown(present.unknown().clone());
     }
-    let cause = Cause::Changed(super::Previous::Service(present.clone()));
+    let cause = Cause::Changed(Box::new(Previous::Service(present.clone())));
     (Change::SetService(service), cause)
+}
+
+/// What is wanted, with that weight and the attributes of what is there that nobody knows.
+fn settings(wanted: &Destination, weight: u32, present: Option<&Destination>) -> Destination {
+    let settings = wanted.clone().with_weight(weight);
+    match present {
+        Some(present) if settings.unknown().is_empty() => {
+            settings.with_unknown(present.unknown().clone())
+        }
+        _ => settings,
+    }
+}
+
+fn set(
+    key: ServiceKey,
+    wanted: &Destination,
+    weight: u32,
+    verdict: &Verdict<'_>,
+) -> Option<PlanStep> {
+    let present = verdict.held?.destination;
+    let change = Change::SetDestination(key, settings(wanted, weight, Some(present)));
+    let cause = Cause::changed(present);
+    Some(PlanStep::new(change, cause, verdict.is_drift))
+}
+
+fn quiet(key: ServiceKey, verdict: &Verdict<'_>) -> Option<PlanStep> {
+    let present = verdict.held?.destination;
+    let change = Change::SetDestination(key, present.clone().with_weight(0));
+    let cause = Cause::draining(present);
+    Some(PlanStep::new(change, cause, verdict.is_drift))
 }

@@ -121,9 +121,12 @@ fn capacity_is_added_before_it_is_taken_away() {
     assert_eq!(causes[0], &Cause::Missing);
     assert_eq!(
         causes[4],
-        &Cause::Changed(Previous::Destination(server(1, 1)))
+        &Cause::Changed(Box::new(Previous::Destination(server(1, 1))))
     );
-    assert_eq!(causes[5], &Cause::Changed(Previous::Service(web())));
+    assert_eq!(
+        causes[5],
+        &Cause::Changed(Box::new(Previous::Service(web())))
+    );
     assert_eq!(causes[8], &Cause::Surplus);
     assert_eq!(causes[9], &Cause::Surplus);
     assert!(plan.steps().iter().all(|step| !step.drift));
