@@ -534,7 +534,6 @@ impl Client {
     ///
     /// None for what becomes of single changes: that is in the report.
     pub fn execute(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<Report, Error> {
-        let changes = changes.into_iter().collect();
         self.run(ApplyChanges::new(changes, self.options().validate))
     }
 

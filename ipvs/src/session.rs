@@ -247,6 +247,13 @@ impl Session {
         if self.is_draining() {
             return false;
         }
+        // Answers arrive one by one. To send one request for each of them would take a system
+        // call for each: what is left waits until half the window is free.
+        let worthwhile = self.queue.len().min(REQUESTS_PER_DATAGRAM);
+        let room = self.window.saturating_sub(self.in_flight.len());
+        if room < worthwhile.min(self.window.div_ceil(2)) {
+            return false;
+        }
         let start = buffer.len();
         while count < REQUESTS_PER_DATAGRAM
             && buffer.len().saturating_sub(start) < DATAGRAM_BYTES
@@ -383,6 +390,9 @@ impl Session {
     /// The kernel answers in order, dumps apart: what was sent before an answered request and has
     /// no answer yet will not get one.
     fn miss_before(&mut self, id: u64) {
+        if self.in_flight.front().is_none_or(|first| first.id > id) {
+            return;
+        }
         let completed = &mut self.completed;
         self.in_flight.retain(|entry| {
             let missed = entry.id < id && !is_dump(&entry.request);

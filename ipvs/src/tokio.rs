@@ -559,7 +559,6 @@ impl Client {
         &mut self,
         changes: impl IntoIterator<Item = Change>,
     ) -> Result<Report, Error> {
-        let changes = changes.into_iter().collect();
         let changes = ApplyChanges::new(changes, self.options().validate);
         self.run(changes).await
     }

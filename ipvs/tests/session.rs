@@ -79,9 +79,29 @@ fn at_most_a_window_of_requests_is_unanswered() {
     let first = transmit(&mut session);
     assert_eq!(first.len(), WINDOW);
     assert!(transmit(&mut session).is_empty());
-    // Each answer makes room for one more.
-    assert_eq!(events(&mut session, &acknowledge(first[0], 0)).len(), 1);
-    assert_eq!(transmit(&mut session), [first[WINDOW - 1] + 1]);
+    // Not one request for each answer, but a datagram's worth when half the window is free.
+    for sequence in &first[..WINDOW / 2 - 1] {
+        assert_eq!(events(&mut session, &acknowledge(*sequence, 0)).len(), 1);
+        assert!(transmit(&mut session).is_empty());
+    }
+    events(&mut session, &acknowledge(first[WINDOW / 2 - 1], 0));
+    let second = transmit(&mut session);
+    assert_eq!(second.len(), WINDOW / 2);
+    assert_eq!(second[0], first[WINDOW - 1] + 1);
+}
+
+#[test]
+fn what_fits_the_window_is_not_kept_waiting() {
+    let mut session = session();
+    for port in 0..130 {
+        session.submit(Change::RemoveService(key(port)));
+    }
+    let first = transmit(&mut session);
+    assert_eq!(first.len(), WINDOW);
+    events(&mut session, &acknowledge(first[0], 0));
+    assert!(transmit(&mut session).is_empty());
+    events(&mut session, &acknowledge(first[1], 0));
+    assert_eq!(transmit(&mut session).len(), 2);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The netlink socket.
 
+use core::fmt;
+use core::ops::Range;
 use core::time::Duration;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -9,7 +11,8 @@ use bytes::BytesMut;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    MsgFlags, NetlinkAddr, getsockname, getsockopt, recv, send, setsockopt, sockopt,
+    MsgFlags, MultiHeaders, NetlinkAddr, getsockname, getsockopt, recvmmsg, send, setsockopt,
+    sockopt,
 };
 
 use super::{Received, Transport, sealed};
@@ -18,12 +21,23 @@ use super::{Received, Transport, sealed};
 /// reads them, 32 KiB at most.
 const DATAGRAM: usize = 32 * 1024;
 
+/// Datagrams read with one system call at most. Only what is filled takes memory.
+const AT_ONCE: usize = 32;
+
 /// A generic netlink socket.
-#[derive(Debug)]
+///
+/// What is there is read many datagrams at a time, so a descriptor with nothing to read does not
+/// mean that there is nothing to [`receive`](Transport::receive): wait for the one only after the
+/// other timed out.
 pub struct NetlinkSocket {
     descriptor: OwnedFd,
-    // Filled by the kernel; the caller's buffer then takes only what came.
-    datagram: Box<[u8]>,
+    // Filled by the kernel, each datagram in its own part; the caller's buffer then takes only
+    // what came.
+    datagrams: Box<[u8]>,
+    // Of the datagrams that were read last.
+    lengths: [usize; AT_ONCE],
+    // Which of them the caller has not got yet.
+    unread: Range<usize>,
 }
 
 impl NetlinkSocket {
@@ -58,8 +72,35 @@ impl NetlinkSocket {
     fn new(descriptor: OwnedFd) -> Self {
         Self {
             descriptor,
-            datagram: vec![0; DATAGRAM].into_boxed_slice(),
+            datagrams: vec![0; AT_ONCE * DATAGRAM].into_boxed_slice(),
+            lengths: [0; AT_ONCE],
+            unread: 0..0,
         }
+    }
+
+    /// Reads what is there without waiting. Several acknowledgements are several datagrams.
+    fn read(&mut self) -> nix::Result<()> {
+        let mut headers = MultiHeaders::<()>::preallocate(AT_ONCE, None);
+        let parts = self.datagrams.chunks_exact_mut(DATAGRAM);
+        let mut parts: Vec<_> = parts.map(|part| [IoSliceMut::new(part)]).collect();
+        let descriptor = self.descriptor.as_raw_fd();
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let messages = recvmmsg(descriptor, &mut headers, &mut parts, flags, None)?;
+        let mut count = 0;
+        for (length, message) in self.lengths.iter_mut().zip(messages) {
+            *length = message.bytes;
+            count += 1;
+        }
+        self.unread = 0..count;
+        Ok(())
+    }
+
+    /// The next of the datagrams that were read.
+    fn next_read(&mut self) -> Option<&[u8]> {
+        let index = self.unread.next()?;
+        let length = self.lengths.get(index).copied()?;
+        let start = index.checked_mul(DATAGRAM)?;
+        self.datagrams.get(start..)?.get(..length)
     }
 
     /// Waits until there is something to read; `false` when nothing came in time.
@@ -86,6 +127,14 @@ impl NetlinkSocket {
     }
 }
 
+impl fmt::Debug for NetlinkSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetlinkSocket")
+            .field("descriptor", &self.descriptor)
+            .finish_non_exhaustive()
+    }
+}
+
 impl AsFd for NetlinkSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
@@ -108,19 +157,15 @@ impl Transport for NetlinkSocket {
     fn receive(&mut self, buffer: &mut BytesMut, timeout: Duration) -> io::Result<Received> {
         buffer.clear();
         loop {
+            if let Some(datagram) = self.next_read() {
+                buffer.extend_from_slice(datagram);
+                return Ok(Received::Datagram);
+            }
             // Tried first: the answer to a request is there when `send` returns, so a `poll`
             // would be one system call too many.
-            match recv(
-                self.descriptor.as_raw_fd(),
-                &mut self.datagram,
-                MsgFlags::MSG_DONTWAIT,
-            ) {
-                Ok(length) => {
-                    buffer.extend_from_slice(self.datagram.get(..length).unwrap_or_default());
-                    return Ok(Received::Datagram);
-                }
+            match self.read() {
+                Ok(()) | Err(Errno::EINTR) => {}
                 Err(Errno::ENOBUFS) => return Ok(Received::Overrun),
-                Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => {
                     if timeout.is_zero() || !self.wait(timeout)? {
                         return Ok(Received::TimedOut);
