@@ -260,6 +260,31 @@ mod tests {
     }
 
     #[test]
+    fn answers_read_together_come_one_by_one_and_in_order() {
+        let mut socket = NetlinkSocket::open().unwrap();
+        let count = 2 * AT_ONCE + 1;
+        let mut requests = Vec::new();
+        for sequence in 1..=u8::try_from(count).unwrap() {
+            // An unknown message type: answered with an error.
+            let header = [20, 0, 0, 0, 99, 0, 5, 0, sequence, 0, 0, 0, 0, 0, 0, 0];
+            requests.extend_from_slice(&header);
+            requests.extend_from_slice(&[0; 4]);
+        }
+        socket.send(&requests).unwrap();
+        let mut buffer = BytesMut::new();
+        for sequence in 1..=count {
+            let received = socket.receive(&mut buffer, Duration::ZERO).unwrap();
+            assert_eq!(received, Received::Datagram);
+            let length = u32::from_ne_bytes(*buffer.first_chunk().unwrap());
+            assert_eq!(usize::try_from(length).unwrap(), buffer.len());
+            assert_eq!(usize::from(buffer[8]), sequence);
+        }
+        let received = socket.receive(&mut buffer, Duration::ZERO).unwrap();
+        assert_eq!(received, Received::TimedOut);
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
     fn what_waits_in_a_socket_that_is_taken_over_is_thrown_away() {
         let mut first = NetlinkSocket::open().unwrap();
         // An unknown message type of the generic netlink controller: answered with an error.
