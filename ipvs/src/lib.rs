@@ -147,6 +147,8 @@ pub use info::{Info, IpvsVersion};
 pub use invalid::{InvalidValue, ValidationError};
 pub use name::{EngineName, InterfaceName, Name, SchedulerName};
 pub use namespace::Namespace;
+#[doc(inline)]
+pub use operation::Ensured;
 pub use persistence::{Persistence, PersistenceMask};
 pub use plan::{
     Actual, Cause, Desired, DestinationOrder, Drain, OutOfOrder, Plan, PlanStep, Policy, Previous,
@@ -156,8 +158,6 @@ pub use reconcile::{Adoption, Draining, Drift, Ledger, LedgerError, LedgerFile, 
 pub use request::{Change, Query, Request};
 pub use scheduler::{OtherScheduler, Scheduler};
 pub use service::{Protocol, ServiceEntry, ServiceKey, VirtualService};
-#[doc(inline)]
-pub use operation::Ensured;
 #[doc(inline)]
 pub use session::Outcome;
 pub use snapshot::{Snapshot, SnapshotService};

@@ -175,6 +175,8 @@ pub(crate) trait Oversight {
     fn is_shared(&self, service: &ServiceKey) -> bool;
     /// Whether a destination that is not desired may be removed.
     fn may_remove_destination(&self, service: &ServiceKey, destination: &DestinationKey) -> bool;
+    /// What is done with a destination that is not desired, if not what the policy says.
+    fn surplus(&self, service: &ServiceKey, destination: &DestinationKey) -> Option<Surplus>;
     /// Whether, if the entry differs, somebody else brought that about.
     fn is_drift(&self, entry: &EntryKey) -> bool;
     /// Whether what somebody else brought about is left as it is.
@@ -204,6 +206,10 @@ impl Oversight for Unwatched {
 
     fn may_remove_destination(&self, _: &ServiceKey, _: &DestinationKey) -> bool {
         true
+    }
+
+    fn surplus(&self, _: &ServiceKey, _: &DestinationKey) -> Option<Surplus> {
+        None
     }
 
     fn is_drift(&self, _: &EntryKey) -> bool {

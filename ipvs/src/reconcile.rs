@@ -13,7 +13,7 @@ pub use ledger_file::LedgerFile;
 use crate::Timestamp;
 use crate::destination::DestinationKey;
 use crate::plan::present::{self, Services};
-use crate::plan::{EntryKey, Plan, Policy, Repair, Scope, Unwatched};
+use crate::plan::{EntryKey, Plan, Policy, Repair, Scope, Surplus, Unwatched};
 use crate::request::Change;
 use crate::service::ServiceKey;
 use crate::session::Outcome;
@@ -92,6 +92,8 @@ pub struct Reconciler {
     /// change was asked for and is not known to be done.
     pending: BTreeSet<EntryKey>,
     draining: BTreeMap<DestinationEntryKey, Draining>,
+    /// Destinations that are treated otherwise than the policy says while they are surplus.
+    exceptions: BTreeMap<DestinationEntryKey, Surplus>,
     /// Weights somebody else set, under [`Drift::AdoptWeight`].
     weights: BTreeMap<DestinationEntryKey, u32>,
     adopted: Vec<ServiceKey>,
@@ -167,6 +169,7 @@ impl Reconciler {
             ledger: Ledger::new(),
             pending: BTreeSet::new(),
             draining: BTreeMap::new(),
+            exceptions: BTreeMap::new(),
             weights: BTreeMap::new(),
             adopted: Vec::new(),
             conflicts: Vec::new(),
@@ -218,6 +221,28 @@ impl Reconciler {
         self.unfinished_looks = 0;
     }
 
+    /// Replaces what the policy says about a destination for as long as it is not desired: a server
+    /// that has failed is removed at once where one that leaves the configuration drains. `None`
+    /// takes that back, and so does a desired table the destination is in.
+    ///
+    /// Say it together with the desired table that lacks the destination.
+    pub fn set_surplus(
+        &mut self,
+        service: ServiceKey,
+        destination: DestinationKey,
+        surplus: Option<Surplus>,
+    ) {
+        let key = (service, destination);
+        let changed = match surplus {
+            Some(surplus) => self.exceptions.insert(key, surplus) != Some(surplus),
+            None => self.exceptions.remove(&key).is_some(),
+        };
+        if changed {
+            self.stale = true;
+            self.unfinished_looks = 0;
+        }
+    }
+
     /// Replaces the desired table and makes a look due. Services outside the policy's scope are
     /// left alone and [listed](Plan::outside_scope) by every plan.
     ///
@@ -233,10 +258,12 @@ impl Reconciler {
             }
             self.pending.insert(entry);
         }
-        self.weights.retain(|(service, destination), _| {
+        let is_desired = |(service, destination): &DestinationEntryKey| {
             let entry = desired.get(service);
             entry.is_some_and(|entry| entry.destination(destination).is_some())
-        });
+        };
+        self.weights.retain(|key, _| is_desired(key));
+        self.exceptions.retain(|key, _| !is_desired(key));
         self.desired = desired;
         self.stale = true;
         self.unfinished_looks = 0;

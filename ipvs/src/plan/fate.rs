@@ -144,6 +144,10 @@ impl<O: Oversight> Judge<'_, O> {
     /// Of a destination nobody desires, under that policy.
     fn of_surplus<'h>(&self, held: Held<'h>, surplus: Surplus) -> Verdict<'h> {
         let key = held.destination.key();
+        let surplus = self
+            .oversight
+            .surplus(&self.service, &key)
+            .unwrap_or(surplus);
         let may_go =
             surplus != Surplus::Keep && self.oversight.may_remove_destination(&self.service, &key);
         let is_drift = may_go && self.oversight.is_drift(&(self.service, Some(key)));

@@ -3,7 +3,7 @@
 use super::{Drift, Reconciler};
 use crate::Timestamp;
 use crate::destination::DestinationKey;
-use crate::plan::{EntryKey, Oversight};
+use crate::plan::{EntryKey, Oversight, Surplus};
 use crate::service::ServiceKey;
 
 /// A reconciler's memory at a look.
@@ -39,6 +39,11 @@ impl Oversight for Watch<'_> {
 
     fn may_remove_destination(&self, service: &ServiceKey, destination: &DestinationKey) -> bool {
         self.reconciler.ledger.owns(service, destination)
+    }
+
+    fn surplus(&self, service: &ServiceKey, destination: &DestinationKey) -> Option<Surplus> {
+        let exceptions = &self.reconciler.exceptions;
+        exceptions.get(&(*service, *destination)).copied()
     }
 
     /// What a torn dump shows accuses nobody, nor does what was there before we came or is on its

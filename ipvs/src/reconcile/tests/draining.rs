@@ -192,3 +192,37 @@ fn many_draining_destinations_are_looked_at_less_often() {
         assert_eq!(reconciler.next_look(), Some(2 * SECOND + interval));
     }
 }
+
+/// A server that has failed is not worth the wait.
+#[test]
+fn a_destination_can_be_an_exception_while_it_is_not_desired() {
+    let both = table([(web(), &[server(1), server(2), server(3)])]);
+    let mut reconciler = draining(&both);
+    let _ = reconciler.step(SECOND, &busy(&both, 3));
+    reconciler.set_desired(table([(web(), &[server(1)])]));
+    reconciler.set_surplus(web().key(), server(2).key(), Some(Surplus::Delete));
+    let (plan, _) = reconciler.step(2 * SECOND, &busy(&both, 3));
+    assert_eq!(
+        steps(&plan),
+        [
+            "ipvsadm -e -t 192.0.2.10:80 -r 10.0.0.3:80 -m -w 0 # draining",
+            "ipvsadm -d -t 192.0.2.10:80 -r 10.0.0.2:80 # surplus",
+        ]
+    );
+    // Even if it drains already; and being desired once ends it.
+    reconciler.set_surplus(web().key(), server(3).key(), Some(Surplus::Delete));
+    assert_eq!(reconciler.next_look(), Some(2 * SECOND));
+    let quiet = table([(web(), &[server(1), server(3).with_weight(0)])]);
+    let (plan, _) = reconciler.step(3 * SECOND, &busy(&quiet, 3));
+    assert_eq!(
+        steps(&plan),
+        ["ipvsadm -d -t 192.0.2.10:80 -r 10.0.0.3:80 # surplus"]
+    );
+    reconciler.set_desired(both.clone());
+    reconciler.set_desired(table([(web(), &[server(1), server(2)])]));
+    let (plan, _) = reconciler.step(4 * SECOND, &busy(&both, 3));
+    assert_eq!(
+        steps(&plan),
+        ["ipvsadm -e -t 192.0.2.10:80 -r 10.0.0.3:80 -m -w 0 # draining"]
+    );
+}
