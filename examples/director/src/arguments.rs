@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::path::PathBuf;
 
 use director::demo::script::parse_time;
 use lvs_schedulers::Algorithm;
@@ -27,6 +28,21 @@ pub(crate) struct Arguments {
     /// Run what is left of FILE when parts of it are wrong
     #[arg(long, requires = "file")]
     pub(crate) ignore_errors: bool,
+
+    /// Remember in this file what is ours in the table: after a crash, what is left of the last run
+    /// and not in FILE any more is removed
+    #[arg(
+        long,
+        value_name = "PATH",
+        requires = "file",
+        conflicts_with = "memory"
+    )]
+    pub(crate) ledger: Option<PathBuf>,
+
+    /// At the end, and where the last run put what FILE does not name, let connections finish for
+    /// at most this time; a second signal ends it
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "file")]
+    pub(crate) drain: Option<Duration>,
 
     /// End after this time, such as 500ms, 20s or 5m, with a summary
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
@@ -88,7 +104,12 @@ mod tests {
 
     #[test]
     fn options_of_the_demonstration_and_of_a_file_exclude_each_other() {
-        for bad in [["--check", "--memory"], ["f.conf", "--script=at 1s stop 1"]] {
+        for bad in [
+            ["--check", "--memory"],
+            ["f.conf", "--script=at 1s stop 1"],
+            ["--ledger=x", "--for=1s"],
+            ["--drain=1s", "--for=1s"],
+        ] {
             assert!(
                 Arguments::try_parse_from(["director"].iter().chain(&bad)).is_err(),
                 "{bad:?}"

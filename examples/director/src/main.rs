@@ -19,7 +19,7 @@ use director::run::{Happening, RunError, Runner};
 use director::setup::Setup;
 use director::signals::Signals;
 use lvs_healthcheck::Driver;
-use lvs_ipvs::{Client, MemoryKernel};
+use lvs_ipvs::{Client, LedgerFile, MemoryKernel};
 
 use arguments::Arguments;
 use journal::Journal;
@@ -106,8 +106,15 @@ fn run_file(
     })?;
     let driver = Driver::new(lvs_healthcheck::Config::default()).map_err(Failure::running)?;
     let mut runner = Runner::new(setup, client, driver, signals).map_err(Failure::running)?;
+    if let Some(path) = &arguments.ledger {
+        let file = LedgerFile::open(path).map_err(Failure::running)?;
+        runner = runner.with_ledger(file).map_err(Failure::running)?;
+    }
+    if let Some(limit) = arguments.drain {
+        runner = runner.with_drain(limit);
+    }
     let end = arguments.time.map(|time| runner.now().saturating_add(time));
-    let outcome = run_and_withdraw(&mut runner, end, journal);
+    let outcome = run_and_withdraw(&mut runner, end, arguments.drain.is_some(), journal);
     journal.summary(&runner.stats());
     outcome.map_err(Failure::running)
 }
@@ -116,12 +123,16 @@ fn run_file(
 fn run_and_withdraw(
     runner: &mut Runner,
     end: Option<lvs_ipvs::Timestamp>,
+    drains: bool,
     journal: &mut Journal,
 ) -> Result<(), RunError> {
     let mut report = |happening: &Happening<'_>| journal.happening(happening);
-    let run = runner.run_until(end, &mut report);
+    let mut run = runner.run_until(end, &mut report).map(|_| ());
+    if drains && run.is_ok() {
+        run = runner.drain(&mut report);
+    }
     let withdrawn = runner.withdraw(&mut report);
-    run.map(|_| ()).and(withdrawn)
+    run.and(withdrawn)
 }
 
 fn demonstrate(

@@ -40,6 +40,18 @@ impl Pool {
         &self.servers
     }
 
+    /// The destinations that are not to be there because of what the checks say.
+    pub(crate) fn failed(&self) -> impl Iterator<Item = (ServiceKey, DestinationKey)> + '_ {
+        let failed = self
+            .servers
+            .iter()
+            .filter(|server| server.desired().is_none());
+        failed.flat_map(|server| {
+            let fitting = |key| fitted(&server.destination, &key).map(|entry| (key, entry.key()));
+            self.services().filter_map(fitting)
+        })
+    }
+
     /// Puts services and those destinations that are to be there into a table.
     pub(crate) fn fill(&self, table: &mut Table) {
         let destinations: Vec<_> = self.servers.iter().filter_map(Server::desired).collect();

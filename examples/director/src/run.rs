@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::os::fd::AsFd as _;
 
 use lvs_healthcheck::{CheckEvent, CheckId, Driver};
-use lvs_ipvs::{Client, Outcome, Plan, Policy, Reconciler, Scope, Surplus, Timestamp};
+use lvs_ipvs::{
+    Client, Drain, LedgerFile, Outcome, Plan, Policy, Reconciler, Scope, Surplus, Table, Timestamp,
+};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -109,6 +111,10 @@ pub struct Runner {
     driver: Driver,
     client: Client,
     reconciler: Reconciler,
+    /// What is ours, on disk.
+    ledger: Option<LedgerFile>,
+    /// Nothing is desired any more, whatever the checks say.
+    is_leaving: bool,
     /// Whether the table could be read once: then that it cannot be is a passing trouble.
     has_read: bool,
     /// Looks in a row that failed.
@@ -156,16 +162,13 @@ impl Runner {
             numbers.insert(driver.add(planned.check)?, CheckNumber(number));
         }
         // What is ours is what the configuration names; the reconciler removes nothing else.
-        let policy = Policy::new(Scope::all())
-            .with_surplus_services(Surplus::Delete)
-            .with_surplus_destinations(Surplus::Delete);
-        let mut reconciler = Reconciler::new(policy);
-        reconciler.set_desired(director.desired());
-        Ok(Self {
+        let mut runner = Self {
             director,
             driver,
             client,
-            reconciler,
+            reconciler: Reconciler::new(Policy::new(Scope::all())),
+            ledger: None,
+            is_leaving: false,
             has_read: false,
             failed_looks: 0,
             retry: None,
@@ -174,7 +177,49 @@ impl Runner {
             events: Vec::new(),
             notices: Vec::new(),
             stats: RunStats::default(),
-        })
+        };
+        runner.desire();
+        Ok(runner)
+    }
+
+    /// Lets what is not configured any more, and at the [end](Self::drain) everything, finish its
+    /// connections for at most that long. Servers that failed are still removed at once.
+    #[must_use]
+    pub fn with_drain(mut self, limit: Duration) -> Self {
+        let policy = self.reconciler.policy().clone();
+        let policy = policy
+            .with_surplus_services(Surplus::Drain)
+            .with_surplus_destinations(Surplus::Drain)
+            .with_drain(Drain::new().with_limit(Some(limit)));
+        self.reconciler.set_policy(policy);
+        self
+    }
+
+    /// Keeps in that file what is ours, so that the next run knows what one that was killed left
+    /// behind: what of it is not configured any more is removed.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or is no ledger.
+    pub fn with_ledger(mut self, mut file: LedgerFile) -> Result<Self, RunError> {
+        self.reconciler = self.reconciler.with_ledger(file.load()?);
+        self.ledger = Some(file);
+        Ok(self)
+    }
+
+    /// What should be in the table is another now. Servers that failed are no loss; others that are
+    /// surplus are treated as the policy says.
+    fn desire(&mut self) {
+        if self.is_leaving {
+            return;
+        }
+        self.reconciler.set_desired(self.director.desired());
+        for pool in self.director.pools() {
+            for (service, destination) in pool.failed() {
+                let at_once = Some(Surplus::Delete);
+                self.reconciler.set_surplus(service, destination, at_once);
+            }
+        }
     }
 
     /// Now, on the clock of this runner.
@@ -200,7 +245,7 @@ impl Runner {
     /// # Errors
     ///
     /// The table cannot be read.
-    pub fn table(&mut self) -> Result<lvs_ipvs::Table, RunError> {
+    pub fn table(&mut self) -> Result<Table, RunError> {
         Ok(self.client.snapshot()?.table())
     }
 
@@ -210,7 +255,7 @@ impl Runner {
             .director
             .set_weight(pool, server, weight, &mut self.notices)
         {
-            self.reconciler.set_desired(self.director.desired());
+            self.desire();
         }
     }
 
@@ -294,7 +339,7 @@ impl Runner {
             }
         }
         if changed {
-            self.reconciler.set_desired(self.director.desired());
+            self.desire();
         }
         Ok(())
     }
@@ -327,6 +372,8 @@ impl Runner {
         let snapshot = self.client.snapshot()?;
         self.has_read = true;
         let (plan, _) = self.reconciler.step(self.now(), &snapshot);
+        // Before anything is created, so that there is no moment at which nobody knows whose it is.
+        self.store_ledger()?;
         for key in self.reconciler.adopted() {
             report(&Happening::Adopted(*key));
         }
@@ -353,6 +400,42 @@ impl Runner {
         }
         if !plan.is_empty() {
             report(&Happening::Applied);
+        }
+        self.store_ledger()
+    }
+
+    fn store_ledger(&mut self) -> Result<(), lvs_ipvs::Error> {
+        match &mut self.ledger {
+            Some(file) => file.store(self.reconciler.ledger()),
+            None => Ok(()),
+        }
+    }
+
+    fn owns_nothing(&self) -> bool {
+        self.reconciler.ledger().services().len() == 0
+    }
+
+    /// Lets everything that is ours drain, until nothing is left or a signal says to stop:
+    /// [`withdraw`](Self::withdraw) then removes the rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_until`](Self::run_until).
+    pub fn drain(&mut self, report: &mut dyn FnMut(&Happening<'_>)) -> Result<(), RunError> {
+        self.is_leaving = true;
+        self.reconciler.set_desired(Table::new());
+        while !self.owns_nothing() {
+            let now = self.now();
+            let next = self.next_look();
+            if next.is_none_or(|look| look > now) {
+                self.wait(next.map(|next| next.saturating_sub(now)))?;
+                if self.take_signals(report)?.is_some() {
+                    break;
+                }
+                self.run_checks()?;
+            } else {
+                self.look(report)?;
+            }
         }
         Ok(())
     }
@@ -381,13 +464,13 @@ impl Runner {
         &mut self,
         report: &mut dyn FnMut(&Happening<'_>),
     ) -> Result<bool, lvs_ipvs::Error> {
-        if self.reconciler.ledger().services().len() == 0 {
+        if self.owns_nothing() {
             return Ok(true);
         }
         let snapshot = self.client.snapshot()?;
         let plan = self.reconciler.withdraw(&snapshot);
         self.apply(&plan, report)?;
-        Ok(plan.is_empty() || self.reconciler.ledger().services().len() == 0)
+        Ok(plan.is_empty() || self.owns_nothing())
     }
 }
 

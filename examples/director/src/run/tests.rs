@@ -250,3 +250,98 @@ fn signals_end_the_run_or_are_told() {
         ]
     );
 }
+
+/// Rule O3 of the specification: a ledger outlives the run that was killed.
+#[test]
+fn what_a_killed_run_left_behind_is_removed_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = || LedgerFile::open(folder.path().join("ledger")).unwrap();
+    let kernel = MemoryKernel::default();
+    let foreign = VirtualService::udp("192.0.2.9:53".parse().unwrap());
+    other(&kernel).add_service(&foreign).unwrap();
+    let mut killed = runner(&kernel, TEXT)
+        .unwrap()
+        .with_ledger(ledger())
+        .unwrap();
+    turn(&mut killed).unwrap();
+    drop(killed);
+
+    let elsewhere = TEXT.replace("192.0.2.1", "192.0.2.2");
+    let mut next = runner(&kernel, &elsewhere).unwrap();
+    let forgetful = turn(&mut next).unwrap();
+    assert!(!forgetful.contains(&REMOVE.to_owned()), "{forgetful:?}");
+    let mut next = runner(&kernel, &elsewhere)
+        .unwrap()
+        .with_ledger(ledger())
+        .unwrap();
+    let lines = turn(&mut next).unwrap();
+    assert!(lines.contains(&REMOVE.to_owned()), "{lines:?}");
+    withdraw(&mut next).unwrap();
+    let left = other(&kernel).snapshot().unwrap().table();
+    assert!(left.len() == 1 && left.get(&foreign.key()).is_some());
+    assert_eq!(ledger().load().unwrap(), lvs_ipvs::Ledger::new());
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_keeps_the_table_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = LedgerFile::open(folder.path().join("no/ledger")).unwrap();
+    let kernel = MemoryKernel::default();
+    let mut runner = runner(&kernel, TEXT).unwrap().with_ledger(file).unwrap();
+    let lines = turn(&mut runner).unwrap();
+    assert!(lines[0].starts_with("failed  cannot write"), "{lines:?}");
+    assert!(other(&kernel).services().unwrap().is_empty());
+}
+
+/// Nothing is connected in a kernel in memory, so a drain takes two looks.
+#[test]
+fn draining_quiets_before_it_removes() {
+    let kernel = MemoryKernel::default();
+    let mut runner = runner(&kernel, TEXT)
+        .unwrap()
+        .with_drain(Duration::from_secs(60));
+    turn(&mut runner).unwrap();
+    let mut lines = Vec::new();
+    runner
+        .drain(&mut |happening| lines.push(happening.to_string()))
+        .unwrap();
+    lines.retain(|line| !line.is_empty());
+    let quiet = "table   ipvsadm -e -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 0";
+    assert_eq!(lines, [quiet, REMOVE]);
+    assert_eq!(withdraw(&mut runner).unwrap(), [""; 0]);
+}
+
+/// A server that failed is dead, whatever is to drain.
+#[test]
+fn failed_servers_do_not_drain() {
+    let kernel = MemoryKernel::default();
+    let text = TEXT.replace("weight 4\n", "weight 4\nTCP_CHECK {\n}\n");
+    let mut runner = runner(&kernel, &text)
+        .unwrap()
+        .with_drain(Duration::from_secs(60));
+    turn(&mut runner).unwrap();
+    let health = lvs_healthcheck::policy::Health::Down;
+    let outcome = lvs_healthcheck::Outcome::new(
+        lvs_healthcheck::Code::Refused,
+        lvs_healthcheck::Phase::Connect,
+    );
+    let finding = Finding {
+        health,
+        change: Some((lvs_healthcheck::policy::Health::Up, health)),
+        hint: None,
+        no_new: false,
+        hint_changed: false,
+        log: true,
+        outcome: &outcome,
+    };
+    let mut notices = Vec::new();
+    assert!(
+        runner
+            .director
+            .update(CheckNumber(0), &finding, &mut notices)
+    );
+    runner.desire();
+    let lines = turn(&mut runner).unwrap();
+    let removed = "table   ipvsadm -d -t 192.0.2.1:80 -r 10.0.0.1:80".to_owned();
+    assert!(lines.contains(&removed), "{lines:?}");
+}
