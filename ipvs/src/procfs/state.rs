@@ -10,9 +10,10 @@ use crate::name::Name;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ConnectionState {
-    /// `NONE`: nothing seen yet; also a template that protocol and mark say nothing about.
+    /// `NONE`: nothing seen yet; a template through which no connection was established yet.
     None,
-    /// `ASSURED`: a template with a connection that was established (Linux 4.20 and later).
+    /// `ASSURED`: a template through which a connection was established (Linux 4.20 **(unsure)**
+    /// and later), for UDP through which a datagram went.
     Assured,
     /// `ESTABLISHED`, TCP and SCTP.
     Established,

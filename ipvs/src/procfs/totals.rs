@@ -13,7 +13,7 @@ use crate::stats::{CounterWidth, Rates, Stats};
 /// `/proc/net/ip_vs_stats`.
 ///
 /// As everywhere, counters and rates are a copy that the kernel's estimator renews every 2 s.
-/// `Client::zero_all` zeroes them, too.
+/// `Client::zero` zeroes them, too.
 ///
 /// ```
 /// use lvs_ipvs::procfs::Totals;
