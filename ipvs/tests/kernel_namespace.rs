@@ -17,7 +17,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::thread;
 
-use lvs_ipvs::{Client, Destination, Error, Namespace, ServiceKey, VirtualService};
+use lvs_ipvs::procfs::{Services, ServicesRow};
+use lvs_ipvs::{Client, Destination, Error, Namespace, ServiceKey, VirtualService, sysctl};
 use network::Host;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
@@ -163,4 +164,58 @@ fn two_clients_of_a_namespace_see_the_same_table() {
     assert_eq!(writer.snapshot().unwrap(), reader.snapshot().unwrap());
     writer.flush().unwrap();
     assert!(reader.snapshot().unwrap().services.is_empty());
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS: run through .ci/test"]
+fn everything_of_a_namespace_is_reached_from_outside() {
+    let (here, there) = (Host::new("here"), Host::new("there"));
+    let before = own_namespace();
+    let namespace = Namespace::open(there.path()).unwrap();
+    let mut ipvs = namespace.client().unwrap();
+    ipvs.add_service(&service(80)).unwrap();
+    let sysctls = namespace.sysctls().unwrap();
+    sysctls.set(sysctl::BACKUP_ONLY, &true).unwrap();
+    // The handle holds the namespace on its own.
+    drop((namespace, there));
+    assert!(sysctls.get(sysctl::BACKUP_ONLY).unwrap());
+
+    let (namespace, there) = (Namespace::open(here.path()).unwrap(), here);
+    assert!(
+        !namespace
+            .sysctls()
+            .unwrap()
+            .get(sysctl::BACKUP_ONLY)
+            .unwrap()
+    );
+    assert_eq!(namespace.listed_services().unwrap().count(), 0);
+    there.ipvs().add_service(&service(81)).unwrap();
+    let listed: Vec<_> = namespace
+        .listed_services()
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(listed.len(), 1);
+    assert!(listed[0].key.may_be(&service(81).key()));
+    assert_eq!(namespace.connections().unwrap().count(), 0);
+    assert_eq!(namespace.sync_connections().unwrap().count(), 0);
+    assert_eq!(namespace.totals().unwrap().stats.connections, 0);
+    assert_eq!(own_namespace(), before);
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS: run through .ci/test"]
+fn the_table_needs_no_privilege_to_be_read() {
+    // Root of a user namespace only: netlink refuses, the files do not.
+    let script = "cat /proc/net/ip_vs /proc/net/ip_vs_conn";
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--net", "sh", "-c", script])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let read = Services::new(&output.stdout[..])
+        .next_row()
+        .unwrap()
+        .unwrap();
+    assert!(matches!(read, ServicesRow::Info(_)), "{read:?}");
 }

@@ -62,15 +62,35 @@ fn raw(host: &Host, file: &str) -> String {
     host.enter(|| fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap())
 }
 
+/// All rows with their lines, and the text they were read from: read before and after, until it
+/// was the same but for the seconds.
+fn connections_and_text(host: &Host) -> (Vec<(Connection, String, String)>, String) {
+    let read = || {
+        let mut rows = namespace(host).connections().unwrap();
+        let mut read = Vec::new();
+        while let Some(row) = rows.next_row() {
+            let row = row.unwrap();
+            let line = core::str::from_utf8(row.line).unwrap().to_owned();
+            read.push((row.to_connection(), row.protocol_text.to_owned(), line));
+        }
+        read
+    };
+    let timeless = |text: &str| -> Vec<Vec<String>> {
+        let words = |line: &str| line.split_whitespace().take(8).map(str::to_owned).collect();
+        text.lines().map(words).collect()
+    };
+    let (before, rows, _) = eventually(
+        || (raw(host, "ip_vs_conn"), read(), raw(host, "ip_vs_conn")),
+        |(before, _, after)| timeless(before) == timeless(after),
+    );
+    (rows, before)
+}
+
 /// Checks each row against the words of its line, written the way this test reads the format.
 fn check_against_the_text(host: &Host) {
-    // Nothing moves but time: two readings agree in all but the seconds.
-    let text = raw(host, "ip_vs_conn");
-    let mut rows = namespace(host).connections().unwrap();
-    let mut seen = 0;
-    while let Some(row) = rows.next_row() {
-        let row = row.unwrap();
-        let line = core::str::from_utf8(row.line).unwrap();
+    let (rows, text) = connections_and_text(host);
+    assert_eq!(rows.len(), text.lines().count() - 1);
+    for (connection, protocol_text, line) in rows {
         let words: Vec<_> = line.split_whitespace().collect();
         let same = |other: &str| {
             other
@@ -93,9 +113,9 @@ fn check_against_the_text(host: &Host) {
             state,
             expires_in,
             ..
-        } = row.connection;
+        } = connection;
         let written = [
-            row.protocol_text.to_owned(),
+            protocol_text,
             hex(client.ip()),
             format!("{:04X}", client.port()),
             hex(virtual_address.ip()),
@@ -106,33 +126,37 @@ fn check_against_the_text(host: &Host) {
             expires_in.as_secs().to_string(),
         ];
         assert_eq!(written[..], words[..9]);
-        seen += 1;
     }
-    assert_eq!(seen, text.lines().count() - 1);
 }
 
 /// Checks the counts of rows against those that netlink has of each destination.
 fn check_against_netlink(host: &Host, ipvs: &mut Client) {
-    for service in ipvs.services().unwrap() {
-        let key = service.service.key();
-        for entry in ipvs.destinations(key).unwrap() {
-            let to = entry.destination.key();
-            let counts = namespace(host)
-                .connections()
-                .unwrap()
-                .count(|row| row.connection.is_of(&key) && row.connection.is_to(&to))
-                .unwrap();
-            assert_eq!(
-                (counts.active, counts.inactive, counts.templates),
-                (
-                    entry.active_connections.into(),
-                    entry.inactive_connections.into(),
-                    entry.persistent_connections.into(),
-                ),
-                "{key} {to}"
-            );
+    let mut counts = || {
+        let mut counts = Vec::new();
+        for service in ipvs.services().unwrap() {
+            let key = service.service.key();
+            for entry in ipvs.destinations(key).unwrap() {
+                let to = entry.destination.key();
+                let rows = namespace(host).connections().unwrap();
+                let seen = rows
+                    .tally(|row| row.connection.is_of(&key) && row.connection.is_to(&to))
+                    .unwrap();
+                let told = [
+                    entry.active_connections,
+                    entry.inactive_connections,
+                    entry.persistent_connections,
+                ];
+                let seen = [seen.active, seen.inactive, seen.templates];
+                counts.push((key, to, seen, told.map(u64::from)));
+            }
         }
-    }
+        counts
+    };
+    // States change and entries expire between the two readings.
+    let counts = eventually(&mut counts, |counts| {
+        counts.iter().all(|(_, _, seen, told)| seen == told)
+    });
+    assert!(counts.iter().any(|(_, _, seen, _)| *seen != [0; 3]));
 }
 
 /// TCP and UDP through a network: open, closed, refused, unanswered.
@@ -253,7 +277,7 @@ fn a_drained_server_is_known_by_its_rows() {
     let still = |director: &Host| {
         let rows = namespace(director).connections().unwrap();
         let to = drained.key();
-        rows.count(|row| row.connection.is_to(&to)).unwrap()
+        rows.tally(|row| row.connection.is_to(&to)).unwrap()
     };
     let counts = still(&network.director);
     assert_eq!(

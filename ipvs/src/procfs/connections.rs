@@ -103,7 +103,7 @@ impl<R: BufRead> Connections<R> {
     /// TCP 0A010002 0000 C000020A 0053 0A020003 1F90 ASSURED         297
     /// ";
     /// let server = Destination::masquerade(([10, 2, 0, 2], 8080).into()).key();
-    /// let counts = Connections::new(file.as_bytes()).count(|row| row.connection.is_to(&server))?;
+    /// let counts = Connections::new(file.as_bytes()).tally(|row| row.connection.is_to(&server))?;
     /// assert_eq!((counts.active, counts.inactive, counts.templates), (1, 1, 0));
     /// # Ok::<(), lvs_ipvs::Error>(())
     /// ```
@@ -111,7 +111,7 @@ impl<R: BufRead> Connections<R> {
     /// # Errors
     ///
     /// The first line that cannot be read.
-    pub fn count(
+    pub fn tally(
         mut self,
         mut wanted: impl FnMut(&ConnectionRow<'_>) -> bool,
     ) -> Result<ConnectionCounts, ReadError> {

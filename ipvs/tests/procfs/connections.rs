@@ -195,7 +195,7 @@ fn the_connections_of_a_service_or_to_a_destination_can_be_counted() {
         let text = recorded(release, "ip_vs_conn");
         let count = |wanted: &dyn Fn(&Connection<&[u8]>) -> bool| {
             let rows = Connections::new(text.as_bytes());
-            let counts = rows.count(|row| wanted(&row.connection)).unwrap();
+            let counts = rows.tally(|row| wanted(&row.connection)).unwrap();
             (counts.active, counts.inactive, counts.templates)
         };
         let service = |port| ServiceKey::tcp(([192, 0, 2, 10], port).into());
