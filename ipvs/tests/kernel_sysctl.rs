@@ -371,7 +371,8 @@ fn expire_nodest_conn_ends_connections_of_removed_servers() {
     ipvs.remove_destination(key, removed.key()).unwrap();
     let error = open.get().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-    assert!(!remains(&removed));
+    // The earlier connection may have been to the same server, and is closing.
+    eventually(|| remains(&removed), |remains| !remains);
 }
 
 #[test]
