@@ -21,6 +21,7 @@ pub use repair::Repair;
 pub use scope::Scope;
 
 use crate::destination::{Destination, DestinationKey};
+use crate::error::Reason;
 use crate::plan::present::Services;
 use crate::plan::stages::{Guard, Stages};
 use crate::request::Change;
@@ -104,6 +105,8 @@ pub struct PlanStep {
     pub drift: bool,
     // Where in the plan's guards its guard is.
     guard: Option<usize>,
+    // Of what somebody else may have made, or may have removed for good.
+    is_exclusive: bool,
 }
 
 /// How an entry differs from what is desired.
@@ -171,6 +174,8 @@ pub(crate) trait Oversight {
     fn may_change(&self, service: &ServiceKey) -> bool;
     /// Whether a service that is not desired may be removed.
     fn may_remove(&self, service: &ServiceKey) -> bool;
+    /// Whether a desired service may be changed, whoever turns out to have made it.
+    fn takes_over(&self) -> bool;
     /// Whether only some destinations of the service may be removed.
     fn is_shared(&self, service: &ServiceKey) -> bool;
     /// Whether a destination that is not desired may be removed.
@@ -197,6 +202,10 @@ impl Oversight for Unwatched {
     }
 
     fn may_remove(&self, _: &ServiceKey) -> bool {
+        true
+    }
+
+    fn takes_over(&self) -> bool {
         true
     }
 
@@ -242,7 +251,7 @@ impl Plan {
     ///
     /// A snapshot whose two dumps did not agree may lack entries or show removed ones. The plan
     /// is still safe to apply: the kernel refuses what does not fit, and
-    /// [`Change::repair`] says how to go on.
+    /// [`repair`](Self::repair) says how to go on.
     ///
     /// Nothing is validated here: a client refuses the invalid change when it applies the plan;
     /// [`Table::validate`] tells before.
@@ -398,7 +407,9 @@ impl Plan {
 
     /// Whether the step must wait for the outcome of earlier ones: it takes a usable destination
     /// from a service that would be left without any if the kernel refused the ones that take
-    /// over. See [`permits`](Self::permits).
+    /// over; or, in the plan of a [`Reconciler`](crate::Reconciler) that does not
+    /// [adopt](crate::Adoption) all it finds, it adds a destination to a service that may turn
+    /// out to be somebody else's. See [`permits`](Self::permits).
     #[must_use]
     pub fn is_guarded(&self, step: usize) -> bool {
         self.steps
@@ -409,24 +420,35 @@ impl Plan {
     /// Whether a step may be sent, given which of the earlier ones are known to be done.
     ///
     /// A step that is not [guarded](Self::is_guarded) always may. A guarded one may as soon as
-    /// one of the destinations that take over is in place. When all outcomes are there and none
-    /// is, leave the step out: the service keeps what it has, and the next plan tries again.
-    /// Steps beyond the end are never permitted.
+    /// one of the destinations that take over is in place, or the service is created. When all
+    /// outcomes are there and none is, leave the step out: the service keeps what it has, and the
+    /// next plan tries again. Steps beyond the end are never permitted.
     #[must_use]
-    pub fn permits(&self, step: usize, mut done: impl FnMut(usize) -> bool) -> bool {
+    pub fn permits(&self, step: usize, done: impl FnMut(usize) -> bool) -> bool {
         let Some(step) = self.steps.get(step) else {
             return false;
         };
-        let guard = step.guard.and_then(|guard| self.guards.get(guard));
-        let Some(guard) = guard else {
-            return true;
+        let gives = |index| {
+            let step: Option<&PlanStep> = self.steps.get(index);
+            step.is_some_and(|step| gives_usable(&step.change))
         };
-        guard.gains().any(|index| {
-            self.steps
-                .get(index)
-                .is_some_and(|step| gives_usable(&step.change))
-                && done(index)
-        })
+        let guard = step.guard.and_then(|guard| self.guards.get(guard));
+        guard.is_none_or(|guard| guard.is_satisfied(gives, done))
+    }
+
+    /// How to go on when the kernel refused a step for that reason: as [`Change::repair`] says,
+    /// with two exceptions. A destination that was to drain and is gone is not added again. And in
+    /// plans of a [`Reconciler`](crate::Reconciler) that does not [adopt](crate::Adoption) all it
+    /// finds, what may be somebody else's is left for the next look, which knows more. `None` for
+    /// steps beyond the end.
+    #[must_use]
+    pub fn repair(&self, step: usize, reason: Reason) -> Option<Repair> {
+        let step = self.steps.get(step)?;
+        let repair = step.change.repair(reason)?;
+        if matches!(step.cause, Cause::Draining(_)) {
+            return Some(Repair::Satisfied);
+        }
+        (!step.is_exclusive || repair == Repair::Satisfied).then_some(repair)
     }
 }
 
@@ -453,6 +475,7 @@ impl PlanStep {
             cause,
             drift,
             guard: None,
+            is_exclusive: false,
         }
     }
 }

@@ -13,7 +13,7 @@ pub use ledger_file::LedgerFile;
 use crate::Timestamp;
 use crate::destination::DestinationKey;
 use crate::plan::present::{self, Services};
-use crate::plan::{EntryKey, Plan, Policy, Repair, Scope, Surplus, Unwatched};
+use crate::plan::{Cause, EntryKey, Plan, Policy, Repair, Scope, Surplus, Unwatched};
 use crate::request::Change;
 use crate::service::ServiceKey;
 use crate::session::Outcome;
@@ -85,9 +85,13 @@ pub struct Reconciler {
     drift: Drift,
     drift_interval: Option<Duration>,
     desired: Table,
-    /// A service to be created is entered when the plan is made, before anybody can have sent
+    /// What is to be created is entered when the plan is made, before anybody can have sent
     /// it, and leaves when the kernel refuses it.
     ledger: Ledger,
+    /// What the last plan creates and was not ours before.
+    creating: BTreeSet<EntryKey>,
+    /// What the last plan removes and adds again.
+    reordered: BTreeSet<DestinationEntryKey>,
     /// Desired entries that differ for reasons of our own: the desired table changed, or a
     /// change was asked for and is not known to be done.
     pending: BTreeSet<EntryKey>,
@@ -167,6 +171,8 @@ impl Reconciler {
             drift_interval: Some(DRIFT_INTERVAL),
             desired: Table::new(),
             ledger: Ledger::new(),
+            creating: BTreeSet::new(),
+            reordered: BTreeSet::new(),
             pending: BTreeSet::new(),
             draining: BTreeMap::new(),
             exceptions: BTreeMap::new(),
@@ -292,6 +298,13 @@ impl Reconciler {
             let desired = &self.desired;
             self.ledger
                 .retain(|key| desired.get(key).is_some() || actual.contains_key(key));
+            self.ledger.retain_destinations(|service, key| {
+                let wanted = desired.get(service);
+                let held = actual.get(service).map(|present| &present.destinations);
+                wanted.is_some_and(|wanted| wanted.destination(key).is_some())
+                    || held
+                        .is_some_and(|held| held.iter().any(|held| held.destination.key() == *key))
+            });
             self.adopt_weights(&actual);
         }
         let watch = Watch::new(self, at, snapshot.agreed);
@@ -301,7 +314,7 @@ impl Reconciler {
             self.pending.clear();
         }
         self.pending.extend(plan.changes().filter_map(entry_key));
-        self.enter_additions(&plan);
+        self.enter_additions(snapshot.agreed, &plan);
         self.note_draining(at, snapshot.agreed, &plan);
         self.conflicts.clone_from(&plan.conflicts);
         self.drift_left.clone_from(&plan.drift_left);
@@ -365,13 +378,29 @@ impl Reconciler {
         }
     }
 
-    /// What is about to be created is ours from now on.
-    fn enter_additions(&mut self, plan: &Plan) {
-        for change in plan.changes() {
-            match change {
-                Change::AddService(service) => self.ledger.insert(service.key()),
+    /// What is about to be created is ours from now on. What is removed and added again stays
+    /// whose it is.
+    fn enter_additions(&mut self, agreed: bool, plan: &Plan) {
+        self.creating.clear();
+        self.reordered.clear();
+        for step in plan.steps() {
+            match &step.change {
+                // A torn dump may lack what is there, whose owner stays the same.
+                Change::AddService(service) => {
+                    let key = service.key();
+                    if agreed || !self.ledger.contains(&key) {
+                        self.ledger.insert(key);
+                        self.creating.insert((key, None));
+                    }
+                }
                 Change::AddDestination(service, destination) => {
-                    self.ledger.insert_destination(service, destination.key());
+                    let key = destination.key();
+                    if step.cause == Cause::OutOfOrder {
+                        self.reordered.insert((*service, key));
+                    } else if agreed || !self.ledger.owns(service, &key) {
+                        self.ledger.insert_destination(service, key);
+                        self.creating.insert((*service, Some(key)));
+                    }
                 }
                 _ => {}
             }
@@ -416,17 +445,30 @@ impl Reconciler {
             Outcome::Unknown(_) => return,
         };
         match change {
-            Change::AddService(service) if !is_done => self.ledger.remove(&service.key()),
+            // Made by us: all of it is ours, whatever of an earlier one was.
+            Change::AddService(service) if is_done => self.ledger.insert(service.key()),
+            Change::AddService(service) if self.creating.contains(&(service.key(), None)) => {
+                self.ledger.remove(&service.key());
+            }
             Change::RemoveService(key) if is_done => {
                 self.ledger.remove(key);
                 self.draining.retain(|(service, _), _| service != key);
             }
             Change::AddDestination(service, destination) if !is_done => {
-                self.ledger.remove_destination(service, &destination.key());
+                let key = destination.key();
+                if self.creating.contains(&(*service, Some(key))) {
+                    self.ledger.remove_destination(service, &key);
+                }
             }
             Change::RemoveDestination(service, key) if is_done => {
-                self.ledger.remove_destination(service, key);
+                if !self.reordered.contains(&(*service, *key)) {
+                    self.ledger.remove_destination(service, key);
+                }
                 self.draining.remove(&(*service, *key));
+            }
+            Change::SetDestination(service, destination) if !is_done => {
+                // If it was to drain, it does not yet.
+                self.draining.remove(&(*service, destination.key()));
             }
             _ => {}
         }

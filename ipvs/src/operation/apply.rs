@@ -1,9 +1,10 @@
 //! Applying a plan: its steps in order, many at a time, with two exceptions.
 //!
 //! A step that would take the last usable destination from a service waits until one of those
-//! that take over is known to be in place, and is left out when none is. A step refused because
+//! that take over is known to be in place, and is left out when none is; a destination of a
+//! service that must be ours waits until that is created. A step refused because
 //! somebody else changed the table meanwhile is repaired once: what exists is set, what is gone
-//! is added (see [`Change::repair`]).
+//! is added (see [`Plan::repair`]).
 
 use std::collections::HashMap;
 
@@ -11,7 +12,6 @@ use super::{Operation, Step};
 use crate::batch::Report;
 use crate::error::{Error, NotSentCause, UnknownCause};
 use crate::plan::{Plan, Repair};
-use crate::request::Change;
 use crate::session::{Event, Outcome, RequestId, Session};
 
 /// Sends the steps of a plan; the report has an entry for each.
@@ -82,17 +82,13 @@ impl ApplyPlan {
         }
     }
 
-    fn change(&self, step: usize) -> Option<&Change> {
-        self.plan.steps().get(step).map(|step| &step.change)
-    }
-
     /// Takes note of an outcome, or sends the repair of what was refused.
     fn complete(&mut self, session: &mut Session, attempt: Attempt, outcome: Outcome) {
         let reason = match &outcome {
             Outcome::Rejected(rejected) if !attempt.is_repair => Some(rejected.reason),
             _ => None,
         };
-        let repair = reason.and_then(|reason| self.change(attempt.step)?.repair(reason));
+        let repair = reason.and_then(|reason| self.plan.repair(attempt.step, reason));
         match repair {
             Some(Repair::Instead(change)) => {
                 let request = session.submit(change);

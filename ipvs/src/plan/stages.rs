@@ -28,19 +28,34 @@ enum Stage {
 /// Stages whose steps may give a service a usable destination.
 const GAINS: [Stage; 3] = [Stage::NewDestinations, Stage::Raised, Stage::Reordered];
 
-/// Marks a step that takes a usable destination from a service all of whose usable destinations
-/// at the end are gained by the plan itself: where in the plan these gains are.
+/// What a step must wait for.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Guard {
-    // Of each stage of `GAINS`, what belongs to the service; positions in the stage at first, in
-    // the plan at last.
-    gains: [Range<usize>; GAINS.len()],
+pub(super) enum Guard {
+    /// It takes a usable destination from a service all of whose usable destinations at the end
+    /// are gained by the plan itself: where in the plan these gains are. Of each stage of `GAINS`
+    /// what belongs to the service; positions in the stage at first, in the plan at last.
+    Gained([Range<usize>; GAINS.len()]),
+    /// It adds a destination to a service that must be ours: the step that creates it. That
+    /// stage is the first, so positions in it are those in the plan.
+    Created(usize),
 }
 
 impl Guard {
-    /// Positions of the steps that may take over.
-    pub(super) fn gains(&self) -> impl Iterator<Item = usize> + '_ {
-        self.gains.iter().cloned().flatten()
+    /// Whether one of the steps waited for is done; `gives` says of a step whether it gives its
+    /// service a usable destination.
+    pub(super) fn is_satisfied(
+        &self,
+        gives: impl Fn(usize) -> bool,
+        mut done: impl FnMut(usize) -> bool,
+    ) -> bool {
+        match self {
+            Self::Gained(gains) => gains
+                .iter()
+                .cloned()
+                .flatten()
+                .any(|index| gives(index) && done(index)),
+            Self::Created(index) => done(*index),
+        }
     }
 }
 
@@ -108,6 +123,11 @@ impl<'a, O: Oversight> Stages<'a, O> {
             return;
         }
         let change = Change::AddService(wanted.service.clone());
+        let created = self.stage(Stage::NewServices).len();
+        let guard = match self.oversight.takes_over() {
+            true => None,
+            false => Some(self.add_guard(Guard::Created(created))),
+        };
         self.push(Stage::NewServices, change, Cause::Missing, is_drift);
         for destination in &wanted.destinations {
             let destination_key = destination.key();
@@ -117,7 +137,9 @@ impl<'a, O: Oversight> Stages<'a, O> {
                 destination = destination.with_weight(weight);
             }
             let change = Change::AddDestination(key, destination);
-            self.push(Stage::NewDestinations, change, Cause::Missing, is_drift);
+            let mut step = PlanStep::new(change, Cause::Missing, is_drift);
+            step.guard = guard;
+            self.stage(Stage::NewDestinations).push(step);
         }
     }
 
@@ -223,12 +245,13 @@ impl<'a, O: Oversight> Stages<'a, O> {
         waits_since: Option<[usize; GAINS.len()]>,
     ) {
         let is_drift = verdict.is_drift;
+        let guard = waits_since.map(|starts| self.guard(starts));
         let cause = match verdict.held {
             None => Cause::Missing,
             Some(_) => {
                 let remove = Change::RemoveDestination(key, verdict.key);
                 let mut step = PlanStep::new(remove, Cause::OutOfOrder, is_drift);
-                step.guard = waits_since.map(|starts| self.guard(starts));
+                step.guard = guard;
                 self.stage(Stage::Reordered).push(step);
                 Cause::OutOfOrder
             }
@@ -244,8 +267,12 @@ impl<'a, O: Oversight> Stages<'a, O> {
                 return;
             }
         };
+        // It waits too: added to where the removal was left out it would replace the settings
+        // (see `Change::repair`), and its weight may be 0.
         let change = Change::AddDestination(key, settings);
-        self.push(Stage::Reordered, change, cause, is_drift);
+        let mut step = PlanStep::new(change, cause, is_drift);
+        step.guard = guard;
+        self.stage(Stage::Reordered).push(step);
     }
 
     /// A guard that is satisfied by the steps pushed since then.
@@ -255,7 +282,12 @@ impl<'a, O: Oversight> Stages<'a, O> {
         for (gain, end) in gains.iter_mut().zip(ends) {
             gain.end = end;
         }
-        self.plan.guards.push(Guard { gains });
+        self.add_guard(Guard::Gained(gains))
+    }
+
+    /// Enters a guard; gives its place.
+    fn add_guard(&mut self, guard: Guard) -> usize {
+        self.plan.guards.push(guard);
         self.plan.guards.len().saturating_sub(1)
     }
 
@@ -352,8 +384,17 @@ impl<'a, O: Oversight> Stages<'a, O> {
         }
         let offsets = GAINS.map(|stage| offsets.get(stage as usize).copied().unwrap_or(0));
         for guard in &mut plan.guards {
-            for (gain, by) in guard.gains.iter_mut().zip(offsets) {
-                *gain = gain.start.saturating_add(by)..gain.end.saturating_add(by);
+            if let Guard::Gained(gains) = guard {
+                for (gain, by) in gains.iter_mut().zip(offsets) {
+                    *gain = gain.start.saturating_add(by)..gain.end.saturating_add(by);
+                }
+            }
+        }
+        if !self.oversight.takes_over() {
+            for step in &mut steps {
+                let service = step.change.service();
+                step.is_exclusive = matches!(step.change, Change::AddService(_))
+                    || service.is_some_and(|service| self.oversight.is_shared(&service));
             }
         }
         plan.steps = steps;

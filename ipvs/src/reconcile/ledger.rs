@@ -68,6 +68,11 @@ impl Ledger {
         matches!(self.services.get(service), Some(Ownership::Shared(_)))
     }
 
+    pub(crate) fn has_shared(&self) -> bool {
+        let mut all = self.services.values();
+        all.any(|ownership| matches!(ownership, Ownership::Shared(_)))
+    }
+
     /// Of a shared service the destinations that are ours, sorted; none for others.
     pub fn own_destinations(
         &self,
@@ -122,6 +127,17 @@ impl Ledger {
 
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&ServiceKey) -> bool) {
         self.services.retain(|service, _| keep(service));
+    }
+
+    pub(crate) fn retain_destinations(
+        &mut self,
+        mut keep: impl FnMut(&ServiceKey, &DestinationKey) -> bool,
+    ) {
+        for (service, ownership) in &mut self.services {
+            if let Ownership::Shared(own) = ownership {
+                own.retain(|destination| keep(service, destination));
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a reconciler knows while it makes a plan.
 
-use super::{Drift, Reconciler};
+use super::{Adoption, Drift, Reconciler};
 use crate::Timestamp;
 use crate::destination::DestinationKey;
 use crate::plan::{EntryKey, Oversight, Surplus};
@@ -12,14 +12,16 @@ pub(super) struct Watch<'a> {
     reconciler: &'a Reconciler,
     at: Timestamp,
     agreed: bool,
+    takes_over: bool,
 }
 
 impl<'a> Watch<'a> {
-    pub(super) const fn new(reconciler: &'a Reconciler, at: Timestamp, agreed: bool) -> Self {
+    pub(super) fn new(reconciler: &'a Reconciler, at: Timestamp, agreed: bool) -> Self {
         Self {
             reconciler,
             at,
             agreed,
+            takes_over: reconciler.adoption == Adoption::Adopt && !reconciler.ledger.has_shared(),
         }
     }
 }
@@ -31,6 +33,10 @@ impl Oversight for Watch<'_> {
 
     fn may_remove(&self, service: &ServiceKey) -> bool {
         self.reconciler.ledger.contains(service)
+    }
+
+    fn takes_over(&self) -> bool {
+        self.takes_over
     }
 
     fn is_shared(&self, service: &ServiceKey) -> bool {

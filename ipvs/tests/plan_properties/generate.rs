@@ -1,13 +1,16 @@
 //! Random tables and policies over four services with four destinations each.
 
-use std::collections::BTreeSet;
+use core::time::Duration;
 
 use lvs_ipvs::{
-    Destination, Family, Forwarding, Policy, Scheduler, Scope, ServiceKey, Surplus, Table,
-    VirtualService,
+    Destination, DestinationOrder, Drain, Family, Forwarding, Policy, Scheduler, Scope, ServiceKey,
+    Surplus, Table, VirtualService,
 };
+use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::subsequence;
+use proptest::sample::{select, subsequence};
+
+use crate::model::{Connections, Model, Server};
 
 /// The services the tests know, and the port of their destinations.
 pub(crate) fn services() -> [(VirtualService, u16); 4] {
@@ -77,24 +80,81 @@ pub(crate) fn any_table() -> impl Strategy<Value = Table> {
     })
 }
 
-pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
-    let keys: Vec<_> = services()
-        .iter()
-        .map(|(service, _)| service.key())
-        .collect();
-    let scope = prop_oneof![
-        Just(Scope::all()),
-        subsequence(keys, 0..=4).prop_map(|keys| Scope::none().with_keys(keys)),
-    ];
-    let surplus = || prop_oneof![2 => Just(Surplus::Delete), 1 => Just(Surplus::Keep)];
-    (scope, surplus(), surplus()).prop_map(|(scope, services, destinations)| {
-        Policy::new(scope)
-            .with_surplus_services(services)
-            .with_surplus_destinations(destinations)
+/// Every kind of surplus.
+pub(crate) fn any_surplus() -> impl Strategy<Value = Surplus> {
+    prop_oneof![
+        2 => Just(Surplus::Delete),
+        2 => Just(Surplus::Drain),
+        1 => Just(Surplus::Keep),
+    ]
+}
+
+fn any_drain() -> impl Strategy<Value = Drain> {
+    let limits = [None, Some(0), Some(5), Some(60)];
+    (select(limits.to_vec()), any::<bool>(), any::<bool>()).prop_map(|(limit, udp, persistent)| {
+        Drain::new()
+            .with_limit(limit.map(Duration::from_secs))
+            .with_udp(udp)
+            .with_persistent(persistent)
     })
 }
 
-pub(crate) fn everything() -> BTreeSet<ServiceKey> {
+pub(crate) fn any_scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![
+        Just(Scope::all()),
+        subsequence(everything(), 0..=4).prop_map(|keys| Scope::none().with_keys(keys)),
+    ]
+}
+
+pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
+    let order = select(vec![
+        DestinationOrder::Any,
+        DestinationOrder::ForHashing,
+        DestinationOrder::Exact,
+    ]);
+    let surplus = (any_surplus(), any_surplus());
+    (any_scope(), surplus, any_drain(), order).prop_map(
+        |(scope, (services, destinations), drain, order)| {
+            Policy::new(scope)
+                .with_surplus_services(services)
+                .with_surplus_destinations(destinations)
+                .with_drain(drain)
+                .with_order(order)
+        },
+    )
+}
+
+/// Connections for up to four destinations; often none.
+pub(crate) fn any_connections() -> impl Strategy<Value = Vec<Connections>> {
+    let one = prop_oneof![
+        3 => Just([0; 3]),
+        1 => Just([1, 0, 0]),
+        1 => Just([0, 2, 0]),
+        1 => Just([0, 0, 1]),
+    ];
+    vec(one, 4)
+}
+
+/// A table with connections.
+pub(crate) fn any_model() -> impl Strategy<Value = Model> {
+    (any_table(), vec(any_connections(), 4)).prop_map(|(table, connections)| {
+        let mut model = Model::of(&table);
+        for (service, connections) in everything().iter().zip(connections) {
+            model.connect(service, &connections);
+        }
+        model
+    })
+}
+
+pub(crate) fn with_weight(server: &Server, weight: u32) -> Server {
+    Server {
+        destination: server.destination.clone().with_weight(weight),
+        ..server.clone()
+    }
+}
+
+/// The keys of all services the tests know.
+pub(crate) fn everything() -> Vec<ServiceKey> {
     services()
         .iter()
         .map(|(service, _)| service.key())
