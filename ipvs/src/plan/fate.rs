@@ -170,8 +170,12 @@ impl<O: Oversight> Judge<'_, O> {
     /// A new connection may come in after the look, so a destination is removed for lack of
     /// connections only when it could not get any.
     fn of_draining(&self, key: DestinationKey, held: Held<'_>) -> Fate<'static> {
-        let mut connections = held.connections;
-        if self.policy.drain.persistent {
+        let drain = &self.policy.drain;
+        let mut connections = u64::from(held.active);
+        if drain.inactive {
+            connections = held.connections();
+        }
+        if drain.persistent {
             connections = connections.saturating_add(held.templates.into());
         }
         let is_quiet = held.destination.weight() == 0;

@@ -48,7 +48,7 @@ pub(super) fn lasting_beginning(desired: &[Verdict<'_>]) -> usize {
 /// What it costs to put in order what comes after that beginning.
 pub(super) fn cost(service: ServiceKey, rest: &[Verdict<'_>]) -> OutOfOrder {
     let again = rest.iter().filter_map(|verdict| verdict.held);
-    let connections = again.clone().map(|held| held.connections);
+    let connections = again.clone().map(|held| held.connections());
     OutOfOrder {
         service,
         destinations: again.count(),

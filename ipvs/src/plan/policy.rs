@@ -91,7 +91,7 @@ pub enum Surplus {
 /// How destinations are drained.
 ///
 /// A destination drains from the moment a plan sets its weight to 0 until it has neither active
-/// nor inactive connections. A plan of its own knows no time: made again and again it removes
+/// nor inactive connections (`OP-11`); for TCP that is two minutes after the last one was closed. A plan of its own knows no time: made again and again it removes
 /// what has drained. The limit is kept by a [`Reconciler`](crate::Reconciler), which remembers
 /// when draining began.
 ///
@@ -113,6 +113,10 @@ pub struct Drain {
     /// entry for ever (`OP-10`), so by default they are removed at once. Entries of one-packet
     /// services end at once either way.
     pub udp: bool,
+    /// Whether inactive connections count. For TCP these are the ones that open or close: one that
+    /// both ends have closed is remembered for two minutes. Default: yes, since without them the
+    /// last packets of a connection may be lost.
+    pub inactive: bool,
     /// Whether persistence templates count as connections. They send returning clients to the
     /// destination even at weight 0 unless the sysctl `expire_quiescent_template` is 1; with it
     /// 0, each such client prolongs the drain. Default: no.
@@ -131,6 +135,7 @@ impl Drain {
         Self {
             limit: Some(DRAIN_LIMIT),
             udp: false,
+            inactive: true,
             persistent: false,
         }
     }
@@ -144,6 +149,12 @@ impl Drain {
     /// Replaces whether destinations of UDP services drain.
     pub const fn with_udp(mut self, udp: bool) -> Self {
         self.udp = udp;
+        self
+    }
+
+    /// Replaces whether inactive connections count.
+    pub const fn with_inactive(mut self, inactive: bool) -> Self {
+        self.inactive = inactive;
         self
     }
 

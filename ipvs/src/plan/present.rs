@@ -21,18 +21,25 @@ pub(crate) struct Present<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held<'a> {
     pub(crate) destination: &'a Destination,
-    /// Active and inactive ones.
-    pub(crate) connections: u64,
+    pub(crate) active: u32,
+    pub(crate) inactive: u32,
     /// Persistence templates.
     pub(crate) templates: u32,
 }
 
+impl Held<'_> {
+    /// Active and inactive connections.
+    pub(crate) fn connections(&self) -> u64 {
+        u64::from(self.active).saturating_add(self.inactive.into())
+    }
+}
+
 impl<'a> From<&'a DestinationEntry> for Held<'a> {
     fn from(entry: &'a DestinationEntry) -> Self {
-        let active = u64::from(entry.active_connections);
         Self {
             destination: &entry.destination,
-            connections: active.saturating_add(entry.inactive_connections.into()),
+            active: entry.active_connections,
+            inactive: entry.inactive_connections,
             templates: entry.persistent_connections,
         }
     }
@@ -42,7 +49,8 @@ impl<'a> From<&'a Destination> for Held<'a> {
     fn from(destination: &'a Destination) -> Self {
         Self {
             destination,
-            connections: 0,
+            active: 0,
+            inactive: 0,
             templates: 0,
         }
     }

@@ -334,7 +334,7 @@ impl<'a, O: Oversight> Stages<'a, O> {
 
     fn note_draining(&mut self, key: ServiceKey, verdict: &Verdict<'_>) {
         if let Some(held) = verdict.held.filter(|_| verdict.is_draining()) {
-            let connections = held.connections;
+            let connections = held.connections();
             self.plan.draining.push((key, verdict.key, connections));
         }
     }

@@ -79,6 +79,20 @@ fn templates_count_only_on_request() {
     assert_eq!(drain(&actual, &desired, &patient), Vec::<String>::new());
 }
 
+#[test]
+fn connections_that_are_not_active_count_unless_they_shall_not() {
+    let desired = table([(web(), vec![server(1, 1)])]);
+    // Of one connection none is inactive, of two one is active and one is not.
+    let actual = [Seen(server(1, 1), 0, 0), Seen(server(2, 0), 2, 0)];
+    let mut snapshot = look(&[(web(), &actual)]);
+    snapshot.services[0].destinations[0].active_connections = 0;
+    for (inactive, steps) in [(true, 0), (false, 1)] {
+        let policy = draining().with_drain(Drain::new().with_inactive(inactive));
+        let plan = Plan::new(Actual(&snapshot), Desired(&desired), &policy);
+        assert_eq!(plan.len(), steps);
+    }
+}
+
 /// `OP-10`
 #[test]
 fn destinations_of_udp_services_are_removed_at_once_unless_they_shall_drain() {
