@@ -3,7 +3,12 @@
 //!
 //! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_leaving-… --include-ignored`.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests and their helpers")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests and their helpers"
+)]
 
 #[expect(dead_code, reason = "made for other tests as well")]
 #[path = "../../../ipvs/tests/network/mod.rs"]
