@@ -1,48 +1,64 @@
 //! The row of a destination.
 
-use std::io::{self, Write};
-
 use lvs_ipvs::{DestinationEntry, Forwarding, ServiceKey};
 
+use super::columns::Columns;
 use super::number::Number;
 use super::tunnel::tunnel_info;
 use super::{Format, Request};
 use crate::names::{Endpoints, cut};
 
 pub(super) fn write_row(
-    out: &mut dyn Write,
+    columns: &mut Columns,
     request: &Request,
     endpoints: &Endpoints,
     service: &ServiceKey,
     entry: &DestinationEntry,
-) -> io::Result<()> {
+) {
+    columns
+        .text("  -> ")
+        .left(&name(endpoints, service, entry), 28);
     let destination = &entry.destination;
-    write!(out, "  -> {:<28}", name(endpoints, service, entry))?;
     let method = method(destination.forwarding());
-    let weight = destination.weight();
-    let active = entry.active_connections;
-    let inactive = entry.inactive_connections;
     match request.format {
-        Format::Default => writeln!(out, " {method:<7} {weight:<6} {active:<10} {inactive:<10}"),
-        Format::TunnelInfo => writeln!(
-            out,
-            " {method:<7} {:<13} {weight:<6} {active:<10} {inactive:<10}",
-            tunnel_info(destination)
-        ),
-        Format::Thresholds => writeln!(
-            out,
-            " {:<10} {:<10} {active:<10} {inactive:<10}",
-            destination.upper_threshold(),
-            destination.lower_threshold()
-        ),
-        Format::PersistentConnections => writeln!(
-            out,
-            " {weight:<9} {:<11} {active:<10} {inactive:<10}",
-            entry.persistent_connections
-        ),
-        Format::Stats => write_stats(out, request, entry),
-        Format::Rate => write_rates(out, request, entry),
+        Format::Stats => write_stats(columns, request, entry),
+        Format::Rate => write_rates(columns, request, entry),
+        Format::Default => {
+            columns.text(" ").left(method, 7);
+            columns.text(" ").left_number(destination.weight(), 6);
+            write_connections(columns, entry);
+        }
+        Format::TunnelInfo => {
+            columns.text(" ").left(method, 7);
+            columns.text(" ").left(&tunnel_info(destination), 13);
+            columns.text(" ").left_number(destination.weight(), 6);
+            write_connections(columns, entry);
+        }
+        Format::Thresholds => {
+            columns
+                .text(" ")
+                .left_number(destination.upper_threshold(), 10);
+            columns
+                .text(" ")
+                .left_number(destination.lower_threshold(), 10);
+            write_connections(columns, entry);
+        }
+        Format::PersistentConnections => {
+            columns.text(" ").left_number(destination.weight(), 9);
+            columns
+                .text(" ")
+                .left_number(entry.persistent_connections, 11);
+            write_connections(columns, entry);
+        }
     }
+    columns.text("\n");
+}
+
+fn write_connections(columns: &mut Columns, entry: &DestinationEntry) {
+    columns.text(" ").left_number(entry.active_connections, 10);
+    columns
+        .text(" ")
+        .left_number(entry.inactive_connections, 10);
 }
 
 /// Address and port. IPv4 ones are cut to 28 columns, which names can exceed.
@@ -75,7 +91,7 @@ const fn low_word(value: u64) -> u64 {
     value & 0xffff_ffff
 }
 
-fn write_stats(out: &mut dyn Write, request: &Request, entry: &DestinationEntry) -> io::Result<()> {
+fn write_stats(columns: &mut Columns, request: &Request, entry: &DestinationEntry) {
     for number in [
         low_word(entry.stats.connections),
         low_word(entry.stats.packets_in),
@@ -83,18 +99,16 @@ fn write_stats(out: &mut dyn Write, request: &Request, entry: &DestinationEntry)
         entry.stats.bytes_in,
         entry.stats.bytes_out,
     ] {
-        write!(out, "{}", Number::new(number, request.exact))?;
+        Number::new(number, request.exact).write(columns);
     }
-    writeln!(out)
 }
 
-fn write_rates(out: &mut dyn Write, request: &Request, entry: &DestinationEntry) -> io::Result<()> {
+fn write_rates(columns: &mut Columns, request: &Request, entry: &DestinationEntry) {
     let rates = &entry.stats.rates;
     for number in [rates.connections, rates.packets_in, rates.packets_out] {
-        write!(out, "{}", Number::Plain(low_word(number)))?;
+        Number::Plain(low_word(number)).write(columns);
     }
     for number in [rates.bytes_in, rates.bytes_out] {
-        write!(out, "{}", Number::new(low_word(number), request.exact))?;
+        Number::new(low_word(number), request.exact).write(columns);
     }
-    writeln!(out)
 }

@@ -1,5 +1,6 @@
 //! What `-L` prints.
 
+mod columns;
 mod connections;
 mod daemons;
 mod destination;
@@ -15,6 +16,7 @@ use lvs_ipvs::{Client, ServiceKey};
 use crate::failure::Failure;
 use crate::names::Endpoints;
 use crate::walk::walk;
+use columns::Columns;
 
 pub(crate) use connections::connections;
 pub(crate) use daemons::daemons;
@@ -107,17 +109,14 @@ pub(crate) fn table(
     out.write_all(request.format.captions().as_bytes())?;
 
     let endpoints = Endpoints::new(request.numeric);
+    let mut columns = Columns::default();
     walk(client, &services, request.sort, |service, destinations| {
-        service::write_row(out, request, &endpoints, service)?;
+        columns.clear();
+        service::write_row(&mut columns, request, &endpoints, service);
+        let key = service.service.key();
         for destination in destinations {
-            destination::write_row(
-                out,
-                request,
-                &endpoints,
-                &service.service.key(),
-                destination,
-            )?;
+            destination::write_row(&mut columns, request, &endpoints, &key, destination);
         }
-        Ok(())
+        out.write_all(columns.as_bytes())
     })
 }

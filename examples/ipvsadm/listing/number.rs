@@ -1,6 +1,6 @@
 //! Counters in columns of nine.
 
-use core::fmt;
+use super::columns::Columns;
 
 /// A counter or rate, right-aligned to nine columns.
 #[derive(Clone, Copy, Debug)]
@@ -20,26 +20,31 @@ impl Number {
             Self::Scaled(value)
         }
     }
-}
 
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (value, unit) = match *self {
+    pub(super) fn write(self, columns: &mut Columns) {
+        let (value, unit) = match self {
             Self::Plain(value) | Self::Scaled(value @ 0..100_000_000) => {
-                return write!(f, " {value:>8}");
+                columns.text(" ").right_number(value, 8);
+                return;
             }
-            Self::Scaled(value @ 0..1_000_000_000) => (value / 1_000, 'K'),
-            Self::Scaled(value @ 0..100_000_000_000) => (value / 1_000_000, 'M'),
-            Self::Scaled(value @ 0..100_000_000_000_000) => (value / 1_000_000_000, 'G'),
-            Self::Scaled(value) => (value / 1_000_000_000_000, 'T'),
+            Self::Scaled(value @ 0..1_000_000_000) => (value / 1_000, "K"),
+            Self::Scaled(value @ 0..100_000_000_000) => (value / 1_000_000, "M"),
+            Self::Scaled(value @ 0..100_000_000_000_000) => (value / 1_000_000_000, "G"),
+            Self::Scaled(value) => (value / 1_000_000_000_000, "T"),
         };
-        write!(f, "{value:>8}{unit}")
+        columns.right_number(value, 8).text(unit);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn written(value: u64, exact: bool) -> String {
+        let mut columns = Columns::default();
+        Number::new(value, exact).write(&mut columns);
+        String::from_utf8(columns.as_bytes().to_vec()).unwrap()
+    }
 
     /// Printed by `ipvsadm -L -n --stats` (1.31) for a service with these counters.
     #[test]
@@ -59,7 +64,7 @@ mod tests {
             (100_000_000_000_000, "     100T"),
             (u64::MAX, "18446744T"),
         ] {
-            assert_eq!(Number::new(value, false).to_string(), expected);
+            assert_eq!(written(value, false), expected);
         }
     }
 
@@ -72,7 +77,7 @@ mod tests {
             (100_000_000, " 100000000"),
             (u64::MAX, " 18446744073709551615"),
         ] {
-            assert_eq!(Number::new(value, true).to_string(), expected);
+            assert_eq!(written(value, true), expected);
         }
     }
 }

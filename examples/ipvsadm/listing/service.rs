@@ -1,20 +1,19 @@
 //! The row of a virtual service.
 
-use std::io::{self, Write};
-
 use lvs_ipvs::text::SchedulerFlags;
 use lvs_ipvs::{Family, Protocol, ServiceEntry, ServiceFlags, ServiceKey, VirtualService};
 
+use super::columns::Columns;
 use super::number::Number;
 use super::{Format, Request};
 use crate::names::{Endpoints, cut};
 
 pub(super) fn write_row(
-    out: &mut dyn Write,
+    columns: &mut Columns,
     request: &Request,
     endpoints: &Endpoints,
     entry: &ServiceEntry,
-) -> io::Result<()> {
+) {
     let label = label(endpoints, &entry.service.key());
     let stats = &entry.stats;
     let numbers = match request.format {
@@ -33,15 +32,16 @@ pub(super) fn write_row(
             stats.rates.bytes_out,
         ],
         _ => {
-            write!(out, "{label} ")?;
-            return write_settings(out, &entry.service);
+            columns.text(&label).text(" ");
+            write_settings(columns, &entry.service);
+            return;
         }
     };
-    write!(out, "{label:<33}")?;
+    columns.left(&label, 33);
     for number in numbers {
-        write!(out, "{}", Number::new(number, request.exact))?;
+        Number::new(number, request.exact).write(columns);
     }
-    writeln!(out)
+    columns.text("\n");
 }
 
 /// Protocol, address and port, or the mark. IPv4 labels are cut to 33 columns, which names can
@@ -79,22 +79,22 @@ fn label(endpoints: &Endpoints, key: &ServiceKey) -> String {
     }
 }
 
-fn write_settings(out: &mut dyn Write, service: &VirtualService) -> io::Result<()> {
-    write!(out, "{}", service.scheduler())?;
+fn write_settings(columns: &mut Columns, service: &VirtualService) {
+    columns.text(service.scheduler().name());
     if let Some(flags) = SchedulerFlags::of(service) {
-        write!(out, " ({flags})")?;
+        columns.text(" (").value(flags).text(")");
     }
     if let Some(persistence) = service.persistence() {
-        write!(out, " persistent {}", persistence.timeout_secs)?;
+        columns.text(" persistent ").value(persistence.timeout_secs);
         if let Some(mask) = persistence.mask {
-            write!(out, " mask {mask}")?;
+            columns.text(" mask ").value(mask);
         }
         if let Some(engine) = persistence.engine {
-            write!(out, " pe {engine}")?;
+            columns.text(" pe ").value(engine);
         }
     }
     if service.flags().contains(ServiceFlags::ONE_PACKET) {
-        write!(out, " ops")?;
+        columns.text(" ops");
     }
-    writeln!(out)
+    columns.text("\n");
 }
