@@ -2,6 +2,7 @@
 
 mod ledger;
 mod ledger_file;
+mod rules;
 mod watch;
 
 use core::time::Duration;
@@ -9,8 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use ledger::{Ledger, LedgerError};
 pub use ledger_file::LedgerFile;
+pub use rules::{Adoption, Draining, Drift};
 
 use crate::Timestamp;
+use crate::batch::Report;
 use crate::destination::DestinationKey;
 use crate::plan::present::{self, Services};
 use crate::plan::{Cause, EntryKey, Plan, Policy, Repair, Scope, Surplus, Unwatched};
@@ -57,26 +60,31 @@ type DestinationEntryKey = (ServiceKey, DestinationKey);
 /// - *Unfinished business.* What was refused, or has no known outcome, is looked at again soon.
 ///
 /// ```
+/// # #[cfg(feature = "memory")] {
 /// use core::time::Duration;
-/// use lvs_ipvs::{Destination, Outcome, Policy, Reconciler, Scope, Snapshot, Table, VirtualService};
+/// use lvs_ipvs::{Client, Destination, Policy, Reconciler, Scope, Surplus, Table, VirtualService};
 ///
-/// let web = VirtualService::tcp("192.0.2.10:80".parse()?);
+/// let mut ipvs = Client::in_memory()?; // Client::connect()? for the running kernel's table
+/// let policy = Policy::new(Scope::all()).with_surplus_destinations(Surplus::Drain);
+/// let mut reconciler = Reconciler::new(policy);
+///
 /// let mut desired = Table::new();
-/// desired.insert(web, [Destination::masquerade("10.0.0.11:80".parse()?)]);
-/// let mut reconciler = Reconciler::new(Policy::new(Scope::all()));
+/// let web = VirtualService::tcp("192.0.2.10:80".parse().unwrap());
+/// desired.insert(web, [Destination::masquerade("10.0.0.11:80".parse().unwrap())]);
 /// reconciler.set_desired(desired.clone());
 ///
-/// let now = Duration::from_secs(1000);
-/// let (plan, _) = reconciler.step(now, &Snapshot::from(&Table::new()));
-/// assert_eq!(plan.len(), 2);
-/// for change in plan.changes() {
-///     reconciler.record(change, &Outcome::Done); // what the client reported
+/// let mut now = Duration::from_secs(1000); // a program asks a clock that runs while it sleeps
+/// for _ in 0..3 {
+///     let (plan, _) = reconciler.step(now, &ipvs.snapshot()?);
+///     print!("{plan}"); // as ipvsadm commands
+///     let report = ipvs.apply(&plan)?;
+///     reconciler.record_report(&report);
+///     // Sleep until the next look, or until something else is desired.
+///     now = reconciler.next_look().unwrap_or(now);
 /// }
-/// // Nothing is left to do; the next look is for drift.
-/// assert_eq!(reconciler.next_look(), Some(now + Duration::from_secs(30)));
-/// let (plan, _) = reconciler.step(now + Duration::from_secs(30), &Snapshot::from(&desired));
-/// assert!(plan.is_empty());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// assert_eq!(ipvs.snapshot()?.table(), desired);
+/// # }
+/// # Ok::<(), lvs_ipvs::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Reconciler {
@@ -108,49 +116,6 @@ pub struct Reconciler {
     stale: bool,
     /// Looks in a row that left something unfinished.
     unfinished_looks: u32,
-}
-
-/// What becomes of a desired service that is there and not in the ledger.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Adoption {
-    /// It is taken over as if we had made it: destinations in it that nobody desires are surplus,
-    /// whoever put them there.
-    #[default]
-    Adopt,
-    /// It gets the desired settings and destinations, and destinations that others put there stay.
-    /// Only our own are ever removed, and never the service.
-    Merge,
-    /// It is left alone, and listed as a [conflict](Reconciler::conflicts).
-    Refuse,
-}
-
-/// What becomes of differences that somebody else brought about.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Drift {
-    /// They are repaired.
-    #[default]
-    Repair,
-    /// They are left as they are, and [listed](Reconciler::drift_left).
-    Report,
-    /// Weights somebody set count instead of the desired ones, until another weight is desired:
-    /// for people who quiet a server by hand. All else is repaired.
-    AdoptWeight,
-}
-
-/// A destination on its way out.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Draining {
-    /// The service it is taken out of, or that goes as a whole.
-    pub service: ServiceKey,
-    /// The destination.
-    pub destination: DestinationKey,
-    /// When it was first found to be surplus.
-    pub since: Timestamp,
-    /// Active and inactive connections at the last look.
-    pub connections: u64,
 }
 
 /// The last snapshot.
@@ -427,6 +392,14 @@ impl Reconciler {
                 entry.is_none_or(|entry| entry.destination(destination).is_none())
             });
             self.draining.append(&mut before);
+        }
+    }
+
+    /// Takes note of what became of the changes of a plan, one by one as
+    /// [`record`](Self::record) does.
+    pub fn record_report(&mut self, report: &Report) {
+        for (change, outcome) in report.entries() {
+            self.record(change, outcome);
         }
     }
 
