@@ -63,22 +63,18 @@ impl Connection {
         self.options
     }
 
-    /// Starts an operation.
+    /// Prepares to run an operation.
     ///
     /// What an earlier one left unanswered (it failed, ended early, was dropped half-way, or a
     /// function it called panicked) is not heard of any more.
-    pub(crate) fn begin<O: Operation>(&mut self, mut operation: O) -> Running<'_, O> {
+    pub(crate) fn begin<O: Operation>(&mut self, operation: O) -> Running<'_, O> {
         self.settle();
-        let result = match operation.start(&mut self.session) {
-            Step::Done(output) => Some(Ok(output)),
-            Step::Continue => None,
-        };
         Running {
-            clearing: self.session.is_waiting(),
             connection: self,
             operation,
+            start: Start::Clearing { found_empty: false },
             in_flight: 0,
-            result,
+            result: None,
         }
     }
 
@@ -110,11 +106,20 @@ pub(crate) enum Need<T> {
 pub(crate) struct Running<'a, O: Operation> {
     connection: &'a mut Connection,
     operation: O,
-    // What an earlier operation left in the receive queue is being read.
-    clearing: bool,
+    start: Start,
     // Requests under way before the last datagram was made.
     in_flight: usize,
     result: Option<Result<O::Output, Error>>,
+}
+
+/// Whether an operation has started.
+///
+/// Before it does, what an earlier one left in the receive queue is read: had those answers
+/// overflowed the queue unseen, those to come would be lost, too.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Start {
+    Clearing { found_empty: bool },
+    Done,
 }
 
 impl<O: Operation> Running<'_, O> {
@@ -130,6 +135,14 @@ impl<O: Operation> Running<'_, O> {
 
     /// What is needed next.
     pub(crate) fn next(&mut self) -> Need<O::Output> {
+        if self.start != Start::Done {
+            if self.connection.session.is_waiting() {
+                return Need::Receive(Duration::ZERO);
+            }
+            self.start = Start::Done;
+            let started = self.operation.start(&mut self.connection.session);
+            self.result = ended(Ok(started));
+        }
         while self.result.is_none() {
             let Some(event) = self.connection.session.poll_event() else {
                 break;
@@ -146,12 +159,6 @@ impl<O: Operation> Running<'_, O> {
             outgoing,
             ..
         } = &mut *self.connection;
-        self.clearing &= session.is_waiting();
-        if self.clearing {
-            // Before anything is sent: if answers overflowed the queue unseen, those to come
-            // would be lost, too.
-            return Need::Receive(Duration::ZERO);
-        }
         outgoing.clear();
         self.in_flight = session.in_flight();
         if session.poll_transmit(outgoing) {
@@ -183,7 +190,11 @@ impl<O: Operation> Running<'_, O> {
         match received {
             Ok(Received::Datagram) => self.read(),
             Ok(Received::TimedOut) if session.is_draining() => session.drained(),
-            Ok(Received::TimedOut) if self.clearing => self.clearing = false,
+            // A kernel answers while requests are sent, so what is not there is lost. Looking
+            // twice costs little, and finds what the memory kernel delays.
+            Ok(Received::TimedOut) if self.start == Start::Clearing { found_empty: false } => {
+                self.start = Start::Clearing { found_empty: true };
+            }
             Ok(Received::TimedOut) => session.timed_out(),
             Ok(Received::Overrun) => session.overrun(),
             Err(error) => session.connection_failed(errno(&error)),
