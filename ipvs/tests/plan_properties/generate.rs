@@ -3,14 +3,15 @@
 use core::time::Duration;
 
 use lvs_ipvs::{
-    Destination, DestinationOrder, Drain, Family, Forwarding, Policy, Scheduler, Scope, ServiceKey,
-    Surplus, Table, VirtualService,
+    Adoption, Change, Destination, DestinationOrder, Drain, Drift, Family, Forwarding, Policy,
+    Scheduler, Scope, ServiceKey, Surplus, Table, VirtualService,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::model::{Connections, Model, Server};
+use crate::setup::Setup;
 
 /// The services the tests know, and the port of their destinations.
 pub(crate) fn services() -> [(VirtualService, u16); 4] {
@@ -23,10 +24,9 @@ pub(crate) fn services() -> [(VirtualService, u16); 4] {
 }
 
 pub(crate) fn destination(service: &VirtualService, port: u16, host: u8) -> Destination {
-    let v4 = core::net::Ipv4Addr::new(10, 0, 0, host);
     let address = match service.key().family() {
-        Family::Inet => (v4, port).into(),
-        Family::Inet6 => (v4.to_ipv6_mapped(), port).into(),
+        Family::Inet => ([10, 0, 0, host], port).into(),
+        Family::Inet6 => ([0x2001, 0xdb8, 0, 0, 0, 0, 0, host.into()], port).into(),
     };
     Destination::masquerade(address)
 }
@@ -143,6 +143,43 @@ pub(crate) fn any_model() -> impl Strategy<Value = Model> {
             model.connect(service, &connections);
         }
         model
+    })
+}
+
+/// A change somebody else makes, which may be refused.
+pub(crate) fn any_foreign() -> impl Strategy<Value = Change> {
+    let change = |(service, port): (VirtualService, u16)| {
+        (any_service(service, port), 1..=4_u8, 0..6).prop_map(
+            move |((service, list), host, kind)| {
+                let key = service.key();
+                let one = destination(&service, port, host);
+                let one = list
+                    .into_iter()
+                    .find(|other| other.key() == one.key())
+                    .unwrap_or(one);
+                match kind {
+                    0 => Change::AddService(service),
+                    1 => Change::SetService(service),
+                    2 => Change::RemoveService(key),
+                    3 => Change::AddDestination(key, one),
+                    4 => Change::SetDestination(key, one),
+                    _ => Change::RemoveDestination(key, one.key()),
+                }
+            },
+        )
+    };
+    let [a, b, c, d] = services().map(change);
+    prop_oneof![a, b, c, d]
+}
+
+/// Any way to set up a reconciler.
+pub(crate) fn any_setup() -> impl Strategy<Value = Setup> {
+    let adoption = select(vec![Adoption::Adopt, Adoption::Merge, Adoption::Refuse]);
+    let drift = select(vec![Drift::Repair, Drift::Report, Drift::AdoptWeight]);
+    (any_policy(), adoption, drift).prop_map(|(policy, adoption, drift)| Setup {
+        policy,
+        adoption,
+        drift,
     })
 }
 

@@ -10,11 +10,14 @@
     reason = "helpers of tests"
 )]
 
+mod draining;
 mod expectation;
 mod generate;
 mod minimum;
 mod model;
 mod reconciler;
+mod settled;
+mod setup;
 mod world;
 
 use lvs_ipvs::{Actual, Cause, Change, Desired, Outcome, Plan, Policy, Table};

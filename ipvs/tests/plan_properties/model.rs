@@ -67,6 +67,26 @@ impl Model {
         }
     }
 
+    /// What a snapshot shows.
+    pub(crate) fn seen(snapshot: &Snapshot) -> Self {
+        let mut model = Self::default();
+        for service in &snapshot.services {
+            let servers = service.destinations.iter().map(|entry| Server {
+                destination: entry.destination.clone(),
+                connections: [
+                    entry.active_connections,
+                    entry.inactive_connections,
+                    entry.persistent_connections,
+                ],
+            });
+            let settings = service.entry.service.clone();
+            model
+                .services
+                .insert(settings.key(), (settings, servers.collect()));
+        }
+        model
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut table = Table::new();
         for (service, servers) in self.services.values() {

@@ -2,18 +2,16 @@
 
 use core::time::Duration;
 
-use lvs_ipvs::{Adoption, Change, Drift, Policy, Scope, ServiceKey, Table, VirtualService};
+use lvs_ipvs::{Change, Policy, Scope, ServiceKey, Table};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::generate::{
-    any_connections, any_model, any_policy, any_service, any_table, destination, everything,
-    services,
-};
+use crate::generate::{any_connections, any_foreign, any_model, any_setup, any_table, everything};
 use crate::model::{Connections, Model};
-use crate::world::{Fate, Setup, World};
+use crate::setup::Setup;
+use crate::world::{Fate, World};
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -38,31 +36,6 @@ fn any_fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
-fn any_foreign() -> impl Strategy<Value = Change> {
-    let change = |(service, port): (VirtualService, u16)| {
-        (any_service(service, port), 1..=4_u8, 0..6).prop_map(
-            move |((service, list), host, kind)| {
-                let key = service.key();
-                let one = destination(&service, port, host);
-                let one = list
-                    .into_iter()
-                    .find(|other| other.key() == one.key())
-                    .unwrap_or(one);
-                match kind {
-                    0 => Change::AddService(service),
-                    1 => Change::SetService(service),
-                    2 => Change::RemoveService(key),
-                    3 => Change::AddDestination(key, one),
-                    4 => Change::SetDestination(key, one),
-                    _ => Change::RemoveDestination(key, one.key()),
-                }
-            },
-        )
-    };
-    let [a, b, c, d] = services().map(change);
-    prop_oneof![a, b, c, d]
-}
-
 fn any_event() -> impl Strategy<Value = Event> {
     let torn = prop_oneof![4 => Just(None), 1 => any::<(Index, Index, bool)>().prop_map(Some)];
     let foreign = option::weighted(0.1, any_foreign());
@@ -76,16 +49,6 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Restart),
         4 => (torn, happenings).prop_map(|(torn, happenings)| Event::Look(torn, happenings)),
     ]
-}
-
-fn any_setup() -> impl Strategy<Value = Setup> {
-    let adoption = select(vec![Adoption::Adopt, Adoption::Merge, Adoption::Refuse]);
-    let drift = select(vec![Drift::Repair, Drift::Report, Drift::AdoptWeight]);
-    (any_policy(), adoption, drift).prop_map(|(policy, adoption, drift)| Setup {
-        policy,
-        adoption,
-        drift,
-    })
 }
 
 proptest! {

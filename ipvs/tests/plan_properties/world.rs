@@ -9,9 +9,12 @@ use lvs_ipvs::{
 };
 use proptest::sample::Index;
 
-use crate::expectation::{drains, is_in_order, orders};
+use crate::draining::DrainWatch;
+use crate::expectation::{drains, orders};
 use crate::generate::{everything, with_weight};
-use crate::model::{Model, Server};
+use crate::model::Model;
+use crate::settled;
+use crate::setup::Setup;
 
 const ENOMEM: i32 = 12;
 
@@ -29,30 +32,6 @@ pub(crate) enum Fate {
 /// changes before it.
 pub(crate) type Happenings = [(Option<Change>, Fate)];
 
-/// How a reconciler is set up.
-#[derive(Clone, Debug)]
-pub(crate) struct Setup {
-    pub(crate) policy: Policy,
-    pub(crate) adoption: Adoption,
-    pub(crate) drift: Drift,
-}
-
-impl Setup {
-    pub(crate) fn of(policy: Policy) -> Self {
-        Self {
-            policy,
-            adoption: Adoption::Adopt,
-            drift: Drift::Repair,
-        }
-    }
-
-    fn reconciler(&self) -> Reconciler {
-        Reconciler::new(self.policy.clone())
-            .with_adoption(self.adoption)
-            .with_drift(self.drift)
-    }
-}
-
 /// What is ours of a service, by what was seen to be done to the table.
 #[derive(Clone, Debug, PartialEq)]
 enum Share {
@@ -68,8 +47,7 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) now: Duration,
     ours: BTreeMap<ServiceKey, Share>,
-    /// Since when destinations are surplus in a service that drains.
-    draining: BTreeMap<(ServiceKey, DestinationKey), Duration>,
+    draining: DrainWatch,
     log: Vec<String>,
 }
 
@@ -91,7 +69,7 @@ impl World {
             model,
             now: Duration::ZERO,
             ours: BTreeMap::new(),
-            draining: BTreeMap::new(),
+            draining: DrainWatch::default(),
             log,
         }
     }
@@ -119,12 +97,13 @@ impl World {
         let desired = self.reconciler.desired().clone();
         self.reconciler = self.setup.reconciler().with_ledger(ledger);
         self.reconciler.set_desired(desired);
-        self.draining.clear();
+        self.draining = DrainWatch::default();
     }
 
     /// A snapshot, which may have missed a service or a destination, or have read something twice.
     pub(crate) fn snapshot(&self, torn: Option<(Index, Index, bool)>) -> Snapshot {
         let mut snapshot = self.model.snapshot();
+        assert_eq!(Model::seen(&snapshot).services, self.model.services);
         let Some((service, destination, is_twice)) = torn else {
             return snapshot;
         };
@@ -161,7 +140,9 @@ impl World {
             self.now
         ));
         assert!(next.is_some_and(|next| next > self.now), "{next:?}");
-        self.note_draining(&snapshot);
+        let desired = self.reconciler.desired();
+        self.draining
+            .look(self.now, &snapshot, desired, &self.setup.policy);
         self.note_creations(&snapshot, &plan);
 
         let mut goal = self.model.clone();
@@ -189,6 +170,9 @@ impl World {
             self.log.push(format!("{}: {outcome:?}", step.change));
             done.push(outcome == Outcome::Done);
             self.reconciler.record(&step.change, &outcome);
+            if !matches!(outcome, Outcome::Done | Outcome::Unknown(_)) {
+                self.draining.refused(&step.change);
+            }
             for key in &lasting {
                 assert!(
                     self.model.is_usable(key),
@@ -347,38 +331,6 @@ impl World {
         }
     }
 
-    /// Which destinations drain, and since when, from what anybody could see.
-    fn note_draining(&mut self, snapshot: &Snapshot) {
-        let mut seen = BTreeMap::new();
-        for service in &snapshot.services {
-            let key = service.entry.service.key();
-            let wanted = self.reconciler.desired().get(&key);
-            let how = match wanted {
-                Some(_) => self.policy().surplus_destinations,
-                None => self.policy().surplus_services,
-            };
-            if how != Surplus::Drain || !drains(self.policy(), &key) {
-                continue;
-            }
-            for entry in &service.destinations {
-                let one = entry.destination.key();
-                if wanted.is_none_or(|wanted| wanted.destination(&one).is_none()) {
-                    let since = self.draining.get(&(key, one)).copied();
-                    seen.insert((key, one), since.unwrap_or(self.now));
-                }
-            }
-        }
-        if !snapshot.agreed {
-            let before = core::mem::take(&mut self.draining);
-            let desired = self.reconciler.desired();
-            seen.extend(before.into_iter().filter(|((service, one), _)| {
-                let wanted = desired.get(service);
-                wanted.is_none_or(|wanted| wanted.destination(one).is_none())
-            }));
-        }
-        self.draining = seen;
-    }
-
     /// What a plan must never contain, whatever was seen.
     fn check_is_allowed(&self, step: &PlanStep, snapshot: &Snapshot) {
         let (change, policy) = (&step.change, self.policy());
@@ -392,10 +344,8 @@ impl World {
             Change::RemoveService(_) => {
                 assert_eq!(wanted, None, "{change}");
                 assert_ne!(policy.surplus_services, Surplus::Keep, "{change}");
-                for entry in snapshot.destinations(&key) {
-                    let one = entry.destination.key();
-                    self.check_has_drained(change, &key, one, snapshot);
-                }
+                self.draining
+                    .check_removal(self.now, change, snapshot, policy);
             }
             Change::RemoveDestination(_, one) => {
                 assert!(seen(one).is_some(), "{change} is not there");
@@ -405,7 +355,9 @@ impl World {
                         assert_eq!(step.cause, Cause::OutOfOrder);
                         assert!(orders(policy, wanted), "{change}");
                     }
-                    _ => self.check_has_drained(change, &key, *one, snapshot),
+                    _ => self
+                        .draining
+                        .check_removal(self.now, change, snapshot, policy),
                 }
             }
             Change::SetDestination(_, one)
@@ -435,36 +387,6 @@ impl World {
             }
             other => panic!("{other} is not the business of a plan"),
         }
-    }
-
-    /// `OP-11`: nothing that drains is removed before it has no connections or its time is over.
-    fn check_has_drained(
-        &self,
-        change: &Change,
-        service: &ServiceKey,
-        one: DestinationKey,
-        snapshot: &Snapshot,
-    ) {
-        let Some(since) = self.draining.get(&(*service, one)) else {
-            return;
-        };
-        let drain = &self.policy().drain;
-        let entry = snapshot
-            .service(service)
-            .and_then(|it| it.destination(&one));
-        let entry = entry.unwrap();
-        let templates = if drain.persistent {
-            entry.persistent_connections
-        } else {
-            0
-        };
-        let open = entry.active_connections + entry.inactive_connections + templates;
-        let is_over = drain.limit.is_some_and(|limit| self.now - *since >= limit);
-        let has_drained = open == 0 && entry.destination.weight() == 0;
-        assert!(
-            has_drained || is_over,
-            "{change}: {one} has {open} connections"
-        );
     }
 
     /// What is ours is written down, what is not is not.
@@ -508,69 +430,7 @@ impl World {
         let drift_look = Some(self.now + Duration::from_secs(30));
         assert_eq!(self.reconciler.next_look(), drift_look);
         assert_eq!(self.reconciler.draining().len(), 0);
-        self.check_is_settled(&last);
-    }
-
-    fn check_is_settled(&self, last: &Plan) {
-        let policy = self.policy();
-        let (desired, ledger) = (self.reconciler.desired(), self.reconciler.ledger());
-        let left: BTreeSet<_> = self.reconciler.drift_left().copied().collect();
-        assert!(
-            left.is_empty() || self.setup.drift == Drift::Report,
-            "{left:?}"
-        );
-        for key in self.model.services.keys() {
-            if desired.get(key).is_none() && policy.scope.contains(key) {
-                let is_left = policy.surplus_services == Surplus::Keep
-                    || !ledger.contains(key)
-                    || ledger.is_shared(key);
-                assert!(is_left, "{key} is ours, not desired and still there");
-                for one in ledger.own_destinations(key) {
-                    let is_left = policy.surplus_services == Surplus::Keep;
-                    assert!(is_left || self.model.server(key, *one).is_none());
-                }
-            }
-        }
-        for wanted in desired.services() {
-            let key = wanted.service.key();
-            if !policy.scope.contains(&key) || self.reconciler.conflicts().contains(&key) {
-                continue;
-            }
-            let Some((service, servers)) = self.model.services.get(&key) else {
-                assert!(left.contains(&(key, None)), "{key} is missing");
-                continue;
-            };
-            assert!(*service == wanted.service || left.contains(&(key, None)));
-            for one in &wanted.destinations {
-                let server = self.model.server(&key, one.key());
-                let is_left = left.contains(&(key, Some(one.key())));
-                match server {
-                    None => assert!(is_left, "{one:?} is missing"),
-                    Some(Server { destination, .. }) if self.setup.drift == Drift::AdoptWeight => {
-                        assert_eq!(destination.clone().with_weight(one.weight()), *one);
-                    }
-                    Some(Server { destination, .. }) => assert!(is_left || destination == one),
-                }
-            }
-            for server in servers {
-                let one = server.key();
-                let is_left = wanted.destination(&one).is_some()
-                    || policy.surplus_destinations == Surplus::Keep
-                    || !ledger.owns(&key, &one)
-                    || left.contains(&(key, Some(one)));
-                assert!(is_left, "{one} of {key} is surplus");
-            }
-            if left.is_empty() && !is_in_order(servers, wanted) {
-                let report = last.out_of_order();
-                assert!(report.iter().any(|one| one.service == key && !one.rebuilt));
-                // Only where the one that would have to move is all there is.
-                let usable = servers.iter().filter(|server| server.is_usable()).count();
-                assert!(
-                    !orders(policy, wanted) || usable == 1,
-                    "{key} is not in order"
-                );
-            }
-        }
+        settled::check(&self.setup, &self.reconciler, &self.model, &last);
     }
 }
 
