@@ -272,7 +272,7 @@ impl World {
                 _ => {}
             }
         }
-        if is_heard && !self.model.services.contains_key(&key) {
+        if is_heard && outcome == Outcome::Done && *change == Change::RemoveService(key) {
             self.ours.remove(&key);
         }
         outcome
