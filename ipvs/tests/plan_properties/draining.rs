@@ -3,9 +3,10 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use lvs_ipvs::{Change, DestinationKey, Policy, ServiceKey, Snapshot, Surplus, Table};
+use lvs_ipvs::{Change, DestinationKey, Policy, Reconciler, ServiceKey, Snapshot, Surplus};
 
 use crate::expectation::drains;
+use crate::model::Server;
 
 /// Destinations that are surplus where surplus drains, and since when.
 #[derive(Clone, Debug, Default)]
@@ -13,38 +14,39 @@ pub(crate) struct DrainWatch(BTreeMap<(ServiceKey, DestinationKey), Duration>);
 
 impl DrainWatch {
     /// Takes note of a look.
-    pub(crate) fn look(
-        &mut self,
-        now: Duration,
-        snapshot: &Snapshot,
-        desired: &Table,
-        policy: &Policy,
-    ) {
-        let mut seen = BTreeMap::new();
-        for service in &snapshot.services {
-            let key = service.entry.service.key();
-            let wanted = desired.get(&key);
+    pub(crate) fn look(&mut self, now: Duration, snapshot: &Snapshot, reconciler: &Reconciler) {
+        let (desired, policy) = (reconciler.desired(), reconciler.policy());
+        let drains = |service: &ServiceKey, one: &DestinationKey| {
+            let wanted = desired.get(service);
             let how = match wanted {
                 Some(_) => policy.surplus_destinations,
                 None => policy.surplus_services,
             };
-            if how != Surplus::Drain || !drains(policy, &key) {
-                continue;
-            }
+            how == Surplus::Drain
+                && drains(policy, service)
+                && reconciler.ledger().owns(service, one)
+                && wanted.is_none_or(|wanted| wanted.destination(one).is_none())
+        };
+        let mut seen = BTreeMap::new();
+        for service in &snapshot.services {
+            let key = service.entry.service.key();
             for entry in &service.destinations {
                 let one = entry.destination.key();
-                if wanted.is_none_or(|wanted| wanted.destination(&one).is_none()) {
+                if drains(&key, &one) {
                     let since = self.0.get(&(key, one)).copied();
                     seen.insert((key, one), since.unwrap_or(now));
                 }
             }
         }
         if !snapshot.agreed {
-            let before = core::mem::take(&mut self.0);
-            seen.extend(before.into_iter().filter(|((service, one), _)| {
-                let wanted = desired.get(service);
-                wanted.is_none_or(|wanted| wanted.destination(one).is_none())
-            }));
+            // What a torn dump lacks may be there.
+            let before = core::mem::take(&mut self.0).into_iter();
+            let before: Vec<_> = before
+                .filter(|((service, one), _)| drains(service, one))
+                .collect();
+            for (key, since) in before {
+                seen.entry(key).or_insert(since);
+            }
         }
         self.0 = seen;
     }
@@ -79,16 +81,20 @@ impl DrainWatch {
             };
             let entry = snapshot.service(&service);
             let entry = entry.and_then(|service| service.destination(&one)).unwrap();
-            let templates = match policy.drain.persistent {
-                true => entry.persistent_connections,
-                false => 0,
+            let server = Server {
+                destination: entry.destination.clone(),
+                connections: [
+                    entry.active_connections,
+                    entry.inactive_connections,
+                    entry.persistent_connections,
+                ],
             };
-            let open = entry.active_connections + entry.inactive_connections + templates;
+            let open = server.open(&policy.drain);
             let is_over = policy
                 .drain
                 .limit
                 .is_some_and(|limit| now - *since >= limit);
-            let has_drained = open == 0 && entry.destination.weight() == 0;
+            let has_drained = open == 0 && !server.is_usable();
             assert!(
                 has_drained || is_over,
                 "{change}: {one} has {open} connections"

@@ -19,7 +19,7 @@ fn left(policy: &Policy, service: &ServiceKey, server: &Server, how: Surplus) ->
     match how {
         Surplus::Keep => Some(server.clone()),
         Surplus::Drain if drains(policy, service) => {
-            let has_drained = !server.is_usable() && server.open(policy.drain.persistent) == 0;
+            let has_drained = !server.is_usable() && server.open(&policy.drain) == 0;
             (!has_drained).then(|| with_weight(server, 0))
         }
         _ => None,

@@ -91,12 +91,15 @@ pub(crate) fn any_surplus() -> impl Strategy<Value = Surplus> {
 
 fn any_drain() -> impl Strategy<Value = Drain> {
     let limits = [None, Some(0), Some(5), Some(60)];
-    (select(limits.to_vec()), any::<bool>(), any::<bool>()).prop_map(|(limit, udp, persistent)| {
-        Drain::new()
-            .with_limit(limit.map(Duration::from_secs))
-            .with_udp(udp)
-            .with_persistent(persistent)
-    })
+    (select(limits.to_vec()), any::<[bool; 3]>()).prop_map(
+        |(limit, [udp, inactive, persistent])| {
+            Drain::new()
+                .with_limit(limit.map(Duration::from_secs))
+                .with_udp(udp)
+                .with_inactive(inactive)
+                .with_persistent(persistent)
+        },
+    )
 }
 
 pub(crate) fn any_scope() -> impl Strategy<Value = Scope> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use lvs_ipvs::{
-    Change, Destination, DestinationKey, Outcome, Plan, Rejected, Repair, Request, ServiceKey,
-    Snapshot, Table, TableService, VirtualService,
+    Change, Destination, DestinationKey, Drain, Outcome, Plan, Rejected, Repair, Request,
+    ServiceKey, Snapshot, Table, TableService, VirtualService,
 };
 
 const ENOENT: i32 = 2;
@@ -31,10 +31,11 @@ impl Server {
         self.destination.weight() > 0
     }
 
-    /// What has to end before it has drained.
-    pub(crate) fn open(&self, with_templates: bool) -> u32 {
+    /// Connections that have to end before it has drained.
+    pub(crate) fn open(&self, drain: &Drain) -> u32 {
         let [active, inactive, templates] = self.connections;
-        active + inactive + if with_templates { templates } else { 0 }
+        let counted = |count, counts| if counts { count } else { 0 };
+        active + counted(inactive, drain.inactive) + counted(templates, drain.persistent)
     }
 }
 

@@ -140,9 +140,7 @@ impl World {
             self.now
         ));
         assert!(next.is_some_and(|next| next > self.now), "{next:?}");
-        let desired = self.reconciler.desired();
-        self.draining
-            .look(self.now, &snapshot, desired, &self.setup.policy);
+        self.draining.look(self.now, &snapshot, &self.reconciler);
         self.note_creations(&snapshot, &plan);
 
         let mut goal = self.model.clone();
@@ -261,7 +259,9 @@ impl World {
                 assert!(is_ours || after == Some(server), "{change}: not ours");
             }
             match change {
-                Change::AddDestination(_, one) if before.server(&key, one.key()).is_none() => {
+                Change::AddDestination(_, one)
+                    if outcome == Outcome::Done && before.server(&key, one.key()).is_none() =>
+                {
                     self.claim(step);
                 }
                 Change::RemoveDestination(_, one)

@@ -121,9 +121,8 @@ impl<T: Transport, K: Kernel> Arena<T, K> {
         };
         let mut ledger = reconciler.ledger().clone();
         let desired = reconciler.desired().clone();
-        let policy = &scene.setup.policy;
-        scene.draining.look(scene.now, &snapshot, &desired, policy);
         let (plan, next) = reconciler.step(scene.now, &snapshot);
+        scene.draining.look(scene.now, &snapshot, reconciler);
         assert!(next.is_some_and(|next| next > scene.now), "{next:?}");
         for key in reconciler.adopted() {
             match scene.setup.adoption {
