@@ -80,6 +80,19 @@ impl Table {
         self.services.insert(entry.service.key(), entry);
     }
 
+    /// Puts a service in that has no destination twice.
+    pub(crate) fn insert_distinct(
+        &mut self,
+        service: VirtualService,
+        destinations: Vec<Destination>,
+    ) {
+        let entry = TableService {
+            service,
+            destinations,
+        };
+        self.services.insert(entry.service.key(), entry);
+    }
+
     /// Takes a service out.
     pub fn remove(&mut self, key: &ServiceKey) -> Option<TableService> {
         self.services.remove(key)

@@ -13,10 +13,12 @@
 //! |---|---|
 //! | write a table or a snapshot | [`TableText`] |
 //! | write single rules, or names instead of numbers | [`Style`], [`Names`] |
+//! | read a table or a change | `str::parse`, [`parse`] |
 //! | list in the order of `ipvsadm` | [`sort_services`], [`sort_destinations`] |
 
 mod command;
 mod order;
+pub mod parse;
 mod rule;
 mod write;
 
