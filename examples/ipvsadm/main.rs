@@ -1,26 +1,48 @@
 //! Administers IPVS as `ipvsadm` 1.31 does: the same options, output and exit codes.
 //!
-//! Try: `cargo run --example ipvsadm -- --version`
+//! Try: `cargo run --example ipvsadm -- --help`, and as root, where the kernel has IPVS:
+//!
+//! ```text
+//! ipvsadm -A -t 192.0.2.10:80 -s wrr
+//! ipvsadm -a -t 192.0.2.10:80 -r 10.0.0.11:8080 -m -w 3
+//! ipvsadm -L -n
+//! ipvsadm -S -n --with-thresholds > rules
+//! ipvsadm -R < rules
+//! ```
+//!
+//! Differences on purpose: messages are worded differently and name the offending option, `-S`
+//! can keep connection thresholds, `-R` sends many lines at a time, and `--help` and `--version`
+//! work where there is no IPVS.
 
-#![expect(clippy::print_stdout, reason = "a tool prints")]
-
+mod arguments;
+mod execute;
 mod failure;
 mod listing;
 mod names;
+mod restore;
 mod save;
 mod walk;
 
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use arguments::Command;
 use failure::Failure;
-use listing::{Format, Request};
+use names::Forward;
+use restore::Restore;
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    match run(&mut out, &words).and_then(|()| Ok(out.flush()?)) {
-        Ok(()) => ExitCode::SUCCESS,
+    // What is no UTF-8 names nothing that exists; it is refused like any other unknown name.
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let status = run(&mut out, &words);
+    // What was written before a failure is wanted, too.
+    let flushed = out.flush().map_err(Failure::from);
+    match status.and_then(|status| flushed.map(|()| status)) {
+        Ok(status) => status.into(),
         Err(failure) => {
             if !failure.is_silent() {
                 eprintln!("ipvsadm: {failure}");
@@ -30,46 +52,36 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(out: &mut dyn Write, words: &[String]) -> Result<(), Failure> {
-    let has = |word: &str| words.iter().any(|given| given == word);
-    if has("--version") {
-        println!("lvs-ipvs ipvsadm {}", env!("CARGO_PKG_VERSION"));
-        return Ok(());
-    }
-    let numeric = has("-n");
-    if has("-c") {
-        return listing::connections(out, numeric, has("--persistent-conn"));
-    }
-    let mut client = lvs_ipvs::Client::connect()?;
-    if has("--timeout") {
-        listing::timeouts(out, &mut client)
-    } else if has("--daemon") {
-        listing::daemons(out, &mut client)
-    } else if has("-S") {
-        save::save(out, &mut client, numeric, has("--with-thresholds"))
+fn run(out: &mut dyn Write, words: &[String]) -> Result<u8, Failure> {
+    let command = if words.is_empty() {
+        Command::LIST_ALL
     } else {
-        let formats = [
-            ("--stats", Format::Stats),
-            ("--rate", Format::Rate),
-            ("--thresholds", Format::Thresholds),
-            ("--persistent-conn", Format::PersistentConnections),
-            ("--tun-info", Format::TunnelInfo),
-        ];
-        let format = formats.into_iter().find(|(word, _)| has(word));
-        let service = match words.iter().position(|word| word == "-t") {
-            Some(at) => words
-                .get(at + 1)
-                .and_then(|word| word.parse().ok())
-                .map(lvs_ipvs::ServiceKey::tcp),
-            None => None,
-        };
-        let request = Request {
-            service,
-            numeric,
-            format: format.map_or_else(Format::default, |(_, format)| format),
-            exact: has("--exact"),
-            sort: !has("--nosort"),
-        };
-        listing::table(out, &mut client, &request)
+        Command::read(words.iter().map(String::as_str), &mut Forward::default())?
+    };
+    match command {
+        Command::Help => help(out)?,
+        Command::Version => version(out)?,
+        Command::Restore => {
+            let input = io::stdin().lock();
+            let interactive = input.is_terminal();
+            let mut client = execute::connect()?;
+            return Ok(Restore::new(&mut client, interactive).run(out, input));
+        }
+        command => {
+            let mut client = execute::connect()?;
+            execute::execute(out, &mut client, command)?;
+        }
     }
+    Ok(0)
+}
+
+/// Prints what the options are.
+fn help(out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(include_bytes!("help.txt"))
+}
+
+/// Prints whose behaviour this is, and what it is made of.
+fn version(out: &mut dyn Write) -> io::Result<()> {
+    let package = env!("CARGO_PKG_VERSION");
+    writeln!(out, "ipvsadm v1.31 (lvs-ipvs {package}, IPVS v1.2.1)")
 }

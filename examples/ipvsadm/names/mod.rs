@@ -1,5 +1,6 @@
 //! Names of hosts and services, in both directions.
 
+mod forward;
 mod reverse;
 mod services;
 
@@ -8,6 +9,7 @@ use core::net::IpAddr;
 use lvs_ipvs::text::Names;
 use lvs_ipvs::{DestinationKey, Protocol};
 
+pub(crate) use forward::Forward;
 pub(crate) use reverse::Reverse;
 
 /// How listings show addresses and ports.

@@ -19,6 +19,8 @@ pub(crate) struct Service {
     pub(crate) port: u16,
     /// `tcp`, `udp` and the like.
     pub(crate) protocol: String,
+    /// Further names.
+    aliases: Vec<String>,
 }
 
 impl Services {
@@ -41,6 +43,17 @@ impl Services {
             .find(|entry| entry.port == port && entry.protocol == protocol)
             .map(|entry| entry.name.as_str())
     }
+
+    /// The port of that name or alias for that protocol.
+    pub(crate) fn port(&self, name: &str, protocol: &str) -> Option<u16> {
+        self.entries
+            .iter()
+            .find(|entry| {
+                entry.protocol == protocol
+                    && (entry.name == name || entry.aliases.iter().any(|alias| alias == name))
+            })
+            .map(|entry| entry.port)
+    }
 }
 
 impl Service {
@@ -54,6 +67,7 @@ impl Service {
             name: name.to_owned(),
             port: read_port(port)?,
             protocol: protocol.to_owned(),
+            aliases: words.map(str::to_owned).collect(),
         })
     }
 }
@@ -117,6 +131,17 @@ mod tests {
         ] {
             assert_eq!(services.name(port, "tcp"), name, "{port}");
             assert_eq!(services.name(port, "udp"), None, "{port}");
+        }
+        for (name, port) in [
+            ("http", Some(80)),
+            ("www", Some(80)),
+            ("HTTP", None),
+            ("bb", Some(81)),
+            ("comment", None),
+            ("dup2", Some(84)),
+        ] {
+            assert_eq!(services.port(name, "tcp"), port, "{name}");
+            assert_eq!(services.port(name, "udp"), None, "{name}");
         }
     }
 }
