@@ -29,6 +29,7 @@ impl Lookup for Forward {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
+        let mut text = text;
         if let Some((inside, port)) = text
             .strip_prefix('[')
             .and_then(|text| text.split_once(']'))
@@ -37,9 +38,8 @@ impl Lookup for Forward {
             if let Ok(address) = inside.parse::<Ipv6Addr>() {
                 return Some((address.into(), Some(self.port(port, protocol)?)));
             }
-            // ipvsadm overlooks the port behind other brackets.
-            let host = inside.split(':').next().unwrap_or_default();
-            return Some((self.host(host)?.into(), None));
+            // ipvsadm goes on with what is inside and overlooks the port behind the brackets.
+            text = inside;
         }
         let Some((host, port)) = text.split_once(':') else {
             return Some((self.host(text)?.into(), None));
@@ -171,7 +171,7 @@ mod tests {
             ("1.2.3.4 :80", Some("1.2.3.4:80")),
             ("[10.0.0.9]:9", Some("10.0.0.9")),
             ("[1.2.3.4]:bad", Some("1.2.3.4")),
-            ("[1.2.3.4:80]:90", Some("1.2.3.4")),
+            ("[1.2.3.4:80]:90", Some("1.2.3.4:80")),
             ("[80]:90", Some("0.0.0.80")),
             (" 1.2.3.4:80", None),
             ("10", None),

@@ -11,37 +11,37 @@ use crate::text::parse::command::ChangeCommand;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RuleError {
     /// An option nobody knows.
-    #[error("`{word}`: unknown option")]
+    #[error("`{}`: unknown option", OneLine(.word))]
     UnknownOption {
         /// The word it stands in.
         word: String,
     },
     /// The value of an option is missing.
-    #[error("`{word}`: value missing")]
+    #[error("`{}`: value missing", OneLine(.word))]
     MissingValue {
         /// The word the option stands in.
         word: String,
     },
     /// An option has a value and takes none.
-    #[error("`{word}`: takes no value")]
+    #[error("`{}`: takes no value", OneLine(.word))]
     SurplusValue {
         /// The word the option stands in.
         word: String,
     },
     /// The first option is not a command.
-    #[error("the first option must be a command such as -A, not `{word}`")]
+    #[error("the first option must be a command such as -A, not `{}`", OneLine(.word))]
     NoCommand {
         /// What stands there instead; empty when there is no word at all.
         word: String,
     },
     /// There is a command already.
-    #[error("`{word}`: only the first option can be a command")]
+    #[error("`{}`: only the first option can be a command", OneLine(.word))]
     SecondCommand {
         /// The word it stands in.
         word: String,
     },
     /// A value out of range or of the wrong form.
-    #[error("{option} `{value}`: {limit}")]
+    #[error("{option} `{}`: {limit}", OneLine(.value))]
     Value {
         /// The option.
         option: &'static str,
@@ -89,7 +89,7 @@ pub enum RuleError {
         limit: &'static str,
     },
     /// A word that belongs to no option.
-    #[error("unexpected argument `{word}`")]
+    #[error("unexpected argument `{}`", OneLine(.word))]
     Unexpected {
         /// The word.
         word: String,
@@ -107,6 +107,22 @@ impl RuleError {
             value: value.into(),
             limit,
         }
+    }
+}
+
+/// Text from outside within a message: control characters would break its line.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for letter in self.0.chars() {
+            if letter.is_control() {
+                write!(f, "{}", letter.escape_default())?;
+            } else {
+                fmt::Write::write_char(f, letter)?;
+            }
+        }
+        Ok(())
     }
 }
 
