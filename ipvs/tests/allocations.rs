@@ -8,6 +8,7 @@
 
 use allocation_counter::measure;
 use bytes::BytesMut;
+use lvs_ipvs::procfs::Connections;
 use lvs_ipvs::wire::{DestinationView, FamilyId, Messages, ServiceView, encode_request};
 use lvs_ipvs::{Change, Destination, Family, Persistence, Query, Request, VirtualService};
 
@@ -74,4 +75,31 @@ fn decoding_an_entry_allocates_nothing() {
     });
     assert_eq!(count.count_total, 0);
     assert_eq!(weights, 2 * (1 + 1 + 3) + 4);
+}
+
+#[test]
+fn reading_a_row_of_a_file_allocates_nothing() {
+    let text = include_str!("data/procfs-6.1.176/ip_vs_conn");
+    // The first row makes the buffer, for the longest line there is.
+    let long = format!("{}\n{text}", "x".repeat(1024));
+    let mut long_first = Connections::new(long.as_bytes());
+    long_first.next_row().unwrap().unwrap_err();
+    let (mut active, mut owned) = (0, 0);
+    let count = measure(|| {
+        // The captions are not on the first line there.
+        long_first.next_row().unwrap().unwrap_err();
+    });
+    assert!(count.count_total > 0, "an error has its text");
+    let count = measure(|| {
+        while let Some(row) = long_first.next_row() {
+            let row = row.unwrap();
+            active += u32::from(row.connection.state.is_active());
+            // Nor does the value, but for an engine's data.
+            if row.connection.engine.is_none() {
+                owned += u32::from(row.to_connection().is_template());
+            }
+        }
+    });
+    assert_eq!(count.count_total, 0);
+    assert_eq!((active, owned), (5, 6));
 }

@@ -31,6 +31,14 @@ fn every_public_type_is_send_and_sync() {
     shared::<DecodeError>();
     shared::<session::Session>();
     shared::<transport::NetlinkSocket>();
+    shared::<procfs::Connections>();
+    shared::<procfs::ConnectionRow<'_>>();
+    shared::<procfs::Services>();
+    shared::<procfs::ReadError>();
+    shared::<sysctl::Sysctls>();
+    shared::<sysctl::Sysctl<bool>>();
+    shared::<sysctl::Preset>();
+    shared::<sysctl::Applied>();
     shared::<wire::ServiceView<'_>>();
     shared::<wire::DestinationView<'_>>();
 }

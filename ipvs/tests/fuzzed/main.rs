@@ -12,6 +12,7 @@
 )]
 
 mod acknowledgement;
+mod connections;
 mod dump;
 mod family;
 #[cfg(feature = "memory")]
@@ -123,6 +124,33 @@ proptest! {
     #[test]
     fn each_request_completes_once_whatever_happens(steps in steps()) {
         session::check(&steps);
+    }
+}
+
+/// Recorded files of `/proc/net`, all in one list.
+fn recorded_files() -> Vec<Vec<u8>> {
+    let folders = ["procfs-6.1.176", "procfs-7.2.7"];
+    let files = folders.map(|folder| {
+        let folder = format!("{}/tests/data/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let files = std::fs::read_dir(folder).unwrap();
+        files.map(|file| std::fs::read(file.unwrap().path()).unwrap())
+    });
+    let files: Vec<_> = files.into_iter().flatten().collect();
+    assert!(files.len() > 12);
+    files
+}
+
+#[test]
+fn recorded_files_pass_as_they_are() {
+    for file in recorded_files() {
+        connections::check(&file);
+    }
+}
+
+proptest! {
+    #[test]
+    fn files_are_read_whatever_is_in_them(bytes in changed(recorded_files())) {
+        connections::check(&bytes);
     }
 }
 
