@@ -1,8 +1,9 @@
 //! What `-L -c` prints.
 //!
 //! ipvsadm takes the words of each line of `/proc/net/ip_vs_conn` as they come and reads lines in
-//! pieces of 255 bytes, so that a longer one, which needs long engine data, becomes several rows.
-//! Hence this reads the file on its own; [`lvs_ipvs::procfs`] reads rows that make sense.
+//! pieces of 255 bytes. A longer line, which takes long engine data, becomes two rows, the second
+//! with what the first one left. Hence this reads the file on its own; [`lvs_ipvs::procfs`] reads
+//! rows that make sense.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fs::File;
@@ -16,6 +17,7 @@ use crate::names::Endpoints;
 const PATH: &str = "/proc/net/ip_vs_conn";
 /// Longest piece of a line, its end included.
 const PIECE: u64 = 255;
+const LONGEST_PROTOCOL: usize = 8;
 
 /// Lists connections and persistence templates; with what the persistence engine keeps of them
 /// when `persistent`.
@@ -50,10 +52,11 @@ fn write_table(
     writeln!(out)?;
 
     let endpoints = Endpoints::new(numeric);
+    let mut row = Row::default();
     while read_piece(&mut file, &mut piece)? {
-        let Some(row) = Row::read(&piece) else {
+        if !row.read(&piece) {
             return Err(Failure::Listing(format!("{PATH} has an empty line")));
-        };
+        }
         row.write(out, &endpoints, persistent)?;
     }
     Ok(())
@@ -69,43 +72,62 @@ fn read_piece(file: &mut impl BufRead, piece: &mut Vec<u8>) -> Result<bool, Fail
     Ok(length > 0)
 }
 
-/// The words of a piece; what is missing or no number is empty or 0, and so is all after it.
-#[derive(Debug, Default)]
-struct Row<'a> {
-    protocol: &'a [u8],
+/// What a row shows. What a piece lacks stays from the one before, apart from the first two ports.
+#[derive(Debug)]
+struct Row {
+    protocol: Vec<u8>,
     /// Client, virtual, destination.
-    endpoints: [(&'a [u8], u16); 3],
-    state: &'a [u8],
+    endpoints: [(IpAddr, u16); 3],
+    state: Vec<u8>,
     expires_secs: u32,
-    engine: &'a [u8],
-    data: &'a [u8],
+    engine: Vec<u8>,
+    data: Vec<u8>,
 }
 
-impl<'a> Row<'a> {
-    /// `None` when there are no words.
-    fn read(piece: &'a [u8]) -> Option<Self> {
-        let mut words = piece
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty());
-        let mut row = Self {
-            protocol: words.next()?,
-            ..Self::default()
-        };
-        row.read_rest(words);
-        Some(row)
+impl Default for Row {
+    fn default() -> Self {
+        Self {
+            protocol: Vec::new(),
+            endpoints: [(Ipv4Addr::UNSPECIFIED.into(), 0); 3],
+            state: Vec::new(),
+            expires_secs: 0,
+            engine: Vec::new(),
+            data: Vec::new(),
+        }
+    }
+}
+
+impl Row {
+    /// `false` when the piece has no words.
+    fn read(&mut self, piece: &[u8]) -> bool {
+        let piece = piece.trim_ascii_start();
+        // What is longer is taken for the next word.
+        let end = piece
+            .iter()
+            .take(LONGEST_PROTOCOL)
+            .take_while(|byte| !byte.is_ascii_whitespace())
+            .count();
+        let (protocol, rest) = piece.split_at_checked(end).unwrap_or_default();
+        replace(&mut self.protocol, protocol);
+        let [(_, client_port), (_, service_port), _] = &mut self.endpoints;
+        *client_port = 0;
+        *service_port = 0;
+        self.data.clear();
+        let words = rest.split(u8::is_ascii_whitespace);
+        self.read_rest(words.filter(|word| !word.is_empty()));
+        !self.protocol.is_empty()
     }
 
-    /// Reads as far as the words go; what was read until then stays. `None` if that is not to
-    /// the end.
-    fn read_rest(&mut self, mut words: impl Iterator<Item = &'a [u8]>) -> Option<()> {
+    /// Reads as far as the words go and make sense; `None` when that is not to the end.
+    fn read_rest<'a>(&mut self, mut words: impl Iterator<Item = &'a [u8]>) -> Option<()> {
         for (address, port) in &mut self.endpoints {
-            *address = words.next()?;
+            *address = read_address(words.next()?).unwrap_or(*address);
             *port = u16::from_str_radix(text(words.next()?), 16).ok()?;
         }
-        self.state = words.next()?;
+        replace(&mut self.state, words.next()?);
         self.expires_secs = text(words.next()?).parse().ok()?;
-        self.engine = words.next()?;
-        self.data = words.next()?;
+        replace(&mut self.engine, words.next()?);
+        replace(&mut self.data, words.next()?);
         Some(())
     }
 
@@ -115,7 +137,7 @@ impl<'a> Row<'a> {
         endpoints: &Endpoints,
         persistent: bool,
     ) -> io::Result<()> {
-        let protocol = match self.protocol {
+        let protocol = match self.protocol.as_slice() {
             b"TCP" => Some(Protocol::TCP),
             b"UDP" => Some(Protocol::UDP),
             b"SCTP" => Some(Protocol::SCTP),
@@ -123,7 +145,7 @@ impl<'a> Row<'a> {
         };
         let [client, service, destination] = self
             .endpoints
-            .map(|(word, port)| endpoints.text(protocol, address(word), port));
+            .map(|(address, port)| endpoints.text(protocol, address, port));
         let expires = format!(
             "{:02}:{:02}",
             self.expires_secs / 60,
@@ -132,12 +154,12 @@ impl<'a> Row<'a> {
         write!(
             out,
             "{:<3} {expires:<6} {:<11} {client:<18} {service:<18} ",
-            text(self.protocol),
-            text(self.state)
+            text(&self.protocol),
+            text(&self.state)
         )?;
         if persistent && !self.data.is_empty() {
-            write!(out, "{destination:<16} {:<18} ", text(self.engine))?;
-            out.write_all(self.data)?;
+            write!(out, "{destination:<16} {:<18} ", text(&self.engine))?;
+            out.write_all(&self.data)?;
             writeln!(out)
         } else {
             writeln!(out, "{destination}")
@@ -145,18 +167,24 @@ impl<'a> Row<'a> {
     }
 }
 
+fn replace(old: &mut Vec<u8>, new: &[u8]) {
+    old.clear();
+    old.extend_from_slice(new);
+}
+
 /// The kernel writes nothing but ASCII where this is used.
 fn text(word: &[u8]) -> &str {
     str::from_utf8(word).unwrap_or_default()
 }
 
-/// Eight hexadecimal digits or an IPv6 address; anything else is 0.0.0.0.
-fn address(word: &[u8]) -> IpAddr {
+/// Hexadecimal digits or an IPv6 address.
+fn read_address(word: &[u8]) -> Option<IpAddr> {
     let word = text(word);
     if let Ok(address) = word.parse::<Ipv6Addr>() {
-        return address.into();
+        return Some(address.into());
     }
-    Ipv4Addr::from_bits(u32::from_str_radix(word, 16).unwrap_or(0)).into()
+    let address = u32::from_str_radix(word, 16).ok()?;
+    Some(Ipv4Addr::from_bits(address).into())
 }
 
 #[cfg(test)]
@@ -230,19 +258,34 @@ UDP 14:57  NONE        [fd00:1111:2222:3333:4444:5555:6666:7777]:59372 [fd00:111
         assert_eq!(list(rows, true), expected);
     }
 
+    /// Files with such lines, and what `ipvsadm -L -c -n` (1.31) printed; if the rest is a word of
+    /// some 60 bytes and more, that crashes.
     #[test]
     fn a_line_longer_than_255_bytes_becomes_two_rows() {
         let start = "UDP 0A010002 0000 C000020A 13C4 0A020003 13C4 NONE             59 sip ";
-        let rows = format!("{start}{}12345678\n", "x".repeat(255 - start.len()));
-        let listed = list(&rows, false);
-        let listed: Vec<_> = listed.lines().skip(2).collect();
-        assert_eq!(
-            listed,
-            [
-                "UDP 00:59  NONE        10.1.0.2:0         192.0.2.10:5060    10.2.0.3:5060",
-                "12345678 00:00              0.0.0.0:0          0.0.0.0:0          0.0.0.0:0"
-            ]
-        );
+        let first = "UDP 00:59  NONE        10.1.0.2:0         192.0.2.10:5060    10.2.0.3:5060";
+        for (rest, second) in [
+            (
+                "abc",
+                "abc 00:59  NONE        10.1.0.2:0         192.0.2.10:0       10.2.0.3:5060",
+            ),
+            (
+                "abcdefghijklmnopqrst",
+                "abcdefgh 00:59  NONE        10.1.0.2:0         192.0.2.10:0       10.2.0.3:5060",
+            ),
+            (
+                "aa bb cc dd ee ff gg hh ii 11 jj kk",
+                "aa  00:59  NONE        0.0.0.187:204      0.0.0.221:238      0.0.0.255:5060",
+            ),
+            (
+                "aa 0A000001 0050 0A000002 0051 0A000003 0052 ST 100 eng dat",
+                "aa  01:40  ST          10.0.0.1:80        10.0.0.2:81        10.0.0.3:82",
+            ),
+        ] {
+            let rows = format!("{start}{}{rest}\n", "D".repeat(255 - start.len()));
+            let listed = list(&rows, false);
+            assert_eq!(listed.lines().skip(2).collect::<Vec<_>>(), [first, second]);
+        }
     }
 
     #[test]
