@@ -75,8 +75,8 @@
 //!   name attribute and offset, wrong arguments errors that name field, value and limit. Fuzz
 //!   targets and recorded messages with every bit flipped stand behind that.
 //! - *Nothing is hidden*: no threads, no global state, no retries but those that say so
-//!   ([`Client::snapshot`], [`Client::apply`]). [`Namespace::client`] alone uses a thread, which has
-//!   ended when it returns.
+//!   ([`Client::snapshot`], [`Client::apply`], [`Client::ensure_service`] and its like).
+//!   [`Namespace`] alone uses threads, which have ended when its methods return.
 //! - *Nothing is guessed*: an answer lost to an overrun of the socket or a time-out is reported
 //!   as an unknown outcome, and the client can be used on.
 //! - *Nothing is allocated* for a request encoded or an entry decoded in steady state.

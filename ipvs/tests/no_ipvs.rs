@@ -21,3 +21,15 @@ fn without_ipvs_in_the_kernel_the_message_says_how_to_get_it() {
          (try `modprobe ip_vs`; in a container, load it on the host)"
     );
 }
+
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn the_asynchronous_client_says_the_same() {
+    let client = lvs_ipvs::tokio::Client::connect().await;
+    if Path::new("/proc/net/ip_vs").exists() {
+        client.unwrap();
+        return;
+    }
+    let error = client.unwrap_err();
+    assert!(matches!(error, Error::Unavailable), "{error:?}");
+}

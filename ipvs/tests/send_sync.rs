@@ -19,6 +19,7 @@ fn every_public_type_is_send_and_sync() {
     shared::<SyncDaemon>();
     shared::<Timeouts>();
     shared::<Info>();
+    shared::<Ensured>();
     shared::<Snapshot>();
     shared::<Table>();
     shared::<Plan>();
@@ -41,6 +42,12 @@ fn every_public_type_is_send_and_sync() {
     shared::<sysctl::Applied>();
     shared::<wire::ServiceView<'_>>();
     shared::<wire::DestinationView<'_>>();
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn the_asynchronous_client_is_send_and_sync() {
+    shared::<tokio::Client>();
 }
 
 #[cfg(feature = "memory")]
