@@ -79,7 +79,8 @@
 //!   [`Namespace`] alone uses threads, which have ended when its methods return.
 //! - *Nothing is guessed*: an answer lost to an overrun of the socket or a time-out is reported
 //!   as an unknown outcome, and the client can be used on.
-//! - *Nothing is allocated* for a request encoded or an entry decoded in steady state.
+//! - *Nothing is allocated* for a request encoded, an entry decoded or a row of `/proc/net` read
+//!   in steady state.
 //! - *Nothing is dropped*: attributes of newer kernels are kept and sent back; unknown
 //!   schedulers, flags and tunnel types are values.
 //!

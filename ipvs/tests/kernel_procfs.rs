@@ -257,6 +257,7 @@ fn rows_are_the_connections_there_are_over_ipv6() {
     connect_in_every_way(Network::masquerading_ipv6(), "fd00::10");
 }
 
+/// `OP-11`
 #[test]
 #[ignore = "needs a kernel with IPVS: run through .ci/test"]
 fn a_drained_server_is_known_by_its_rows() {

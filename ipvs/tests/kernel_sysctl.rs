@@ -285,6 +285,7 @@ fn a_file_is_that_of_the_namespace_it_was_opened_in() {
     assert_eq!(elsewhere.join().unwrap(), 42);
 }
 
+/// `OP-9`
 #[test]
 #[ignore = "needs a kernel with IPVS: run through .ci/test"]
 fn the_preset_of_a_director_is_applied_and_taken_back() {
@@ -336,6 +337,7 @@ fn the_preset_of_a_director_is_applied_and_taken_back() {
     }
 }
 
+/// `OP-9`
 #[test]
 #[ignore = "needs a kernel with IPVS: run through .ci/test"]
 fn expire_nodest_conn_ends_connections_of_removed_servers() {
@@ -375,6 +377,7 @@ fn expire_nodest_conn_ends_connections_of_removed_servers() {
     eventually(|| remains(&removed), |remains| !remains);
 }
 
+/// `OP-9`
 #[test]
 #[ignore = "needs a kernel with IPVS: run through .ci/test"]
 fn expire_quiescent_template_moves_persistent_clients_off_a_drained_server() {
@@ -446,7 +449,7 @@ fn connect_from(host: &Host, port: u16, to: SocketAddr) -> (IpAddr, Duration) {
     })
 }
 
-/// For `conntrack` off and on: a client port that is used again, with `conn_reuse_mode` off, on,
+/// `OP-9`, for `conntrack` off and on: a client port that is used again, with `conn_reuse_mode` off, on,
 /// and with a server drained meanwhile.
 ///
 /// Seen on 6.1.176, 6.12.101 and 7.2.7: with mode 0 the new connection goes on with the old entry

@@ -25,6 +25,9 @@ use crate::service::{Protocol, ServiceKey};
 /// The kernel walks its table while it is read: a connection can be missed or shown twice while
 /// the table changes. Reading takes time in proportion to the table.
 ///
+/// A client that keeps sending datagrams keeps its entry, so over UDP a drain may never end
+/// (`OP-10`).
+///
 /// ```no_run
 /// use lvs_ipvs::Destination;
 /// use lvs_ipvs::procfs::Connections;
@@ -174,7 +177,7 @@ impl<'a> ConnectionRow<'a> {
         let word = words.word();
         let protocol_text = core::str::from_utf8(word.text)
             .ok()
-            .filter(|text| !text.is_empty())
+            .filter(|text| !text.is_empty() && text.is_ascii())
             .ok_or_else(|| word.malformed("protocol", "a name in ASCII"))?;
 
         let client = words.word().address("client address")?;
