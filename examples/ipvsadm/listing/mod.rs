@@ -6,12 +6,14 @@ mod daemons;
 mod destination;
 mod number;
 mod service;
+#[cfg(test)]
+mod tests;
 mod timeouts;
 mod tunnel;
 
 use std::io::Write;
 
-use lvs_ipvs::{Client, ServiceKey};
+use lvs_ipvs::{Client, DestinationEntry, ServiceEntry, ServiceKey};
 
 use crate::failure::Failure;
 use crate::names::Endpoints;
@@ -112,11 +114,22 @@ pub(crate) fn table(
     let mut columns = Columns::default();
     walk(client, &services, request.sort, |service, destinations| {
         columns.clear();
-        service::write_row(&mut columns, request, &endpoints, service);
-        let key = service.service.key();
-        for destination in destinations {
-            destination::write_row(&mut columns, request, &endpoints, &key, destination);
-        }
+        write_service(&mut columns, request, &endpoints, service, destinations);
         out.write_all(columns.as_bytes())
     })
+}
+
+/// Writes the rows of a service and its destinations.
+fn write_service(
+    columns: &mut Columns,
+    request: &Request,
+    endpoints: &Endpoints,
+    service: &ServiceEntry,
+    destinations: &[&DestinationEntry],
+) {
+    service::write_row(columns, request, endpoints, service);
+    let key = service.service.key();
+    for destination in destinations {
+        destination::write_row(columns, request, endpoints, &key, destination);
+    }
 }

@@ -44,6 +44,19 @@ impl Reverse {
     }
 }
 
+#[cfg(test)]
+impl Reverse {
+    /// Knows these hosts, these lines of `/etc/services`, and asks nobody.
+    pub(crate) fn fixed<const N: usize>(hosts: [(&str, Option<&str>); N], services: &str) -> Self {
+        let names = Self::default();
+        names.hosts.borrow_mut().extend(
+            hosts.map(|(address, name)| (address.parse().unwrap(), name.map(str::to_owned))),
+        );
+        names.services.set(Services::read(services)).unwrap();
+        names
+    }
+}
+
 impl Names for Reverse {
     fn endpoint(&self, protocol: Option<Protocol>, address: IpAddr, port: u16) -> String {
         let number = DestinationKey { address, port }.to_string();
@@ -64,30 +77,25 @@ impl Names for Reverse {
 mod tests {
     use super::*;
 
-    fn names(hosts: &[(&str, &str)]) -> Reverse {
-        let hosts = hosts
-            .iter()
-            .map(|(address, name)| (address.parse().unwrap(), Some((*name).to_owned())));
-        let names = Reverse::default();
-        names.hosts.borrow_mut().extend(hosts);
-        names
-    }
-
     /// Printed by `ipvsadm -S` (1.31) with these hosts.
     #[test]
     fn names_and_ports_are_cut_to_59_bytes_together() {
-        let names = names(&[
-            ("10.0.0.1", "short"),
-            (
-                "10.1.0.2",
-                "a-very-long-virtual-host-name-indeed.subdomain.example.com",
-            ),
-            (
-                "fd00::20",
-                "a-very-long-six-host-name-indeed.subdomain.example.com",
-            ),
-            ("fd00::21", "six21"),
-        ]);
+        let names = Reverse::fixed(
+            [
+                ("10.0.0.1", Some("short")),
+                (
+                    "10.1.0.2",
+                    Some("a-very-long-virtual-host-name-indeed.subdomain.example.com"),
+                ),
+                (
+                    "fd00::20",
+                    Some("a-very-long-six-host-name-indeed.subdomain.example.com"),
+                ),
+                ("fd00::21", Some("six21")),
+                ("fd00::22", None),
+            ],
+            "",
+        );
         for (address, port, expected) in [
             ("10.0.0.1", 34567, "short:34567"),
             (
@@ -101,10 +109,26 @@ mod tests {
                 "[a-very-long-six-host-name-indeed.subdomain.example.com]:34",
             ),
             ("fd00::21", 34567, "[six21]:34567"),
+            ("fd00::22", 34567, "[fd00::22]:34567"),
         ] {
             let address = address.parse().unwrap();
             // Firewall marks have no protocol, and so ports no names.
             assert_eq!(names.endpoint(None, address, port), expected);
         }
+    }
+
+    #[test]
+    fn a_port_has_the_name_of_its_protocol() {
+        let names = Reverse::fixed(
+            [("10.0.0.1", None)],
+            "first 53/udp\nsecond 53/tcp\nthird 53/sctp\n",
+        );
+        let address = "10.0.0.1".parse().unwrap();
+        let of = |protocol| names.endpoint(protocol, address, 53);
+        assert_eq!(of(Some(Protocol::UDP)), "10.0.0.1:first");
+        assert_eq!(of(Some(Protocol::TCP)), "10.0.0.1:second");
+        assert_eq!(of(Some(Protocol::SCTP)), "10.0.0.1:third");
+        assert_eq!(of(Some(Protocol::from_number(50))), "10.0.0.1:53");
+        assert_eq!(of(None), "10.0.0.1:53");
     }
 }

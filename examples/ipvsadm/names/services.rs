@@ -30,7 +30,7 @@ impl Services {
         Self::read(&String::from_utf8_lossy(&text))
     }
 
-    fn read(text: &str) -> Self {
+    pub(super) fn read(text: &str) -> Self {
         Self {
             entries: text.lines().filter_map(Service::read).collect(),
         }
