@@ -14,6 +14,7 @@ mod draining;
 mod expectation;
 mod generate;
 mod minimum;
+mod minimum_order;
 mod model;
 mod reconciler;
 mod settled;
