@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use lvs_ipvs::{DestinationOrder, Drain, Policy, Scope, Surplus, Table};
+use lvs_ipvs::{DestinationOrder, Drain, Outcome, Plan, Policy, Scope, Surplus, Table};
 
 use crate::generate::{destination, services};
 use crate::model::Model;
@@ -240,7 +240,8 @@ impl Task<'_> {
         table
     }
 
-    fn check(&self) {
+    /// The table there is, and the plan.
+    fn plan(&self) -> (Model, Plan) {
         let order = match self.orders {
             true => DestinationOrder::Exact,
             false => DestinationOrder::Any,
@@ -250,14 +251,17 @@ impl Task<'_> {
             .with_drain(Drain::new().with_limit(None))
             .with_order(order);
         let mut model = Model::of(&self.table(self.before()));
-        let connections: Vec<_> = self
-            .before()
-            .iter()
-            .rev()
+        let newest_first = self.before().iter().rev();
+        let connections: Vec<_> = newest_first
             .map(|(host, _)| [u32::from(self.connected.contains(host)), 0, 0])
             .collect();
         model.connect(&services()[0].0.key(), &connections);
         let plan = plan(&model, &self.table(self.desired), &policy);
+        (model, plan)
+    }
+
+    fn check(&self) {
+        let (_, plan) = self.plan();
         let is_left = plan.out_of_order().iter().any(|one| !one.rebuilt);
         let least = self.least(self.orders && !is_left);
         assert_eq!(
@@ -266,12 +270,46 @@ impl Task<'_> {
             "{:?} to {:?}, {:?}, connected {:?}:\n{plan}",
             self.before(),
             self.desired,
-            policy.surplus_destinations,
+            self.surplus,
             self.connected
         );
         if self.orders && is_left {
             let is_straight = self.is_straight();
             assert!(!is_straight, "{:?} to {:?}", self.before(), self.desired);
+        }
+    }
+}
+
+/// `OP-13`, whichever of the requests the kernel refuses, in order or not.
+#[test]
+fn no_refusal_leaves_a_service_empty() {
+    let space = Space::new();
+    let key = services()[0].0.key();
+    for from in 0..space.lists.len() {
+        for desired in &space.lists {
+            let task = Task {
+                space: &space,
+                from,
+                desired,
+                surplus: Surplus::Delete,
+                orders: true,
+                connected: &[],
+            };
+            if !task.lasts() {
+                continue;
+            }
+            let (before, plan) = task.plan();
+            for refused in 0..1_u32 << plan.len() {
+                let mut model = before.clone();
+                let mut done = Vec::new();
+                for step in 0..plan.len() {
+                    let is_done = plan.permits(step, |index| done[index])
+                        && refused >> step & 1 == 0
+                        && model.execute(&plan, step) == Outcome::Done;
+                    done.push(is_done);
+                    assert!(model.is_usable(&key), "{refused:b} refused of\n{plan}");
+                }
+            }
         }
     }
 }
