@@ -3,17 +3,21 @@
 use crate::text::parse::error::RuleError;
 use crate::text::parse::option::TakesValue;
 
-/// Splits a line into words as `ipvsadm -R` does: at blanks, tabs, carriage returns and NUL bytes,
-/// without any quoting, leaving out the word `ipvsadm` wherever it stands.
+/// Splits a line into words as `ipvsadm -R` does: at blanks, tabs and carriage returns, without any
+/// quoting, leaving out the word `ipvsadm` wherever it stands. Of a word with NUL bytes only what
+/// is before them counts, even if that is nothing.
 ///
 /// ```
 /// use lvs_ipvs::text::parse::words;
 /// let line = "ipvsadm  -A -t 192.0.2.10:80\r";
 /// assert_eq!(words(line).collect::<Vec<_>>(), ["-A", "-t", "192.0.2.10:80"]);
+/// assert_eq!(words("-n\0ever \0 x").collect::<Vec<_>>(), ["-n", "", "x"]);
 /// ```
 pub fn words(line: &str) -> impl Iterator<Item = &str> + Clone {
-    line.split([' ', '\t', '\r', '\n', '\0'])
-        .filter(|word| !word.is_empty() && *word != "ipvsadm")
+    line.split([' ', '\t', '\r', '\n'])
+        .filter(|word| !word.is_empty())
+        .map(|word| word.split_once('\0').map_or(word, |(counts, _)| counts))
+        .filter(|word| *word != "ipvsadm")
 }
 
 /// How an option was written.
@@ -59,7 +63,7 @@ pub enum Lexeme<'a, T> {
 /// ```
 /// use lvs_ipvs::text::parse::{Lexeme, Lexer, OptionName, TakesValue};
 ///
-/// let find = |name| match name {
+/// let find = |name: OptionName<'_>| match name {
 ///     OptionName::Short(b'n') => Some(("numeric", TakesValue::Never)),
 ///     OptionName::Short(b'w') => Some(("weight", TakesValue::Always)),
 ///     _ => None,

@@ -24,7 +24,7 @@ use crate::text::parse::values::NumbersOnly;
 /// use lvs_ipvs::Table;
 ///
 /// let table: Table = "
-///     # the web
+///     ## the web
 ///     -A -t 192.0.2.10:80 -s wrr
 ///     -a -t 192.0.2.10:80 -r 10.0.0.11:8080 -m -w 3 -x 100
 /// "
