@@ -175,6 +175,10 @@ mod tests {
         }
     }
 
+    fn destination(text: &str) -> DestinationKey {
+        text.parse::<core::net::SocketAddr>().unwrap().into()
+    }
+
     /// What ipvsadm 1.31 printed for two services, in the kernel's order (first list) and
     /// sorted (second): kernel 6.1.176.
     #[test]
@@ -290,12 +294,87 @@ mod tests {
                 ["[fd00::1:5]:70", "[fd00::2:1]:70"],
             ),
         ] {
-            let key =
-                |text: &str| DestinationKey::from(text.parse::<core::net::SocketAddr>().unwrap());
-            let mut destinations = kernel.map(key);
+            let mut destinations = kernel.map(destination);
             sort_destinations(&mut destinations, |key| *key);
-            assert_eq!(destinations, sorted.map(key), "{kernel:?}");
+            assert_eq!(destinations, sorted.map(destination), "{kernel:?}");
         }
+    }
+
+    /// Three clusters of addresses, each smaller than the next and the last smaller than the
+    /// first: ipvsadm 1.31, `-L -n --nosort` and `-L -n`, kernel 6.1.176.
+    #[test]
+    fn rings_come_out_as_ipvsadm_has_them() {
+        let kernel = [
+            "TCP 176.0.0.2:80",
+            "TCP 90.0.0.2:80",
+            "TCP 5.0.0.2:80",
+            "TCP [b000::1]:80",
+            "TCP [5a00::1]:80",
+            "TCP [5::1]:80",
+            "TCP 255.0.0.1:80",
+            "TCP 176.0.0.1:80",
+            "TCP 90.0.0.1:80",
+            "TCP 5.0.0.1:80",
+            "UDP 176.0.0.1:53",
+            "UDP 90.0.0.1:53",
+            "UDP 5.0.0.1:53",
+            "FWM 4294967295",
+            "FWM 2863311531",
+            "FWM 1431655766",
+            "FWM6 1",
+            "FWM 1",
+        ];
+        let sorted = [
+            "FWM 2863311531",
+            "FWM 4294967295",
+            "TCP 255.0.0.1:80",
+            "TCP 5.0.0.1:80",
+            "TCP 5.0.0.2:80",
+            "TCP 90.0.0.1:80",
+            "TCP 90.0.0.2:80",
+            "TCP 176.0.0.1:80",
+            "TCP 176.0.0.2:80",
+            "UDP 176.0.0.1:53",
+            "UDP 5.0.0.1:53",
+            "UDP 90.0.0.1:53",
+            "TCP [b000::1]:80",
+            "TCP [5::1]:80",
+            "TCP [5a00::1]:80",
+            "FWM 1",
+            "FWM6 1",
+            "FWM 1431655766",
+        ];
+        let mut services = kernel.map(service);
+        sort_services(&mut services, |key| *key);
+        assert_eq!(services, sorted.map(service));
+
+        let kernel = [
+            "[b000::1]:79",
+            "[b000::1]:80",
+            "[5a00::1]:80",
+            "[5::1]:80",
+            "176.0.0.2:80",
+            "90.0.0.2:80",
+            "5.0.0.2:80",
+            "90.0.0.1:80",
+            "176.0.0.1:80",
+            "5.0.0.1:80",
+        ];
+        let sorted = [
+            "5.0.0.2:80",
+            "[5a00::1]:80",
+            "90.0.0.1:80",
+            "90.0.0.2:80",
+            "[b000::1]:79",
+            "[b000::1]:80",
+            "176.0.0.1:80",
+            "176.0.0.2:80",
+            "[5::1]:80",
+            "5.0.0.1:80",
+        ];
+        let mut destinations = kernel.map(destination);
+        sort_destinations(&mut destinations, |key| *key);
+        assert_eq!(destinations, sorted.map(destination));
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl<'n> Style<'n> {
     }
 
     /// Corrects what `ipvsadm -S` writes in a way that `ipvsadm -R` then refuses: marks from 2³¹
-    /// on come out as negative numbers, and the third scheduler flag of `sh` and `mh` not at all.
+    /// on come out as negative numbers, the third scheduler flag of `sh` and `mh` not at all, and
+    /// forwarding methods without meaning as `(null)`.
     pub const fn loadable(mut self) -> Self {
         self.loadable = true;
         self
@@ -126,8 +127,9 @@ impl<'n> Style<'n> {
 
     /// The line that adds this destination to that service, without a line end.
     ///
-    /// `ipvsadm` has no option for forwarding methods of the kernel's own ([`Forwarding::Local`]
-    /// and above); they are written as `-g`, which for a local address comes to the same.
+    /// `ipvsadm` has no option for [`Forwarding::Local`] and writes `-g`, which for a local address
+    /// comes to the same. For methods without meaning ([`Forwarding::Bypass`] and above) it writes
+    /// `(null)`; [`loadable`](Self::loadable) makes that `-g`, too.
     pub const fn destination<'a>(
         &self,
         service: &'a ServiceKey,
@@ -282,7 +284,10 @@ impl fmt::Display for DestinationRule<'_> {
         f.write_str(match destination.forwarding {
             Forwarding::Masquerade => " -m",
             Forwarding::Tunnel => " -i",
-            _ => " -g",
+            Forwarding::Local | Forwarding::DirectRoute => " -g",
+            _ if self.style.loadable => " -g",
+            // As printf(3) writes what ipvsadm has no word for.
+            _ => " (null)",
         })?;
         write!(f, " -w {}", destination.weight)?;
         if self.style.thresholds && destination.upper_threshold != 0 {

@@ -365,6 +365,33 @@ mod tests {
         );
     }
 
+    /// Methods that only other programs set, as `ipvsadm -S -n` (1.31) writes them.
+    #[test]
+    fn methods_without_an_option_are_written_all_the_same() {
+        let service = VirtualService::tcp(at("10.9.9.9:80"));
+        let methods = [
+            Forwarding::Local,
+            Forwarding::Bypass,
+            Forwarding::Undefined7,
+        ];
+        let destinations = methods.map(|method| Destination::new(at("10.8.1.1:80").into(), method));
+        let text = |style: Style<'_>| {
+            destinations
+                .each_ref()
+                .map(|destination| style.destination(&service.key, destination).to_string())
+        };
+        assert_eq!(
+            text(Style::new()),
+            [
+                "-a -t 10.9.9.9:80 -r 10.8.1.1:80 -g -w 1",
+                "-a -t 10.9.9.9:80 -r 10.8.1.1:80 (null) -w 1",
+                "-a -t 10.9.9.9:80 -r 10.8.1.1:80 (null) -w 1",
+            ]
+        );
+        let loadable = "-a -t 10.9.9.9:80 -r 10.8.1.1:80 -g -w 1";
+        assert_eq!(text(Style::new().loadable()), [loadable; 3]);
+    }
+
     #[test]
     fn a_snapshot_is_sorted_from_the_kernels_order() {
         // Exactly 2³¹ apart each is smaller than the other, and so both orders stay.

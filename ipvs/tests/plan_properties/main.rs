@@ -14,6 +14,7 @@ mod draining;
 mod expectation;
 mod generate;
 mod minimum;
+mod minimum_order;
 mod model;
 mod reconciler;
 mod settled;
@@ -142,13 +143,13 @@ proptest! {
         }
     }
 
-    /// `Display` is the commands, one per line.
+    /// `Display` is the commands, one per line, and they read back as what they were.
     #[test]
     fn a_plan_prints_its_commands(before in any_model(), desired in any_table(), policy in any_policy()) {
         let plan = plan(&before, &desired, &policy);
-        let commands: Vec<_> = plan.changes().map(ToString::to_string).collect();
         let text = plan.to_string();
-        prop_assert_eq!(text.lines().collect::<Vec<_>>(), commands);
+        let read: Result<Vec<Change>, _> = text.lines().map(str::parse).collect();
+        prop_assert_eq!(read.unwrap(), plan.changes().cloned().collect::<Vec<_>>());
         prop_assert_eq!(text.is_empty(), plan.is_empty());
         prop_assert_eq!(plan.len(), plan.steps().len());
     }
