@@ -19,6 +19,7 @@ mod family;
 mod memory_kernel;
 mod request;
 mod session;
+mod table_text;
 
 use ::bytes::BytesMut;
 use lvs_ipvs::Change;
@@ -175,6 +176,58 @@ proptest! {
     fn files_are_read_whatever_is_in_them(bytes in changed(recorded_files())) {
         connections::check(&bytes);
     }
+}
+
+/// Rules and commands with a few words replaced, repeated or cut.
+fn rules() -> impl Strategy<Value = String> {
+    let lines = || include_str!("../data/rules.txt").lines();
+    let words = || -> Vec<&str> { lines().flat_map(|line| line.split(' ')).collect() };
+    let line = select(lines().collect::<Vec<_>>());
+    let odd = select(vec![
+        "",
+        "-",
+        "--",
+        "=",
+        "#",
+        "\t",
+        "\0",
+        "é",
+        "-1",
+        "99999999999",
+    ]);
+    let word = prop_oneof![4 => select(words()), 1 => odd];
+    let change = (any::<Index>(), word, 0..5_u8);
+    let line = (line, vec(change, 0..3)).prop_map(|(line, changes)| {
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        for (place, word, what) in changes {
+            let place = place.index(words.len());
+            match what {
+                0 => words.insert(place, word.to_owned()),
+                1 => words[place].push_str(word),
+                2 => words.truncate(place + 1),
+                _ => words[place] = word.to_owned(),
+            }
+        }
+        words.join(" ")
+    });
+    vec(line, 0..8).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn rules_are_the_same_after_they_were_written_again(text in rules()) {
+        table_text::check(&text);
+    }
+}
+
+#[test]
+fn the_rules_that_are_changed_are_good_themselves() {
+    let good = include_str!("../data/rules.txt").lines();
+    for line in good.filter(|line| !line.starts_with('#')) {
+        assert!(line.parse::<Change>().is_ok(), "{line}");
+        table_text::check(line);
+    }
+    table_text::check(include_str!("../data/rules.txt"));
 }
 
 #[cfg(feature = "memory")]

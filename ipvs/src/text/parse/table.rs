@@ -44,8 +44,10 @@ impl FromStr for Table {
         let mut places = HashMap::new();
         let mut destinations = HashSet::new();
         for (line, number) in text.lines().zip(1..) {
-            if line.trim_start().starts_with('#') || words(line).next().is_none() {
-                continue;
+            match words(line).next() {
+                None => continue,
+                Some(word) if word.starts_with('#') => continue,
+                Some(_) => {}
             }
             let fail = |problem| TextError {
                 line: number,
