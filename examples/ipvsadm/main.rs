@@ -23,7 +23,9 @@ mod restore;
 mod save;
 mod walk;
 
-use std::io::{self, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use arguments::Command;
@@ -37,7 +39,13 @@ fn main() -> ExitCode {
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = match stdout() {
+        Ok(out) => out,
+        Err(error) => {
+            eprintln!("ipvsadm: cannot use standard output: {error}");
+            return 1.into();
+        }
+    };
     let status = run(&mut out, &words);
     // What was written before a failure is wanted, too.
     let flushed = out.flush().map_err(Failure::from);
@@ -50,6 +58,13 @@ fn main() -> ExitCode {
             failure.status().into()
         }
     }
+}
+
+/// Standard output without the line buffer the standard library puts before it: a large table is
+/// written in few pieces.
+fn stdout() -> io::Result<BufWriter<File>> {
+    let descriptor = io::stdout().as_fd().try_clone_to_owned()?;
+    Ok(BufWriter::with_capacity(64 * 1024, descriptor.into()))
 }
 
 fn run(out: &mut dyn Write, words: &[String]) -> Result<u8, Failure> {

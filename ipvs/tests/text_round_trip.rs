@@ -75,33 +75,35 @@ fn any_service() -> impl Strategy<Value = VirtualService> {
     any_key().prop_flat_map(|key| {
         let must_persist = key.port() == Some(0);
         let persistence = any_persistence(key.family());
-        let flags = vec(any::<bool>(), 4);
+        let flags = any::<[bool; 4]>();
         (
             any_scheduler(),
             option::of(persistence.clone()),
             persistence,
             flags,
         )
-            .prop_map(move |(scheduler, maybe, always, bits)| {
-                let may_ops = !matches!(key, ServiceKey::Address { protocol, .. }
+            .prop_map(
+                move |(scheduler, maybe, always, [first, second, third, one_packet])| {
+                    let may_ops = !matches!(key, ServiceKey::Address { protocol, .. }
                     if protocol != Protocol::UDP);
-                let mut flags = ServiceFlags::empty();
-                for (flag, on) in [
-                    (ServiceFlags::SCHED_1, bits[0]),
-                    (ServiceFlags::SCHED_2, bits[1]),
-                    (ServiceFlags::SCHED_3, bits[2]),
-                    (ServiceFlags::ONE_PACKET, bits[3] && may_ops),
-                ] {
-                    flags.set(flag, on);
-                }
-                let service = VirtualService::new(key)
-                    .with_scheduler(scheduler)
-                    .with_flags(flags);
-                match maybe.or(must_persist.then_some(always)) {
-                    Some(persistence) => service.with_persistence(persistence),
-                    None => service,
-                }
-            })
+                    let mut flags = ServiceFlags::empty();
+                    for (flag, on) in [
+                        (ServiceFlags::SCHED_1, first),
+                        (ServiceFlags::SCHED_2, second),
+                        (ServiceFlags::SCHED_3, third),
+                        (ServiceFlags::ONE_PACKET, one_packet && may_ops),
+                    ] {
+                        flags.set(flag, on);
+                    }
+                    let service = VirtualService::new(key)
+                        .with_scheduler(scheduler)
+                        .with_flags(flags);
+                    match maybe.or_else(|| must_persist.then_some(always)) {
+                        Some(persistence) => service.with_persistence(persistence),
+                        None => service,
+                    }
+                },
+            )
     })
 }
 
