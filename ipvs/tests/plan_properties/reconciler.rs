@@ -2,13 +2,16 @@
 
 use core::time::Duration;
 
-use lvs_ipvs::{Change, Policy, Scope, ServiceKey, Table};
+use lvs_ipvs::{Cause, Change, Destination, Drain, Policy, Scope, ServiceKey, Surplus, Table};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::generate::{any_connections, any_foreign, any_model, any_setup, any_table, everything};
+use crate::generate::{
+    any_connections, any_foreign, any_model, any_setup, any_table, destination, everything,
+    services,
+};
 use crate::model::{Connections, Model};
 use crate::setup::Setup;
 use crate::world::{Fate, World};
@@ -99,6 +102,58 @@ proptest! {
         }
         let plan = world.look(None, &[]);
         prop_assert!(plan.steps().iter().all(|step| step.drift), "{}", plan);
+    }
+
+    /// `OP-11`: a destination is quiet until its connections have ended or its time is over,
+    /// not for longer, and a look is due when that is.
+    #[test]
+    fn drains_until_connections_end_or_the_limit(
+        limit in 2..20_u64,
+        counts in any::<[bool; 2]>(),
+        looks in vec((0..4_u64, any_connections()), 30),
+    ) {
+        let [web, ..] = services().map(|(service, port)| (service.key(), service, port));
+        let (key, service, port) = web;
+        let [one, two] = [1, 2].map(|host| destination(&service, port, host));
+        let limit = Duration::from_secs(limit);
+        let [inactive, persistent] = counts;
+        let drain = Drain::new()
+            .with_limit(Some(limit))
+            .with_inactive(inactive)
+            .with_persistent(persistent);
+        let policy = Policy::new(Scope::all())
+            .with_surplus_destinations(Surplus::Drain)
+            .with_drain(drain);
+        let mut world = World::new(&Setup::of(policy), Model::default());
+        let table = |list: &[&Destination]| {
+            let mut table = Table::new();
+            table.insert(service.clone(), list.iter().copied().cloned());
+            table
+        };
+        world.desire(table(&[&one, &two]));
+        world.settle();
+        world.desire(table(&[&one]));
+        let since = world.now;
+        prop_assert_eq!(world.look(None, &[]).len(), 1);
+        for (wait, connections) in looks {
+            world.now += Duration::from_secs(wait);
+            world.model.connect(&key, &connections);
+            let server = world.model.server(&key, two.key()).unwrap();
+            let (open, is_over) = (server.open(&drain), world.now - since >= limit);
+            let plan = world.look(None, &[]);
+            let causes: Vec<_> = plan.steps().iter().map(|step| &step.cause).collect();
+            if open == 0 {
+                prop_assert_eq!(causes, [&Cause::Drained]);
+                break;
+            } else if is_over {
+                let connections = open.into();
+                prop_assert_eq!(causes, [&Cause::DrainLimit { connections }]);
+                break;
+            }
+            prop_assert!(causes.is_empty(), "{}", plan);
+            let next = world.reconciler.next_look().unwrap();
+            prop_assert!(next <= since + limit && next <= world.now + Duration::from_secs(1));
+        }
     }
 
     /// Leaving nothing behind takes one request per service, and touches nothing else.

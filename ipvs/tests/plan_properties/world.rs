@@ -232,6 +232,12 @@ impl World {
                 assert_eq!(self.model.services.get(other), Some(service), "{change}");
             }
         }
+        for server in self.model.servers(&key) {
+            let wanted = self.reconciler.desired().destinations(&key);
+            let is_wanted = wanted.iter().any(|one| one.key() == server.key());
+            let is_old = before.server(&key, server.key()).is_some();
+            assert!(is_old || is_wanted, "{change} adds what nobody desires");
+        }
         let is_new = !before.services.contains_key(&key);
         let takes_over = self.setup.adoption == Adoption::Adopt && outcome == Outcome::Done;
         if matches!(change, Change::AddService(_)) && is_heard && (is_new || takes_over) {

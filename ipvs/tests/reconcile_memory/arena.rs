@@ -277,6 +277,9 @@ impl<K: Kernel> Scene<K> {
         }
         for server in after.servers(&key) {
             if before.server(&key, server.key()).is_none() {
+                let wanted = trial.desired.destinations(&key);
+                let is_wanted = wanted.iter().any(|one| one.key() == server.key());
+                assert!(is_wanted, "{:?} is not desired", server.key());
                 trial.created.insert((key, Some(server.key())));
             }
         }

@@ -16,6 +16,7 @@ mod draining;
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 #[path = "../plan_properties/expectation.rs"]
 mod expectation;
+mod found;
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 #[path = "../plan_properties/generate.rs"]
 mod generate;
