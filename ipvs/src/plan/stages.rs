@@ -314,7 +314,9 @@ impl<'a, O: Oversight> Stages<'a, O> {
             self.remove_service(key, cause_of_all(&verdicts), is_drift);
             return;
         }
-        for verdict in verdicts.into_iter().filter(|verdict| !is_done(verdict)) {
+        // Until then it has to be sure that nothing takes new connections.
+        let is_due = |verdict: &Verdict<'_>| !is_done(verdict) || verdict.was_usable();
+        for verdict in verdicts.into_iter().filter(is_due) {
             self.take(key, verdict, None);
         }
     }

@@ -8,13 +8,22 @@ use lvs_ipvs::{Change, DestinationKey, Policy, Reconciler, ServiceKey, Snapshot,
 use crate::expectation::drains;
 use crate::model::Server;
 
+/// Destinations that are treated otherwise than the policy says while they are surplus.
+pub(crate) type Exceptions = BTreeMap<(ServiceKey, DestinationKey), Surplus>;
+
 /// Destinations that are surplus where surplus drains, and since when.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DrainWatch(BTreeMap<(ServiceKey, DestinationKey), Duration>);
 
 impl DrainWatch {
     /// Takes note of a look.
-    pub(crate) fn look(&mut self, now: Duration, snapshot: &Snapshot, reconciler: &Reconciler) {
+    pub(crate) fn look(
+        &mut self,
+        now: Duration,
+        snapshot: &Snapshot,
+        reconciler: &Reconciler,
+        exceptions: &Exceptions,
+    ) {
         let (desired, policy) = (reconciler.desired(), reconciler.policy());
         let drains = |service: &ServiceKey, one: &DestinationKey| {
             let wanted = desired.get(service);
@@ -22,7 +31,8 @@ impl DrainWatch {
                 Some(_) => policy.surplus_destinations,
                 None => policy.surplus_services,
             };
-            how == Surplus::Drain
+            let exception = exceptions.get(&(*service, *one)).copied();
+            exception.unwrap_or(how) == Surplus::Drain
                 && drains(policy, service)
                 && reconciler.ledger().owns(service, one)
                 && wanted.is_none_or(|wanted| wanted.destination(one).is_none())

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use crate::generate::{
-    any_connections, any_foreign, any_model, any_setup, any_table, destination, everything,
-    services,
+    any_connections, any_foreign, any_model, any_setup, any_surplus, any_table, destination,
+    everything, services,
 };
 use crate::model::{Connections, Model};
 use crate::setup::Setup;
@@ -24,6 +24,8 @@ enum Event {
     /// Connections come and go.
     Connections(ServiceKey, Vec<Connections>),
     Wait(Duration),
+    /// A destination is to be treated otherwise than the policy says.
+    Except(Change, Option<Surplus>),
     Restart,
     /// A look whose dump may be torn, and what happens while its plan is applied.
     Look(Option<(Index, Index, bool)>, Vec<(Option<Change>, Fate)>),
@@ -49,6 +51,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (select(everything()), any_connections())
             .prop_map(|(service, connections)| Event::Connections(service, connections)),
         1 => (0..40_u64).prop_map(|secs| Event::Wait(Duration::from_secs(secs))),
+        1 => (any_foreign(), option::of(any_surplus()))
+            .prop_map(|(change, surplus)| Event::Except(change, surplus)),
         1 => Just(Event::Restart),
         4 => (torn, happenings).prop_map(|(torn, happenings)| Event::Look(torn, happenings)),
     ]
@@ -71,6 +75,11 @@ proptest! {
                 Event::Foreign(change) => world.meddle(&change),
                 Event::Connections(service, all) => world.model.connect(&service, &all),
                 Event::Wait(time) => world.now += time,
+                // The change only names the destination.
+                Event::Except(Change::AddDestination(service, one), surplus) => {
+                    world.except(service, one.key(), surplus);
+                }
+                Event::Except(..) => {}
                 Event::Restart => world.restart(),
                 Event::Look(torn, happenings) => {
                     world.now += Duration::from_secs(1);

@@ -9,7 +9,7 @@ use lvs_ipvs::{
 };
 use proptest::sample::Index;
 
-use crate::draining::DrainWatch;
+use crate::draining::{DrainWatch, Exceptions};
 use crate::expectation::{drains, orders};
 use crate::generate::{everything, with_weight};
 use crate::model::Model;
@@ -48,6 +48,7 @@ pub(crate) struct World {
     pub(crate) now: Duration,
     ours: BTreeMap<ServiceKey, Share>,
     draining: DrainWatch,
+    exceptions: Exceptions,
     log: Vec<String>,
 }
 
@@ -70,6 +71,7 @@ impl World {
             now: Duration::ZERO,
             ours: BTreeMap::new(),
             draining: DrainWatch::default(),
+            exceptions: Exceptions::new(),
             log,
         }
     }
@@ -80,7 +82,27 @@ impl World {
 
     pub(crate) fn desire(&mut self, table: Table) {
         self.log.push(format!("desired:\n{}", table));
+        self.exceptions.retain(|(service, one), _| {
+            let wanted = table.get(service);
+            wanted.is_none_or(|wanted| wanted.destination(one).is_none())
+        });
         self.reconciler.set_desired(table);
+    }
+
+    /// Treats a destination otherwise than the policy says.
+    pub(crate) fn except(
+        &mut self,
+        service: ServiceKey,
+        one: DestinationKey,
+        surplus: Option<Surplus>,
+    ) {
+        self.log
+            .push(format!("except {one} of {service}: {surplus:?}"));
+        match surplus {
+            Some(surplus) => self.exceptions.insert((service, one), surplus),
+            None => self.exceptions.remove(&(service, one)),
+        };
+        self.reconciler.set_surplus(service, one, surplus);
     }
 
     /// Somebody else's change; one that the kernel refuses does nothing.
@@ -98,6 +120,7 @@ impl World {
         self.reconciler = self.setup.reconciler().with_ledger(ledger);
         self.reconciler.set_desired(desired);
         self.draining = DrainWatch::default();
+        self.exceptions.clear();
     }
 
     /// A snapshot, which may have missed a service or a destination, or have read something twice.
@@ -140,7 +163,8 @@ impl World {
             self.now
         ));
         assert!(next.is_some_and(|next| next > self.now), "{next:?}");
-        self.draining.look(self.now, &snapshot, &self.reconciler);
+        self.draining
+            .look(self.now, &snapshot, &self.reconciler, &self.exceptions);
         self.note_creations(&snapshot, &plan);
 
         let mut goal = self.model.clone();
@@ -419,6 +443,9 @@ impl World {
     /// Looks, undisturbed, until nothing is left to do but to wait; ends connections if that is
     /// what is waited for. Then all is as it should be.
     pub(crate) fn settle(&mut self) {
+        for (service, one) in core::mem::take(&mut self.exceptions).into_keys() {
+            self.reconciler.set_surplus(service, one, None);
+        }
         // Three looks for the order (it may need others to be in place, and to have drained),
         // and one more to see that nothing is left.
         for _ in 0..3 {

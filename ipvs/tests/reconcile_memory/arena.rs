@@ -12,7 +12,7 @@ use lvs_ipvs::{
 };
 
 use crate::courier::{Courier, Moment};
-use crate::draining::DrainWatch;
+use crate::draining::{DrainWatch, Exceptions};
 use crate::expectation::orders;
 use crate::generate::everything;
 use crate::model::Model;
@@ -122,7 +122,8 @@ impl<T: Transport, K: Kernel> Arena<T, K> {
         let mut ledger = reconciler.ledger().clone();
         let desired = reconciler.desired().clone();
         let (plan, next) = reconciler.step(scene.now, &snapshot);
-        scene.draining.look(scene.now, &snapshot, reconciler);
+        let none = Exceptions::new();
+        scene.draining.look(scene.now, &snapshot, reconciler, &none);
         assert!(next.is_some_and(|next| next > scene.now), "{next:?}");
         for key in reconciler.adopted() {
             match scene.setup.adoption {

@@ -237,3 +237,18 @@ fn the_limit_counts_from_when_the_destination_is_quiet() {
         "ipvsadm -d -t 192.0.2.10:80 -r 10.0.0.2:80\n"
     );
 }
+
+/// A server that has failed takes no connections of a service that drains.
+#[test]
+fn an_exception_goes_at_once_from_a_service_that_drains() {
+    let policy = draining(60).with_surplus_services(Surplus::Drain);
+    let mut site = Site::new(policy, Adoption::Adopt, &[1, 2]);
+    let _ = site.look();
+    assert!(site.kernel.set_connections(key(), server(1).key(), 1, 0, 0));
+    site.reconciler.set_desired(Table::new());
+    let failed = server(2).key();
+    site.reconciler
+        .set_surplus(key(), failed, Some(Surplus::Delete));
+    assert_eq!(site.look().len(), 2);
+    assert_eq!(site.hosts(), [server(1).with_weight(0)]);
+}
