@@ -1,5 +1,5 @@
-//! Random desired tables, policies and changes by others, between any two requests, on the real
-//! kernel. Half of the others are `ipvsadm`.
+//! Random desired tables, policies and changes by others, between any two requests or datagrams, on
+//! the real kernel. Half of the others are `ipvsadm`.
 
 use core::time::Duration;
 use std::env;
@@ -114,6 +114,7 @@ fn keeps_its_promises_among_others() {
         };
         let socket = host.enter(|| NetlinkSocket::open().unwrap());
         let mut arena = Arena::new(&setup, socket, shared);
+        arena.split(seed % 4 < 2);
         for event in events {
             match event {
                 Event::Desire(table) => arena.desire(table),

@@ -1,5 +1,5 @@
 //! A reconciler on a kernel that others change too, before any of its requests, with an observer
-//! who looks before and after each.
+//! who looks before and after each datagram.
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -100,6 +100,12 @@ impl<T: Transport, K: Kernel> Arena<T, K> {
 
     pub(crate) fn wait(&mut self, time: Duration) {
         self.scene.now += time;
+    }
+
+    /// Sets whether every request gets a datagram of its own, so that others act and the observer
+    /// looks in between, or many go together.
+    pub(crate) fn split(&mut self, splits: bool) {
+        self.courier.splits = splits;
     }
 
     /// Looks once, while somebody else makes these changes, one before each request and receive.
@@ -241,7 +247,7 @@ impl<K: Kernel> Scene<K> {
         self.kernel.before();
     }
 
-    /// Checks what one request of ours brought about.
+    /// Checks what our requests of one datagram brought about.
     fn check(&mut self, trial: &mut Trial<'_>, before: &Model, after: &Model) {
         let keys: BTreeSet<_> = before
             .services

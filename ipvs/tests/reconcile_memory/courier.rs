@@ -1,5 +1,5 @@
-//! Carries the bytes of an operation as a client does, one request in each datagram, and lets
-//! others act in between.
+//! Carries the bytes of an operation as a client does, many requests in a datagram or one in each,
+//! and lets others act in between.
 
 use core::time::Duration;
 
@@ -22,6 +22,8 @@ pub(crate) enum Moment {
 pub(crate) struct Courier<T> {
     session: Session,
     transport: T,
+    /// Whether every request gets a datagram of its own.
+    pub(crate) splits: bool,
 }
 
 impl<T: Transport> Courier<T> {
@@ -29,6 +31,7 @@ impl<T: Transport> Courier<T> {
         let mut courier = Self {
             session: Session::new(FamilyId::new(0)),
             transport,
+            splits: true,
         };
         let family = courier.run(GetOne::family(), |_| ()).unwrap();
         courier.session.set_family(family.id);
@@ -69,12 +72,16 @@ impl<T: Transport> Courier<T> {
         }
     }
 
-    /// Sends the requests one by one.
+    /// Sends the requests of a datagram, one by one if they are to be split.
     fn send(&mut self, mut requests: &[u8], in_flight: usize, act: &mut impl FnMut(Moment)) {
         let mut sent = in_flight;
         while let Some((length, _)) = requests.split_first_chunk() {
             let length = u32::from_ne_bytes(*length) as usize;
-            let (request, rest) = requests.split_at(length.next_multiple_of(4));
+            let length = match self.splits {
+                true => length.next_multiple_of(4),
+                false => requests.len(),
+            };
+            let (request, rest) = requests.split_at(length);
             act(Moment::BeforeRequest);
             let result = self.transport.send(request);
             act(Moment::AfterRequest);

@@ -141,8 +141,9 @@ enum Event {
     Foreign(Change),
     Connections(ServiceKey, Vec<Connections>),
     Wait(Duration),
-    /// With what others do and what goes wrong meanwhile, and the entries of a batch.
-    Look(Vec<Option<Change>>, Vec<Option<Fault>>, usize),
+    /// With what others do and what goes wrong meanwhile, the entries of a batch, and whether
+    /// requests go one by one.
+    Look(Vec<Option<Change>>, Vec<Option<Fault>>, usize, bool),
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -157,13 +158,14 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (select(everything()), any_connections())
             .prop_map(|(service, connections)| Event::Connections(service, connections)),
         1 => (0..40_u64).prop_map(|secs| Event::Wait(Duration::from_secs(secs))),
-        4 => (foreign, faults, 0..3_usize)
-            .prop_map(|(foreign, faults, batch)| Event::Look(foreign, faults, batch)),
+        4 => (foreign, faults, 0..3_usize, any::<bool>()).prop_map(
+            |(foreign, faults, batch, splits)| Event::Look(foreign, faults, batch, splits)
+        ),
     ]
 }
 
 proptest! {
-    /// What the plans and the reconciler promise, seen on the kernel after each single request.
+    /// What the plans and the reconciler promise, seen on the kernel after each datagram.
     #[test]
     fn keeps_its_promises_whatever_goes_wrong(
         setup in any_setup(),
@@ -185,7 +187,8 @@ proptest! {
                 Event::Foreign(change) => arena.kernel().meddle(&change),
                 Event::Connections(service, all) => arena.kernel().connect(service, &all),
                 Event::Wait(time) => arena.wait(time),
-                Event::Look(foreign, faults, batch) => {
+                Event::Look(foreign, faults, batch, splits) => {
+                    arena.split(splits);
                     arena.kernel().faults = faults;
                     arena.kernel().batch = batch;
                     arena.kernel().after();
