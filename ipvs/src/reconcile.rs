@@ -406,8 +406,8 @@ impl Reconciler {
     /// Takes note of what became of a change of a plan. Changes without a known outcome need not
     /// be recorded.
     ///
-    /// A service whose creation was refused is not owned; one whose creation has no known outcome
-    /// stays in the ledger, because it may be there.
+    /// A service whose creation was refused is not owned, unless a torn dump hid one that was; one
+    /// whose creation has no known outcome stays in the ledger, because it may be there.
     pub fn record(&mut self, change: &Change, outcome: &Outcome) {
         let is_done = match outcome {
             Outcome::Done => true,

@@ -41,7 +41,8 @@ pub struct Draining {
     pub service: ServiceKey,
     /// The destination.
     pub destination: DestinationKey,
-    /// When it was first found to be surplus.
+    /// When it was first found to be surplus, not counting looks after which setting its weight to
+    /// 0 was refused or left out.
     pub since: Timestamp,
     /// Active and inactive connections at the last look.
     pub connections: u64,
