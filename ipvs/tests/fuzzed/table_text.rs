@@ -1,6 +1,5 @@
 //! Any text as a table and, line by line, as changes.
 
-use lvs_ipvs::text::parse::words;
 use lvs_ipvs::{Change, Table};
 
 /// Reads the text; what can be read is the same after it was written again.
@@ -33,10 +32,7 @@ pub(crate) fn check(text: &str) {
                 assert_eq!(again.to_string(), written);
                 assert_eq!(again.service(), change.service());
             }
-            Err(error) => {
-                assert_one_line(&error.to_string());
-                assert!(!words(line).any(|word| word.is_empty()));
-            }
+            Err(error) => assert_one_line(&error.to_string()),
         }
     }
 }
