@@ -153,3 +153,6 @@ fn report(line: usize, failure: &Failure) {
         eprintln!("ipvsadm: line {line}: {failure}");
     }
 }
+
+#[cfg(test)]
+mod tests;
