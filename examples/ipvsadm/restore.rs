@@ -96,10 +96,10 @@ impl<'a> Restore<'a> {
             _ => self.send(),
         }
         match command? {
-            Command::Restore => {
-                let word = "-R".into();
-                Err(Failure::Usage(RuleError::NoCommand { word }))
-            }
+            Command::Restore => Err(Failure::Usage(RuleError::Conflict {
+                option: "-R",
+                limit: "cannot stand in what is restored",
+            })),
             Command::Help => {
                 crate::help(out)?;
                 Ok(Next::End)

@@ -257,7 +257,7 @@ fn errors_name_line_option_value_and_limit() {
         ),
         (
             "x",
-            "line 2: the first option must be a command such as -A, not ``",
+            "line 2: the first option must be a command such as -A, not `x`",
         ),
         (
             "-A -t 192.0.2.11:http",

@@ -59,16 +59,20 @@ impl Command {
     ) -> Result<Self, Failure> {
         let mut lexer = Lexer::new(words);
         let mut settings = Settings::default();
+        let mut first = None;
         let (word, spelled, value) = loop {
             // Whatever is wrong before there is a command, ipvsadm shows its usage.
             match lexer.next(word::find).map_err(Failure::Usage)? {
-                Some(Lexeme::Rest(word)) => settings.take_rest(word),
+                Some(Lexeme::Rest(word)) => {
+                    first.get_or_insert(word);
+                    settings.take_rest(word);
+                }
                 Some(Lexeme::Option {
                     option,
                     word,
                     value,
                 }) => break (option, word, value),
-                None => return Err(no_command("")),
+                None => return Err(no_command(first)),
             }
         };
         match word {
@@ -100,13 +104,13 @@ impl Command {
             // What follows these is not even looked at.
             Word::Reading(Reading::Help) => Ok(Self::Help),
             Word::Reading(Reading::Version) => Ok(Self::Version),
-            Word::Setting(_) | Word::Display(_) | Word::Sort => Err(no_command(spelled)),
+            Word::Setting(_) | Word::Display(_) | Word::Sort => Err(no_command(Some(spelled))),
         }
     }
 }
 
-fn no_command(word: &str) -> Failure {
-    Failure::Usage(RuleError::NoCommand { word: word.into() })
+fn no_command(word: Option<&str>) -> Failure {
+    Failure::Usage(RuleError::no_command(word))
 }
 
 /// Reads the options behind the command.

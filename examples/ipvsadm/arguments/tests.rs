@@ -445,6 +445,10 @@ fn messages_name_option_value_and_limit() {
             "port 0: means every port and needs persistence (-p)",
         ),
         ("-x", "`-x`: value missing (see ipvsadm --help)"),
+        (
+            "# x",
+            "the first option must be a command such as -A, not `#` (see ipvsadm --help)",
+        ),
         ("-A -t 1.2.3.4:80 a\nb", "unexpected argument `a\\nb`"),
     ] {
         let words: Vec<&str> = line.split(' ').collect();

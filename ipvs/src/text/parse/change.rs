@@ -24,29 +24,27 @@ fn find(name: OptionName<'_>) -> Option<(Word, TakesValue)> {
     Some((Word::Command(command), takes))
 }
 
-/// A command line and what became of it: the command is known even when it is refused.
+/// Reads a command line of words.
 pub(super) fn read<'a>(
     words: impl Iterator<Item = &'a str> + Clone,
     lookup: &mut dyn Lookup,
 ) -> Result<Change, RuleError> {
     let mut lexer = Lexer::new(words);
     let mut settings = Settings::default();
+    let mut first = None;
     let (command, value) = loop {
         match lexer.next(find)? {
-            Some(Lexeme::Rest(word)) => settings.take_rest(word),
+            Some(Lexeme::Rest(word)) => {
+                first.get_or_insert(word);
+                settings.take_rest(word);
+            }
             Some(Lexeme::Option {
                 option: Word::Command(command),
                 value,
                 ..
             }) => break (command, value),
-            Some(Lexeme::Option { word, .. }) => {
-                return Err(RuleError::NoCommand { word: word.into() });
-            }
-            None => {
-                return Err(RuleError::NoCommand {
-                    word: String::new(),
-                });
-            }
+            Some(Lexeme::Option { word, .. }) => return Err(RuleError::no_command(Some(word))),
+            None => return Err(RuleError::no_command(first)),
         }
     };
     while let Some(lexeme) = lexer.next(find)? {

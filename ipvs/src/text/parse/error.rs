@@ -28,10 +28,13 @@ pub enum RuleError {
         /// The word the option stands in.
         word: String,
     },
+    /// There is no word at all.
+    #[error("no command: the first option must be one, such as -A")]
+    NoCommand,
     /// The first option is not a command.
     #[error("the first option must be a command such as -A, not `{}`", OneLine(.word))]
-    NoCommand {
-        /// What stands there instead; empty when there is no word at all.
+    NotACommand {
+        /// What stands there instead.
         word: String,
     },
     /// There is a command already.
@@ -97,6 +100,15 @@ pub enum RuleError {
 }
 
 impl RuleError {
+    /// What to say where a command should stand and this does.
+    #[must_use]
+    pub fn no_command(word: Option<&str>) -> Self {
+        match word {
+            None => Self::NoCommand,
+            Some(word) => Self::NotACommand { word: word.into() },
+        }
+    }
+
     pub(super) fn unknown(word: &str) -> Self {
         Self::UnknownOption { word: word.into() }
     }
