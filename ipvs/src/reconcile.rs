@@ -112,6 +112,8 @@ pub struct Reconciler {
     conflicts: Vec<ServiceKey>,
     drift_left: Vec<EntryKey>,
     looked: Option<Look>,
+    /// The last plan makes it possible to put destinations in order.
+    order_waits: bool,
     /// The desired table is newer than the last look.
     stale: bool,
     /// Looks in a row that left something unfinished.
@@ -146,6 +148,7 @@ impl Reconciler {
             conflicts: Vec::new(),
             drift_left: Vec::new(),
             looked: None,
+            order_waits: false,
             stale: true,
             unfinished_looks: 0,
         }
@@ -281,6 +284,7 @@ impl Reconciler {
         self.pending.extend(plan.changes().filter_map(entry_key));
         self.enter_additions(snapshot.agreed, &plan);
         self.note_draining(at, snapshot.agreed, &plan);
+        self.order_waits = self.awaits_order(&plan);
         self.conflicts.clone_from(&plan.conflicts);
         self.drift_left.clone_from(&plan.drift_left);
 
@@ -463,7 +467,7 @@ impl Reconciler {
     /// new desired table.
     ///
     /// While something is unfinished (a change refused, not recorded or of unknown outcome, two
-    /// dumps that did not agree) that is after 1 s. When three looks in a row left something
+    /// dumps that did not agree, an order that becomes possible) that is after 1 s. When three looks in a row left something
     /// unfinished, the drift interval counts again. While up to 100 destinations drain it is
     /// after 1 s, while more do after 5 s, and when the time of one to drain is over.
     #[must_use]
@@ -491,7 +495,21 @@ impl Reconciler {
     }
 
     fn is_finished(&self) -> bool {
-        self.pending.is_empty() && self.looked.is_none_or(|look| look.agreed)
+        let agreed = self.looked.is_none_or(|look| look.agreed);
+        self.pending.is_empty() && !self.order_waits && agreed
+    }
+
+    /// Whether destinations may be put in order that could not be before the plan is done.
+    fn awaits_order(&self, plan: &Plan) -> bool {
+        let mut reports = plan.out_of_order().iter().filter(|report| !report.rebuilt);
+        reports.any(|report| {
+            let wanted = self.desired.get(&report.service);
+            let scheduler = wanted.map(|wanted| wanted.service.scheduler());
+            scheduler.is_some_and(|scheduler| self.policy.order.matters_to(scheduler))
+                && plan
+                    .changes()
+                    .any(|change| change.service() == Some(report.service))
+        })
     }
 
     /// What is ours: created, being created, or adopted.

@@ -252,3 +252,27 @@ fn an_exception_goes_at_once_from_a_service_that_drains() {
     assert_eq!(site.look().len(), 2);
     assert_eq!(site.hosts(), [server(1).with_weight(0)]);
 }
+
+/// An order that is out of reach at first is put in place soon, also when nobody looks for drift.
+#[test]
+fn an_order_that_has_to_wait_waits_for_the_next_look() {
+    let policy = Policy::new(Scope::all()).with_order(DestinationOrder::Exact);
+    let mut site = Site::new(policy, Adoption::Adopt, &[3, 2, 1]);
+    site.reconciler = site.reconciler.with_drift_interval(None);
+    // 2 is all there is, and nothing can take over before 1, which comes after it.
+    site.add(&web(), &[]);
+    let quiet = server(1).with_weight(0);
+    for one in [&quiet, &server(2)] {
+        site.client.add_destination(key(), one).unwrap();
+    }
+    let mut desired = Table::new();
+    desired.insert(web(), [server(3).with_weight(0), server(2), server(1)]);
+    site.reconciler.set_desired(desired.clone());
+    let plan = site.look();
+    assert!(!plan.out_of_order()[0].rebuilt);
+    let soon = site.now + Duration::from_secs(1);
+    assert_eq!(site.reconciler.next_look(), Some(soon));
+    let _ = site.look();
+    assert_eq!(site.hosts(), desired.destinations(&key()));
+    assert_eq!(site.reconciler.next_look(), None);
+}
