@@ -1,8 +1,9 @@
 //! Whole tables: `cargo bench -p benches --bench ipvs_table`.
 //!
-//! Planning, between tables of 10,000 services with 10 destinations each, is pure. Sending and reading go through session and client to the memory kernel, so
-//! they show what this side costs and contain what the memory kernel costs; the floor next to
-//! sending is encoding the same requests.
+//! Planning, between tables of 10,000 services with 10 destinations each, is pure. Sending and
+//! reading go through session and client to the memory kernel, so they show what this side costs
+//! and contain what the memory kernel costs; the floor next to sending is encoding the same
+//! requests.
 
 use core::hint::black_box;
 

@@ -20,9 +20,9 @@
 //! flushed. The kernel keeps what was removed for two minutes and searches all of it for each
 //! destination that is added (`ip_vs_trash_get_dest`), which then takes most of the time.
 //!
-//! System calls of the guest cost many times those of a real kernel, so its figures are ratios. Where
-//! other programs want the processors too, `chrt --fifo 5 cargo bench …` as root keeps them out.
-//! Arguments: `-- --rounds N` (default 3), `-- --tool PROGRAM` for another `ipvsadm`.
+//! System calls of the guest cost many times those of a real kernel, so its figures are ratios.
+//! Where other programs want the processors too, `chrt --fifo 5 cargo bench …` as root keeps them
+//! out. Arguments: `-- --rounds N` (default 3), `-- --tool PROGRAM` for another `ipvsadm`.
 
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 #![expect(clippy::indexing_slicing, reason = "a bench fails by panicking")]

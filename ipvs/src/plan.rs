@@ -49,14 +49,16 @@ pub struct Desired<'a>(pub &'a Table);
 /// The order is: new services, new destinations (in the desired order, so that the kernel's
 /// list, newest first, is its mirror image), higher weights, settings of services, destinations
 /// put in order, other settings of destinations, removed destinations, removed services (the
-/// kernel removes their destinations along with them). So a service that has a usable destination, one with a weight
-/// above 0, before and after is never without one in between, whether the plan runs to its end
-/// or stops at any step; [`permits`](Self::permits) keeps that up when the kernel refuses steps.
+/// kernel removes their destinations along with them). So a service that has a usable destination,
+/// one with a weight above 0, before and after is never without one in between, whether the plan
+/// runs to its end or stops at any step; [`permits`](Self::permits) keeps that up when the kernel
+/// refuses steps.
 ///
 /// `Display` writes one `ipvsadm` command per line, and nothing when there is nothing to do.
 ///
 /// ```
-/// use lvs_ipvs::{Actual, Desired, Destination, Plan, Policy, Scope, Snapshot, Table, VirtualService};
+/// use lvs_ipvs::{Actual, Desired, Destination, Plan, Policy, Scope, Snapshot, Table,
+/// VirtualService};
 ///
 /// let web = VirtualService::tcp("192.0.2.10:80".parse()?);
 /// let old = Destination::masquerade("10.0.0.11:80".parse()?);
@@ -312,7 +314,7 @@ impl Plan {
         for key in services {
             let present = actual.get(&key);
             match own(&key, present.is_some()) {
-                None => stages.remove_service(key, Cause::Surplus, false),
+                None => stages.remove_service(key, Cause::Surplus),
                 Some(own) => {
                     let held = present.map_or(&[][..], |present| &present.destinations);
                     stages.remove_destinations(key, held, &own);

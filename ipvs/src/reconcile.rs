@@ -114,8 +114,10 @@ pub struct Reconciler {
     looked: Option<Look>,
     /// The last plan makes it possible to put destinations in order.
     order_waits: bool,
-    /// The desired table is newer than the last look.
+    /// The desired table, or a rule, is newer than the last look.
     stale: bool,
+    /// The policy is newer than the last look that agreed, so differences may be its doing.
+    new_policy: bool,
     /// Looks in a row that left something unfinished.
     unfinished_looks: u32,
 }
@@ -150,6 +152,7 @@ impl Reconciler {
             looked: None,
             order_waits: false,
             stale: true,
+            new_policy: false,
             unfinished_looks: 0,
         }
     }
@@ -191,6 +194,7 @@ impl Reconciler {
     /// Replaces the policy and makes a look due.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+        self.new_policy = true;
         self.stale = true;
         self.unfinished_looks = 0;
     }
@@ -212,6 +216,7 @@ impl Reconciler {
             None => self.exceptions.remove(&key).is_some(),
         };
         if changed {
+            self.pending.insert((service, Some(destination)));
             self.stale = true;
             self.unfinished_looks = 0;
         }
@@ -256,7 +261,8 @@ impl Reconciler {
     /// [`record`](Self::record) the outcomes, then ask [`next_look`](Self::next_look): what is
     /// done need not be looked at again soon. `now` going backwards counts as standing still.
     ///
-    /// Steps are marked as [drift](crate::PlanStep::drift) only when the snapshot's two dumps agreed.
+    /// Steps are marked as [drift](crate::PlanStep::drift) only when the snapshot's two dumps
+    /// agreed.
     pub fn step(&mut self, now: Timestamp, snapshot: &Snapshot) -> (Plan, Option<Timestamp>) {
         let at = self.looked.map_or(now, |look| look.at.max(now));
         let actual = present::of_snapshot(snapshot);
@@ -273,6 +279,19 @@ impl Reconciler {
                     || held
                         .is_some_and(|held| held.iter().any(|held| held.destination.key() == *key))
             });
+            // Of a service that is not ours alone nothing of ours is left.
+            let ledger = &self.ledger;
+            let bare: Vec<_> = ledger
+                .services()
+                .filter(|key| ledger.is_shared(key) && desired.get(key).is_none())
+                .filter(|key| ledger.own_destinations(key).next().is_none())
+                .copied()
+                .collect();
+            bare.iter().for_each(|key| self.ledger.remove(key));
+            self.exceptions.retain(|(service, key), _| {
+                let held = actual.get(service).map(|present| &present.destinations);
+                held.is_some_and(|held| held.iter().any(|held| held.destination.key() == *key))
+            });
             self.adopt_weights(&actual);
         }
         let watch = Watch::new(self, at, snapshot.agreed);
@@ -280,6 +299,7 @@ impl Reconciler {
 
         if snapshot.agreed {
             self.pending.clear();
+            self.new_policy = false;
         }
         self.pending.extend(plan.changes().filter_map(entry_key));
         self.enter_additions(snapshot.agreed, &plan);
@@ -320,6 +340,11 @@ impl Reconciler {
         }
     }
 
+    /// Whether the last step adopted it.
+    fn has_adopted(&self, service: &ServiceKey) -> bool {
+        self.adopted.binary_search(service).is_ok()
+    }
+
     /// Takes over the weights that differ for no reason of ours.
     fn adopt_weights(&mut self, actual: &Services<'_>) {
         if self.drift != Drift::AdoptWeight {
@@ -330,7 +355,7 @@ impl Reconciler {
             let Some(present) = actual.get(&service) else {
                 continue;
             };
-            if !self.ledger.contains(&service) || self.adopted.contains(&service) {
+            if !self.ledger.contains(&service) || self.has_adopted(&service) {
                 continue;
             }
             for held in &present.destinations {
@@ -467,9 +492,10 @@ impl Reconciler {
     /// new desired table.
     ///
     /// While something is unfinished (a change refused, not recorded or of unknown outcome, two
-    /// dumps that did not agree, an order that becomes possible) that is after 1 s. When three looks in a row left something
-    /// unfinished, the drift interval counts again. While up to 100 destinations drain it is
-    /// after 1 s, while more do after 5 s, and when the time of one to drain is over.
+    /// dumps that did not agree, an order that becomes possible) that is after 1 s. When three looks
+    /// in a row left something unfinished, the drift interval counts again, or 30 s if there is
+    /// none. While up to 100 destinations drain it is after 1 s, while more do after 5 s, and when
+    /// the time of one to drain is over.
     #[must_use]
     pub fn next_look(&self) -> Option<Timestamp> {
         let Some(look) = self.looked else {
@@ -478,14 +504,18 @@ impl Reconciler {
         if self.stale {
             return Some(look.at);
         }
-        let retry = !self.is_finished() && self.unfinished_looks < QUICK_LOOKS;
+        let mut interval = self.drift_interval;
+        let mut retry = None;
+        if !self.is_finished() {
+            interval = interval.or(Some(DRIFT_INTERVAL));
+            retry = (self.unfinished_looks < QUICK_LOOKS).then_some(RETRY_INTERVAL);
+        }
         let drain = match self.draining.len() {
             0 => None,
             1..=FEW_DRAINING => Some(DRAIN_INTERVAL),
             _ => Some(BUSY_DRAIN_INTERVAL),
         };
-        let intervals = [self.drift_interval, retry.then_some(RETRY_INTERVAL), drain];
-        let interval = intervals.into_iter().flatten().min();
+        let interval = [interval, retry, drain].into_iter().flatten().min();
         let next = interval.map(|interval| look.at.saturating_add(interval));
         let limits = self.draining.values().filter_map(|draining| {
             let limit = draining.since.saturating_add(self.policy.drain.limit?);
@@ -570,7 +600,8 @@ impl Reconciler {
 
     /// Sets the weight of everything that is owned and there to 0, so that no new connections come
     /// in and live ones go on: for a director that hands over. As with
-    /// [`withdraw`](Self::withdraw), a [`step`](Self::step) afterwards undoes it.
+    /// [`withdraw`](Self::withdraw), do it last: a [`step`](Self::step) afterwards takes it for
+    /// [drift](Drift), which by default is repaired.
     pub fn quiesce(&self, snapshot: &Snapshot) -> Plan {
         let actual = present::of_snapshot(snapshot);
         Plan::quiescence(&actual, |service, destination| {

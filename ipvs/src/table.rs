@@ -1,6 +1,6 @@
 //! A whole table as a value: virtual services and their destinations in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::destination::{Destination, DestinationKey};
 use crate::invalid::ValidationError;
@@ -66,13 +66,11 @@ impl Table {
             service,
             destinations: Vec::new(),
         };
+        let mut places = HashMap::new();
         for destination in destinations {
-            let key = destination.key();
-            match entry
-                .destinations
-                .iter_mut()
-                .find(|present| present.key() == key)
-            {
+            let last = entry.destinations.len();
+            let place = *places.entry(destination.key()).or_insert(last);
+            match entry.destinations.get_mut(place) {
                 Some(present) => *present = destination,
                 None => entry.destinations.push(destination),
             }

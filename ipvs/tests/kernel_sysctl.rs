@@ -449,8 +449,8 @@ fn connect_from(host: &Host, port: u16, to: SocketAddr) -> (IpAddr, Duration) {
     })
 }
 
-/// `OP-9`, for `conntrack` off and on: a client port that is used again, with `conn_reuse_mode` off, on,
-/// and with a server drained meanwhile.
+/// `OP-9`, for `conntrack` off and on: a client port that is used again, with `conn_reuse_mode`
+/// off, on, and with a server drained meanwhile.
 ///
 /// Seen on 6.1.176, 6.12.101 and 7.2.7: with mode 0 the new connection goes on with the old entry
 /// and to the old server, even at weight 0; with mode 1 it is scheduled anew, and in no case is a

@@ -182,6 +182,8 @@ impl<O: Oversight> Judge<'_, O> {
         if is_quiet && connections == 0 {
             Fate::Removed(Cause::Drained)
         } else if self.oversight.is_overdue(&self.service, &key) {
+            // All of them are cut off, whichever were waited for.
+            let connections = held.connections();
             Fate::Removed(Cause::DrainLimit { connections })
         } else if is_quiet {
             Fate::Drains

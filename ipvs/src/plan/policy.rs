@@ -27,7 +27,8 @@ pub struct Policy {
     pub scope: Scope,
     /// Services in scope that are not desired. Default: [`Surplus::Delete`].
     pub surplus_services: Surplus,
-    /// Destinations that are not desired, of services that are. Default: [`Surplus::Delete`].
+    /// Destinations that are not desired, of services that are. Default: [`Surplus::Delete`], what
+    /// ends: a plan applied once drains nothing to its end.
     pub surplus_destinations: Surplus,
     /// How [`Surplus::Drain`] drains.
     pub drain: Drain,
@@ -91,9 +92,9 @@ pub enum Surplus {
 /// How destinations are drained.
 ///
 /// A destination drains from the moment a plan sets its weight to 0 until it has neither active
-/// nor inactive connections (`OP-11`); for TCP that is two minutes after the last one was closed. A plan of its own knows no time: made again and again it removes
-/// what has drained. The limit is kept by a [`Reconciler`](crate::Reconciler), which remembers
-/// when draining began.
+/// nor inactive connections (`OP-11`); for TCP that is two minutes after the last one was closed. A
+/// plan of its own knows no time: made again and again it removes what has drained. The limit is
+/// kept by a [`Reconciler`](crate::Reconciler), which remembers when draining began.
 ///
 /// ```
 /// use core::time::Duration;
@@ -107,7 +108,7 @@ pub enum Surplus {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Drain {
     /// Longest time a destination drains; what connections are left then are cut off. `None`
-    /// waits for ever, 0 not at all. Default: 300 s.
+    /// waits for ever, 0 not at all; in a plan of its own there is no limit. Default: 300 s.
     pub limit: Option<Duration>,
     /// Whether destinations of UDP services drain too. A client that keeps sending keeps its
     /// entry for ever (`OP-10`), so by default they are removed at once. Entries of one-packet

@@ -293,14 +293,9 @@ impl<'a, O: Oversight> Stages<'a, O> {
 
     /// A service that is there, may be removed, and is not desired.
     pub(super) fn remove_surplus(&mut self, key: ServiceKey, present: &Present<'_>) {
-        let is_drift = self.oversight.is_drift(&(key, None));
-        if is_drift && self.oversight.leaves_drift() {
-            self.plan.drift_left.push((key, None));
-            return;
-        }
         let drain = &self.policy.drain;
         if self.policy.surplus_services != Surplus::Drain || !drain.applies_to(&key) {
-            self.remove_service(key, Cause::Surplus, is_drift);
+            self.remove_service(key, Cause::Surplus);
             return;
         }
         let held = present.destinations.as_slice();
@@ -311,7 +306,7 @@ impl<'a, O: Oversight> Stages<'a, O> {
         // The kernel removes the destinations along with the service.
         let is_done = |verdict: &Verdict<'_>| matches!(verdict.fate, Fate::Removed(_));
         if verdicts.iter().all(is_done) {
-            self.remove_service(key, cause_of_all(&verdicts), is_drift);
+            self.remove_service(key, cause_of_all(&verdicts));
             return;
         }
         // Until then it has to be sure that nothing takes new connections.
@@ -342,9 +337,9 @@ impl<'a, O: Oversight> Stages<'a, O> {
     }
 
     /// A service to be removed whatever the policy says.
-    pub(super) fn remove_service(&mut self, key: ServiceKey, cause: Cause, is_drift: bool) {
+    pub(super) fn remove_service(&mut self, key: ServiceKey, cause: Cause) {
         let change = Change::RemoveService(key);
-        self.push(Stage::RemovedServices, change, cause, is_drift);
+        self.push(Stage::RemovedServices, change, cause, false);
     }
 
     /// Destinations to be removed whatever the policy says, where they are there.

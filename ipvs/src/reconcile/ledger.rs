@@ -1,13 +1,14 @@
 //! Which services are ours: IPVS entries carry no owner, so it is kept beside them (`OP-20`).
 
 use core::fmt;
-use core::net::SocketAddr;
 use core::str::FromStr;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::address::{Endpoint, Family};
 use crate::destination::DestinationKey;
-use crate::service::{Protocol, ServiceKey};
+use crate::service::ServiceKey;
+
+/// Ends the line of a service that is not ours alone.
+const SHARED: &str = " shared";
 
 /// The services somebody created or adopted.
 ///
@@ -22,9 +23,9 @@ use crate::service::{Protocol, ServiceKey};
 /// ```
 /// use lvs_ipvs::{Ledger, ServiceKey};
 ///
-/// let ledger: Ledger = "tcp 192.0.2.10:80\nmark 7 inet6\n".parse()?;
+/// let ledger: Ledger = "TCP 192.0.2.10:80\nfwmark 7 IPv6\n".parse()?;
 /// assert!(ledger.contains(&ServiceKey::tcp("192.0.2.10:80".parse().unwrap())));
-/// assert_eq!(ledger.to_string(), "tcp 192.0.2.10:80\nmark 7 inet6\n");
+/// assert_eq!(ledger.to_string(), "TCP 192.0.2.10:80\nfwmark 7 IPv6\n");
 /// # Ok::<(), lvs_ipvs::LedgerError>(())
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -144,35 +145,11 @@ impl Ledger {
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (service, ownership) in &self.services {
-            match *service {
-                ServiceKey::Address {
-                    protocol,
-                    address,
-                    port,
-                } => {
-                    match protocol {
-                        Protocol::TCP => f.write_str("tcp")?,
-                        Protocol::UDP => f.write_str("udp")?,
-                        Protocol::SCTP => f.write_str("sctp")?,
-                        other => write!(f, "{}", other.number())?,
-                    }
-                    write!(f, " {}", Endpoint(address, port))?;
-                }
-                ServiceKey::FirewallMark { family, mark } => {
-                    let family = match family {
-                        Family::Inet => "inet",
-                        Family::Inet6 => "inet6",
-                    };
-                    write!(f, "mark {mark} {family}")?;
-                }
-            }
             match ownership {
-                Ownership::Whole => f.write_str("\n")?,
+                Ownership::Whole => writeln!(f, "{service}")?,
                 Ownership::Shared(own) => {
-                    f.write_str(" shared\n")?;
-                    for destination in own {
-                        writeln!(f, "  {destination}")?;
-                    }
+                    writeln!(f, "{service}{SHARED}")?;
+                    own.iter().try_for_each(|key| writeln!(f, "  {key}"))?;
                 }
             }
         }
@@ -215,10 +192,8 @@ impl FromStr for Ledger {
                 }
                 None => {
                     last = ledger.read_service(content);
-                    last.map(|_| ()).ok_or(
-                        "must be tcp, udp, sctp or a protocol number and ADDRESS:PORT, or mark, \
-                         a number and inet or inet6; then nothing or shared",
-                    )
+                    let read = last.map(|_| ());
+                    read.ok_or("must be a service as it is printed, and shared if it is")
                 }
             };
             limit.map_err(|limit| LedgerError {
@@ -233,48 +208,29 @@ impl FromStr for Ledger {
 
 impl Ledger {
     fn read_service(&mut self, text: &str) -> Option<ServiceKey> {
-        let mut words = text.split_ascii_whitespace();
-        let (kind, value) = (words.next()?, words.next()?);
-        let key = if kind == "mark" {
-            let family = match words.next()? {
-                "inet" => Family::Inet,
-                "inet6" => Family::Inet6,
-                _ => return None,
-            };
-            ServiceKey::firewall_mark(family, value.parse().ok()?)
-        } else {
-            let protocol = match kind {
-                "tcp" => Protocol::TCP,
-                "udp" => Protocol::UDP,
-                "sctp" => Protocol::SCTP,
-                number => Protocol::from_number(number.parse().ok()?),
-            };
-            let address: SocketAddr = value.parse().ok()?;
-            ServiceKey::Address {
-                protocol,
-                address: address.ip(),
-                port: address.port(),
-            }
-        };
-        match (words.next(), words.next()) {
-            (None, _) => self.insert(key),
-            (Some("shared"), None) => self.insert_shared(key),
-            _ => return None,
+        let shared = text.strip_suffix(SHARED);
+        let key = shared.unwrap_or(text).parse().ok()?;
+        match shared {
+            Some(_) => self.insert_shared(key),
+            None => self.insert(key),
         }
         Some(key)
     }
 
     fn read_destination(&mut self, service: Option<ServiceKey>, text: &str) -> Option<()> {
         let service = service.filter(|service| self.is_shared(service))?;
-        let address: SocketAddr = text.parse().ok()?;
-        self.insert_destination(&service, address.into());
+        self.insert_destination(&service, text.parse().ok()?);
         Some(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::net::SocketAddr;
+
     use super::*;
+    use crate::address::Family;
+    use crate::service::Protocol;
 
     fn key(number: u8) -> ServiceKey {
         ServiceKey::tcp(([192, 0, 2, number], 80).into())
@@ -290,6 +246,11 @@ mod tests {
         ledger.insert(key(1));
         ledger.insert(ServiceKey::udp("[2001:db8::1]:53".parse().unwrap()));
         ledger.insert(ServiceKey::sctp("192.0.2.1:5060".parse().unwrap()));
+        ledger.insert(ServiceKey::Address {
+            protocol: Protocol::from_number(50),
+            address: "192.0.2.1".parse().unwrap(),
+            port: 0,
+        });
         ledger.insert(ServiceKey::firewall_mark(Family::Inet, u32::MAX));
         ledger.insert(ServiceKey::firewall_mark(Family::Inet6, 1));
         ledger.insert_shared(key(2));
@@ -301,7 +262,7 @@ mod tests {
         ledger.insert_shared(key(3));
         let text = ledger.to_string();
         assert_eq!(text.parse(), Ok(ledger), "{text}");
-        assert!(text.contains("tcp 192.0.2.2:80 shared\n  10.0.0.9:80\n  [2001:db8::9]:80\n"));
+        assert!(text.contains("TCP 192.0.2.2:80 shared\n  10.0.0.9:80\n  [2001:db8::9]:80\n"));
     }
 
     #[test]
@@ -322,24 +283,23 @@ mod tests {
     #[test]
     fn other_texts_are_refused_with_their_line() {
         for (text, line) in [
-            ("tcp 192.0.2.1", 1),
-            ("tcp", 1),
-            ("\n# a comment\nicmp 192.0.2.1:80", 3),
-            ("mark 7", 1),
-            ("mark x inet", 1),
-            ("mark 7 ipv6", 1),
-            ("tcp 192.0.2.1:80 whole", 1),
-            ("tcp 192.0.2.1:80 shared 1", 1),
+            ("TCP 192.0.2.1", 1),
+            ("TCP", 1),
+            ("\n# a comment\nICMP 192.0.2.1:80", 3),
+            ("fwmark x", 1),
+            ("fwmark 7 inet", 1),
+            ("TCP 192.0.2.1:80 whole", 1),
+            ("TCP 192.0.2.1:80 shared 1", 1),
             ("  10.0.0.1:80", 1),
-            ("tcp 192.0.2.1:80\n  10.0.0.1:80", 2),
-            ("tcp 192.0.2.1:80 shared\n  10.0.0.1", 2),
-            ("70000 192.0.2.1:80", 1),
+            ("TCP 192.0.2.1:80\n  10.0.0.1:80", 2),
+            ("TCP 192.0.2.1:80 shared\n  10.0.0.1", 2),
+            ("protocol 70000 192.0.2.1:80", 1),
         ] {
             let error = text.parse::<Ledger>().unwrap_err();
             assert_eq!(error.line(), line, "{text}: {error}");
         }
         assert_eq!(
-            "tcp 192.0.2.1:80\n  10.0.0.1:80"
+            "TCP 192.0.2.1:80\n  10.0.0.1:80"
                 .parse::<Ledger>()
                 .unwrap_err()
                 .to_string(),

@@ -14,14 +14,15 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 ///
 /// A boot empties the kernel's table, so the ledger of an earlier boot is worth nothing and reads
 /// as empty. Writing is complete or not at all: a new file is written, flushed to the disk and
-/// renamed.
+/// renamed. Each program needs a file of its own for each network namespace, and has to remove it
+/// when it makes a namespace anew or unloads the module `ip_vs`: neither changes the boot.
 ///
 /// ```no_run
 /// use lvs_ipvs::{LedgerFile, Policy, Reconciler, Scope};
 ///
 /// let mut file = LedgerFile::open("/run/example/ipvs-ledger")?;
 /// let mut reconciler = Reconciler::new(Policy::new(Scope::all())).with_ledger(file.load()?);
-/// // After each `step`, before its plan is applied:
+/// // After each `step`, before its plan is applied, and after the outcomes are recorded:
 /// file.store(reconciler.ledger())?;
 /// # Ok::<(), lvs_ipvs::Error>(())
 /// ```
@@ -65,6 +66,7 @@ impl LedgerFile {
     /// [`Error::Io`] when the file cannot be read or is no ledger. Who goes on with an empty one
     /// leaves behind what an earlier process made and is not desired any more.
     pub fn load(&mut self) -> Result<Ledger, Error> {
+        self.stored = None;
         let failed = |error| Error::io(format!("cannot read {}", self.path.display()), error);
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
@@ -84,7 +86,8 @@ impl LedgerFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]; the file is as it was before.
+    /// [`Error::Io`]; the file is as it was before, or as it should be but perhaps not on the disk
+    /// yet. Storing again tries again.
     pub fn store(&mut self, ledger: &Ledger) -> Result<(), Error> {
         if self.stored.as_ref() == Some(ledger) {
             return Ok(());
@@ -167,10 +170,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_gone_since_is_written_again() {
+        let folder = Folder::new("gone");
+        let mut file = folder.file("1");
+        file.store(&ledger()).unwrap();
+        fs::remove_file(file.path()).unwrap();
+        assert_eq!(file.load().unwrap(), Ledger::new());
+        file.store(&ledger()).unwrap();
+        assert_eq!(folder.file("1").load().unwrap(), ledger());
+    }
+
+    #[test]
     fn a_file_that_is_no_ledger_is_an_error_with_its_name_and_line() {
         let folder = Folder::new("damaged");
         let mut file = folder.file("1");
-        fs::write(file.path(), "# boot 1\ntcp nonsense\n").unwrap();
+        fs::write(file.path(), "# boot 1\nTCP nonsense\n").unwrap();
         let error = file.load().unwrap_err().to_string();
         assert!(error.contains("ledger line 2"), "{error}");
         assert!(

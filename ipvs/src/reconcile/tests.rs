@@ -354,8 +354,14 @@ mod looks {
         let unknown = Outcome::Unknown(UnknownCause::Overrun);
         record(&mut reconciler, &plan, |_| unknown.clone());
         assert_eq!(reconciler.next_look(), Some(2 * SECOND));
+        // Nor does looking end when that lasts.
+        for now in [2, 3, 4] {
+            let (plan, _) = reconciler.step(now * SECOND, &snapshot(&Table::new()));
+            record(&mut reconciler, &plan, |_| unknown.clone());
+        }
+        assert_eq!(reconciler.next_look(), Some(34 * SECOND));
         // It had been done.
-        let (plan, next) = reconciler.step(2 * SECOND, &snapshot(&desired));
+        let (plan, next) = reconciler.step(34 * SECOND, &snapshot(&desired));
         assert!(plan.is_empty());
         assert_eq!(next, None);
     }

@@ -59,9 +59,10 @@ impl Oversight for Watch<'_> {
         let (service, destination) = entry;
         let drains = |destination| reconciler.draining.contains_key(&(*service, destination));
         self.agreed
+            && !reconciler.new_policy
             && reconciler.ledger.contains(service)
             && reconciler.desired.get(service).is_some()
-            && !reconciler.adopted.contains(service)
+            && !reconciler.has_adopted(service)
             && !reconciler.pending.contains(entry)
             && !destination.is_some_and(drains)
     }

@@ -14,8 +14,8 @@ use crate::error::Error;
 
 /// What a director does, as far as the kernel's settings depend on it (`OP-9`).
 ///
-/// Settings of real servers (`arp_ignore`, `rp_filter` for tunnels) and of single interfaces are not
-/// part of it.
+/// Settings of real servers (`arp_ignore`, `rp_filter` for tunnels) and of single interfaces are
+/// not part of it.
 ///
 /// ```
 /// use lvs_ipvs::Family;

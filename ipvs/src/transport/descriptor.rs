@@ -57,9 +57,10 @@ mod watched {
             // SAFETY: `descriptor` is that of the transport, which lends it out for as long as it
             // lives, so it is open. The transport is owned by `watched` and so by the `AsyncFd`.
             // It cannot be taken out or swapped: the field is private, and the two
-            // methods lend it out as a `dyn`, which has no size. The trait is sealed, and its one implementation
-            // with a descriptor never replaces it. Nor does anything change `descriptor`, so
-            // `as_raw_fd` returns the same open descriptor until both are dropped together.
+            // methods lend it out as a `dyn`, which has no size. The trait is sealed, and its one
+            // implementation with a descriptor never replaces it. Nor does anything change
+            // `descriptor`, so `as_raw_fd` returns the same open descriptor until both are dropped
+            // together.
             let registered = unsafe { AsyncFd::register_with_interest(watched, interest) };
             registered.map_err(Into::into)
         }

@@ -33,8 +33,8 @@ fn table(state: State) -> Table {
     table
 }
 
-/// The states one request away, in the first services and destinations. A service that is desired is not to be removed, however many
-/// requests that might save: its connections would go.
+/// The states one request away, in the first services and destinations. A service that is desired
+/// is not to be removed, however many requests that might save: its connections would go.
 fn neighbours(state: State, desired: State, [services, hosts]: [usize; 2]) -> Vec<State> {
     let mut all = Vec::new();
     for service in 0..services {

@@ -31,6 +31,12 @@ impl Server {
         self.destination.weight() > 0
     }
 
+    /// Active and inactive connections.
+    pub(crate) fn all_connections(&self) -> u32 {
+        let [active, inactive, _] = self.connections;
+        active + inactive
+    }
+
     /// Connections that have to end before it has drained.
     pub(crate) fn open(&self, drain: &Drain) -> u32 {
         let [active, inactive, templates] = self.connections;

@@ -155,7 +155,7 @@ proptest! {
                 prop_assert_eq!(causes, [&Cause::Drained]);
                 break;
             } else if is_over {
-                let connections = open.into();
+                let connections = server.all_connections().into();
                 prop_assert_eq!(causes, [&Cause::DrainLimit { connections }]);
                 break;
             }

@@ -5,8 +5,8 @@ fn sh() -> VirtualService {
 }
 
 /// From the hosts that are there, oldest first, to those desired: a weight of 0 is written as a
-/// negative number. Steps as `-d HOST`, `-a HOST`, `-e HOST`, `?` behind those that must wait; and what
-/// [`Plan::out_of_order`] says: destinations, and whether it is done.
+/// negative number. Steps as `-d HOST`, `-a HOST`, `-e HOST`, `?` behind those that must wait; and
+/// what [`Plan::out_of_order`] says: destinations, and whether it is done.
 fn reorder(
     order: DestinationOrder,
     actual: &[i8],

@@ -34,6 +34,8 @@ fn merging_removes_only_what_it_added() {
     record(&mut reconciler, &plan, |_| Outcome::Done);
     let left = table([(web(), &[server(9)])]);
     assert!(reconciler.step(4 * SECOND, &snapshot(&left)).0.is_empty());
+    // Nothing of ours is left, so the service is theirs alone again.
+    assert_eq!(owned(&reconciler), []);
 }
 
 #[test]

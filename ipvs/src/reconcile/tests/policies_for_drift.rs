@@ -104,3 +104,38 @@ fn a_weight_set_back_by_hand_is_no_longer_adopted() {
         ["ipvsadm -a -t 192.0.2.10:80 -r 10.0.0.1:80 -m -w 1 # missing, drift"]
     );
 }
+
+/// What a rule of ours changes is nobody else's doing.
+#[test]
+fn another_policy_is_not_drift() {
+    let desired = table([(web(), &[server(1), server(2)])]);
+    let mut reconciler = with(Drift::Report, &desired);
+    let keep = reconciler.policy().clone();
+    let keep = keep.with_surplus_destinations(Surplus::Keep);
+    reconciler.set_policy(keep.clone());
+    let fewer = table([(web(), &[server(1)])]);
+    reconciler.set_desired(fewer);
+    assert!(
+        reconciler
+            .step(2 * SECOND, &snapshot(&desired))
+            .0
+            .is_empty()
+    );
+
+    let removal = "ipvsadm -d -t 192.0.2.10:80 -r 10.0.0.2:80 # surplus";
+    let (service, key) = (web().key(), server(2).key());
+    reconciler.set_surplus(service, key, Some(Surplus::Delete));
+    let (plan, _) = reconciler.step(3 * SECOND, &snapshot(&desired));
+    assert_eq!(steps(&plan), [removal]);
+    reconciler.set_surplus(service, key, None);
+    assert!(
+        reconciler
+            .step(4 * SECOND, &snapshot(&desired))
+            .0
+            .is_empty()
+    );
+    reconciler.set_policy(keep.with_surplus_destinations(Surplus::Delete));
+    let (plan, _) = reconciler.step(5 * SECOND, &snapshot(&desired));
+    assert_eq!(steps(&plan), [removal]);
+    assert_eq!(reconciler.drift_left().len(), 0);
+}

@@ -67,8 +67,8 @@ pub enum Fault {
         errno: i32,
     },
     /// After so many more replies, one finds its queue full: it is lost, the next receive of
-    /// that socket reports [`Overrun`](crate::transport::Received::Overrun), and replies are lost until the queue
-    /// has been read empty.
+    /// that socket reports [`Overrun`](crate::transport::Received::Overrun), and replies are lost
+    /// until the queue has been read empty.
     OverrunAfter(u32),
     /// The next send fails with that error and reaches nothing.
     FailSend(i32),
