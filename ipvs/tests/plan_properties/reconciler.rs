@@ -149,13 +149,13 @@ proptest! {
             world.model.connect(&key, &connections);
             let server = world.model.server(&key, two.key()).unwrap();
             let (open, is_over) = (server.open(&drain), world.now - since >= limit);
+            let connections = server.all_connections().into();
             let plan = world.look(None, &[]);
             let causes: Vec<_> = plan.steps().iter().map(|step| &step.cause).collect();
             if open == 0 {
                 prop_assert_eq!(causes, [&Cause::Drained]);
                 break;
             } else if is_over {
-                let connections = server.all_connections().into();
                 prop_assert_eq!(causes, [&Cause::DrainLimit { connections }]);
                 break;
             }
