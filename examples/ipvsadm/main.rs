@@ -24,7 +24,7 @@ mod save;
 mod walk;
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
@@ -78,9 +78,8 @@ fn run(out: &mut dyn Write, words: &[String]) -> Result<u8, Failure> {
         Command::Version => version(out)?,
         Command::Restore => {
             let input = io::stdin().lock();
-            let interactive = input.is_terminal();
             let mut client = execute::connect()?;
-            return Ok(Restore::new(&mut client, interactive).run(out, input));
+            return Ok(Restore::new(&mut client).run(out, input));
         }
         command => {
             let mut client = execute::connect()?;

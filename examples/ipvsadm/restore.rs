@@ -2,10 +2,10 @@
 //!
 //! ipvsadm sends each line and waits for the answer. This collects changes and sends many at a
 //! time, which gives the same answers in the same order: the kernel handles what comes over one
-//! socket one after another. Before anything else than a change, and before the run ends, what
-//! was collected is sent.
+//! socket one after another. Before anything else than a change, before the wait for more input,
+//! and before the run ends, what was collected is sent: who writes a line and waits finds it done.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 
 use lvs_ipvs::text::parse::{RuleError, words};
 use lvs_ipvs::{Change, Client, Outcome, RequestKind};
@@ -18,6 +18,9 @@ use crate::names::Forward;
 /// Changes sent together at most.
 const BATCH: usize = 512;
 
+/// Bytes of input read together: more than a batch of usual lines.
+const INPUT: usize = 64 * 1024;
+
 /// Runs lines one after another.
 pub(crate) struct Restore<'a> {
     client: &'a mut Client,
@@ -25,7 +28,6 @@ pub(crate) struct Restore<'a> {
     /// Changes to be sent, with the lines they stand in.
     batch: Vec<Change>,
     lines: Vec<usize>,
-    most: usize,
     /// Status of the last line that was run.
     status: u8,
 }
@@ -37,24 +39,27 @@ enum Next {
 }
 
 impl<'a> Restore<'a> {
-    /// Prepares to run lines; when a person types them, each is run at once.
-    pub(crate) fn new(client: &'a mut Client, interactive: bool) -> Self {
+    /// Prepares to run lines.
+    pub(crate) fn new(client: &'a mut Client) -> Self {
         Self {
             client,
             names: Forward::default(),
             batch: Vec::new(),
             lines: Vec::new(),
-            most: if interactive { 1 } else { BATCH },
             status: 0,
         }
     }
 
     /// Runs all lines, prints failures where they occur, and returns the status of the last line
     /// that was run.
-    pub(crate) fn run(mut self, out: &mut dyn Write, mut input: impl BufRead) -> u8 {
+    pub(crate) fn run(mut self, out: &mut dyn Write, input: impl Read) -> u8 {
+        let mut input = BufReader::with_capacity(INPUT, input);
         let mut line = Vec::new();
         for number in 1.. {
             line.clear();
+            if !input.buffer().contains(&b'\n') {
+                self.send();
+            }
             let next = match input.read_until(b'\n', &mut line) {
                 Ok(0) => break,
                 Ok(_) => self.line(out, number, &String::from_utf8_lossy(&line)),
@@ -88,7 +93,7 @@ impl<'a> Restore<'a> {
             Ok(Command::Change(change)) if !matches!(change, Change::StopDaemon(_)) => {
                 self.batch.push(change);
                 self.lines.push(number);
-                if self.batch.len() >= self.most {
+                if self.batch.len() >= BATCH {
                     self.send();
                 }
                 return Ok(Next::Line);

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use std::io::{self, Read};
 
-use lvs_ipvs::Options;
+use lvs_ipvs::{MemoryKernel, Options};
 
 use super::*;
 
@@ -14,12 +14,21 @@ fn client() -> Client {
 }
 
 /// Status, standard output and the table in the end.
-fn restore(input: impl BufRead, interactive: bool) -> (u8, String, String) {
+fn restore(input: impl Read) -> (u8, String, String) {
     let mut client = client();
     let mut out = Vec::new();
-    let status = Restore::new(&mut client, interactive).run(&mut out, input);
+    let status = Restore::new(&mut client).run(&mut out, input);
     let table = client.snapshot().unwrap().text().to_string();
     (status, String::from_utf8(out).unwrap(), table)
+}
+
+/// Input that comes slowly.
+struct ByteByByte<'a>(&'a [u8]);
+
+impl Read for ByteByByte<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(&mut buffer[..1])
+    }
 }
 
 const ONE: &str = "-A -t 1.1.1.1:80 -s wlc\n";
@@ -61,8 +70,10 @@ fn what_ends_a_run_and_what_does_not() {
         ("-v --bad", 0, ONE),
     ] {
         let input = format!("-A -t 1.1.1.1:80\n{line}\n-A -t 1.1.1.2:80");
-        for interactive in [false, true] {
-            let (got, _, table) = restore(input.as_bytes(), interactive);
+        for (got, _, table) in [
+            restore(input.as_bytes()),
+            restore(ByteByByte(input.as_bytes())),
+        ] {
             assert_eq!((got, table.as_str()), (status, expected), "{line}");
         }
     }
@@ -86,14 +97,14 @@ fn the_status_is_that_of_the_last_line_that_was_run() {
             0,
         ),
     ] {
-        assert_eq!(restore(input.as_bytes(), false).0, status, "{input}");
+        assert_eq!(restore(input.as_bytes()).0, status, "{input}");
     }
 }
 
 #[test]
 fn what_is_listed_in_between_shows_what_came_before() {
     let input = "-A -t 1.1.1.1:80\n-Sn\n-E -t 1.1.1.1:80 -s rr\n-S -n\n--set 1 2 3\n-L --timeout";
-    let (status, out, _) = restore(input.as_bytes(), false);
+    let (status, out, _) = restore(input.as_bytes());
     let expected = format!("{ONE}-A -t 1.1.1.1:80 -s rr\nTimeout (tcp tcpfin udp): 1 2 3\n");
     assert_eq!((status, out), (0, expected));
 }
@@ -117,7 +128,7 @@ fn long_inputs_go_through_in_order() {
     }
     let mut client = client();
     let mut out = Vec::new();
-    let status = Restore::new(&mut client, false).run(&mut out, input.as_bytes());
+    let status = Restore::new(&mut client).run(&mut out, input.as_bytes());
     let table = client.snapshot().unwrap().table();
     assert_eq!(status, 0);
     assert_eq!(table.text().with_thresholds().to_string(), expected);
@@ -137,9 +148,36 @@ impl Read for Broken {
 
 #[test]
 fn what_was_read_before_input_fails_is_done() {
-    let input = io::BufReader::new(Broken(io::Cursor::new(
-        "-A -t 1.1.1.1:80\n-A -t 1.1.1.2:80",
-    )));
-    let (status, _, table) = restore(input, false);
+    let input = Broken(io::Cursor::new("-A -t 1.1.1.1:80\n-A -t 1.1.1.2:80"));
+    let (status, _, table) = restore(input);
     assert_eq!((status, table.as_str()), (1, ONE));
+}
+
+/// A program at the other end of a pipe that writes a line, sees what came of it, and goes on.
+struct Dialogue {
+    kernel: MemoryKernel,
+    written: u8,
+}
+
+impl Read for Dialogue {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut other = Client::with_transport(self.kernel.socket()).unwrap();
+        assert_eq!(other.services().unwrap().len(), usize::from(self.written));
+        if self.written == 3 {
+            return Ok(0);
+        }
+        self.written += 1;
+        let line = format!("-A -t 1.1.1.{}:80\n", self.written);
+        line.as_bytes().read(buffer)
+    }
+}
+
+#[test]
+fn a_line_is_done_before_the_next_one_is_waited_for() {
+    let kernel = MemoryKernel::default();
+    let mut client = Client::with_transport(kernel.socket()).unwrap();
+    let dialogue = Dialogue { kernel, written: 0 };
+    let status = Restore::new(&mut client).run(&mut Vec::new(), dialogue);
+    assert_eq!(status, 0);
+    assert_eq!(client.services().unwrap().len(), 3);
 }
