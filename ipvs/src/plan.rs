@@ -273,7 +273,12 @@ impl Plan {
         policy: &Policy,
         oversight: &impl Oversight,
     ) -> Self {
-        let mut stages = Stages::new(policy, oversight);
+        let there = actual.values().map(|present| present.destinations.len());
+        let wanted = desired.services().map(|entry| entry.destinations.len());
+        let entries = there.chain(wanted).fold(0_usize, |all, destinations| {
+            all.saturating_add(destinations).saturating_add(1)
+        });
+        let mut stages = Stages::new(policy, oversight, entries);
         for wanted in desired.services() {
             let key = wanted.service.key();
             if !policy.scope.contains(&key) {
@@ -310,7 +315,7 @@ impl Plan {
         own: impl Fn(&ServiceKey, bool) -> Option<Vec<DestinationKey>>,
     ) -> Self {
         let policy = Policy::new(Scope::all());
-        let mut stages = Stages::new(&policy, &Unwatched);
+        let mut stages = Stages::new(&policy, &Unwatched, 0);
         for key in services {
             let present = actual.get(&key);
             match own(&key, present.is_some()) {
@@ -330,7 +335,7 @@ impl Plan {
         is_ours: impl Fn(&ServiceKey, &DestinationKey) -> bool,
     ) -> Self {
         let policy = Policy::new(Scope::all());
-        let mut stages = Stages::new(&policy, &Unwatched);
+        let mut stages = Stages::new(&policy, &Unwatched, 0);
         for (key, present) in actual {
             for held in &present.destinations {
                 let destination = held.destination;

@@ -25,6 +25,9 @@ enum Stage {
     RemovedServices,
 }
 
+/// Steps from which on a stage is long.
+const LONG: usize = 1024;
+
 /// Stages whose steps may give a service a usable destination.
 const GAINS: [Stage; 3] = [Stage::NewDestinations, Stage::Raised, Stage::Reordered];
 
@@ -65,15 +68,18 @@ pub(super) struct Stages<'a, O> {
     policy: &'a Policy,
     oversight: &'a O,
     steps: [Vec<PlanStep>; 8],
+    /// Entries on both sides of the comparison: about the most steps there can be.
+    entries: usize,
     plan: Plan,
 }
 
 impl<'a, O: Oversight> Stages<'a, O> {
-    pub(super) fn new(policy: &'a Policy, oversight: &'a O) -> Self {
+    pub(super) fn new(policy: &'a Policy, oversight: &'a O, entries: usize) -> Self {
         Self {
             policy,
             oversight,
             steps: [const { Vec::new() }; 8],
+            entries,
             plan: Plan::default(),
         }
     }
@@ -93,7 +99,18 @@ impl<'a, O: Oversight> Stages<'a, O> {
     }
 
     fn push(&mut self, stage: Stage, change: Change, cause: Cause, drift: bool) {
-        self.stage(stage).push(PlanStep::new(change, cause, drift));
+        self.enter(stage, PlanStep::new(change, cause, drift));
+    }
+
+    /// Adds a step. A stage that gets long makes room for all it may get: stages that grow by
+    /// turns would be moved again and again.
+    fn enter(&mut self, stage: Stage, step: PlanStep) {
+        let entries = self.entries;
+        let steps = self.stage(stage);
+        if steps.len() == steps.capacity() && steps.len() >= LONG {
+            steps.reserve(entries.saturating_sub(steps.len()));
+        }
+        steps.push(step);
     }
 
     fn judge(&self, service: ServiceKey) -> Judge<'a, O> {
@@ -139,7 +156,7 @@ impl<'a, O: Oversight> Stages<'a, O> {
             let change = Change::AddDestination(key, destination);
             let mut step = PlanStep::new(change, Cause::Missing, is_drift);
             step.guard = guard;
-            self.stage(Stage::NewDestinations).push(step);
+            self.enter(Stage::NewDestinations, step);
         }
     }
 
@@ -211,8 +228,9 @@ impl<'a, O: Oversight> Stages<'a, O> {
                 self.push(Stage::NewDestinations, change, Cause::Missing, is_drift);
             }
             Fate::Set(wanted, weight) if verdict.rises() => {
-                let step = set(key, wanted, weight, verdict);
-                self.stage(Stage::Raised).extend(step);
+                if let Some(step) = set(key, wanted, weight, verdict) {
+                    self.enter(Stage::Raised, step);
+                }
             }
             Fate::Stays | Fate::Drains | Fate::Set(..) | Fate::Quieted | Fate::Removed(_) => {}
         }
@@ -233,8 +251,9 @@ impl<'a, O: Oversight> Stages<'a, O> {
             }
             _ => return,
         };
-        let guarded = step.map(|step| PlanStep { guard, ..step });
-        self.stage(stage).extend(guarded);
+        if let Some(step) = step {
+            self.enter(stage, PlanStep { guard, ..step });
+        }
     }
 
     /// The steps for a destination that is to become the newest one.
@@ -252,7 +271,7 @@ impl<'a, O: Oversight> Stages<'a, O> {
                 let remove = Change::RemoveDestination(key, verdict.key);
                 let mut step = PlanStep::new(remove, Cause::OutOfOrder, is_drift);
                 step.guard = guard;
-                self.stage(Stage::Reordered).push(step);
+                self.enter(Stage::Reordered, step);
                 Cause::OutOfOrder
             }
         };
@@ -272,7 +291,7 @@ impl<'a, O: Oversight> Stages<'a, O> {
         let change = Change::AddDestination(key, settings);
         let mut step = PlanStep::new(change, cause, is_drift);
         step.guard = guard;
-        self.stage(Stage::Reordered).push(step);
+        self.enter(Stage::Reordered, step);
     }
 
     /// A guard that is satisfied by the steps pushed since then.
