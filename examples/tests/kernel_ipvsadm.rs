@@ -4,7 +4,8 @@
 //! error is the tool's own. `PARITY_CASES` sets the number of rule sets (205), `PARITY_CASE` runs
 //! one alone.
 //!
-//! Runs inside a kernel with IPVS: `.ci/test -p examples`.
+//! Runs inside a kernel with IPVS: `cargo build -p examples --example ipvsadm`, then
+//! `.ci/guest target/debug/deps/kernel_ipvsadm-… --include-ignored --test-threads=1 --nocapture`.
 
 #![expect(
     clippy::indexing_slicing,

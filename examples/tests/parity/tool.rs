@@ -90,11 +90,12 @@ fn ours() -> &'static Path {
         let built = fs::metadata(&path)
             .and_then(|file| file.modified())
             .unwrap_or_else(|error| panic!("{}: {error}; {how}", path.display()));
-        // Cargo's list of what it was built from.
+        // Cargo's list of what it was built from, with blanks in names as make wants them.
         let sources = fs::read_to_string(path.with_extension("d")).unwrap();
         let (_, sources) = sources.split_once(": ").unwrap();
-        for source in sources.split_whitespace() {
-            let modified = fs::metadata(source).and_then(|file| file.modified());
+        for source in sources.replace("\\ ", "\0").split_whitespace() {
+            let source = source.replace('\0', " ");
+            let modified = fs::metadata(&source).and_then(|file| file.modified());
             let modified = modified.unwrap_or_else(|error| panic!("{source}: {error}; {how}"));
             assert!(modified <= built, "{source} is newer than the tool: {how}");
         }
