@@ -11,8 +11,8 @@ use crate::name::EngineName;
 ///
 /// ```
 /// use lvs_ipvs::{Persistence, PersistenceMask};
-/// let per_network = Persistence::new(300).with_mask(PersistenceMask::Inet([255, 255, 255,
-/// 0].into()));
+/// let mask = PersistenceMask::Inet([255, 255, 255, 0].into());
+/// let per_network = Persistence::new(300).with_mask(mask);
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

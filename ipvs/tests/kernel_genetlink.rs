@@ -1,7 +1,6 @@
 //! Our messages through genetlink, which resolves the family and carries the bytes.
 //!
-//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_genetlink-…
-//! --include-ignored`.
+//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_genetlink-… --include-ignored`.
 
 #![expect(
     clippy::unwrap_used,

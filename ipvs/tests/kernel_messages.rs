@@ -1,8 +1,7 @@
 //! What a user gets to hear when the kernel refuses: real errors from a real kernel, by the words a
 //! user needs to act on them.
 //!
-//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_messages-…
-//! --include-ignored`.
+//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_messages-… --include-ignored`.
 
 #![expect(
     clippy::indexing_slicing,

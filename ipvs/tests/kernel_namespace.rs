@@ -1,7 +1,6 @@
 //! IPVS of other network namespaces, sockets opened elsewhere, clients on other threads.
 //!
-//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_namespace-…
-//! --include-ignored`.
+//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_namespace-… --include-ignored`.
 
 #![expect(
     clippy::indexing_slicing,

@@ -1,7 +1,6 @@
 //! Lost answers: a receive buffer too small for the answers of a batch, on a real kernel.
 //!
-//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_overrun-…
-//! --include-ignored`.
+//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_overrun-… --include-ignored`.
 
 #![expect(
     clippy::indexing_slicing,

@@ -1,7 +1,6 @@
 //! The first path through everything: a service and a destination on a real kernel.
 //!
-//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_services-…
-//! --include-ignored`.
+//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_services-… --include-ignored`.
 
 use lvs_ipvs::{Client, Destination, Scheduler, VirtualService};
 

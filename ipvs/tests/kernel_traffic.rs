@@ -1,8 +1,7 @@
 //! Real traffic through a real kernel, programmed with this library alone: client, director and
 //! two real servers in network namespaces, one test for each way to forward and to schedule.
 //!
-//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_traffic-…
-//! --include-ignored`.
+//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_traffic-… --include-ignored`.
 
 #![expect(
     clippy::indexing_slicing,

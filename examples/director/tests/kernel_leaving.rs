@@ -16,11 +16,13 @@ mod network;
 #[expect(dead_code, reason = "made for other tests as well")]
 mod program;
 
+use core::time::Duration;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use lvs_ipvs::{Client, ServiceKey, VirtualService};
 use network::topology::Network;
@@ -70,60 +72,71 @@ fn ask(connection: &mut TcpStream) {
     assert!(answer.starts_with(b"HTTP/1.1 200"), "{length} bytes");
 }
 
+/// A director that was told to end while a client is connected, and that waits for it.
+struct Leaving {
+    connection: TcpStream,
+    program: Program,
+    ipvs: Client,
+    _network: Network,
+    _folder: TempDir,
+}
+
+const SERVICE: &str = "192.0.2.10";
+
+impl Leaving {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut network = Network::masquerading();
+        network.serve_http(80);
+        let mut ipvs = network.director.ipvs();
+        let file = configuration(&folder, SERVICE);
+        let program = director(&network.director, &file, &["--drain", "60s"]);
+        let service = web(SERVICE);
+        eventually(|| weights(&mut ipvs, service), |weights| *weights == [1, 1]);
+        let connect = || TcpStream::connect((SERVICE, 80)).unwrap();
+        let mut connection = network.client.enter(connect);
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        ask(&mut connection);
+        program.signal(Signal::SIGTERM);
+        eventually(|| weights(&mut ipvs, service), |weights| *weights == [0, 0]);
+        Self {
+            connection,
+            program,
+            ipvs,
+            _network: network,
+            _folder: folder,
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs a kernel with IPVS: run through .ci/test"]
 fn at_its_end_it_waits_for_the_last_connection() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut network = Network::masquerading();
-    network.serve_http(80);
-    let mut ipvs = network.director.ipvs();
-    let service = web("192.0.2.10");
-    let file = configuration(&folder, "192.0.2.10");
-    let program = director(&network.director, &file, &["--drain", "60s"]);
-    eventually(|| weights(&mut ipvs, service), |weights| *weights == [1, 1]);
-    let connect = || TcpStream::connect("192.0.2.10:80").unwrap();
-    let mut connection = network.client.enter(connect);
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    ask(&mut connection);
-
-    program.signal(Signal::SIGTERM);
-    eventually(|| weights(&mut ipvs, service), |weights| *weights == [0, 0]);
+    let mut leaving = Leaving::new();
     for _ in 0..3 {
-        std::thread::sleep(core::time::Duration::from_secs(1));
-        ask(&mut connection);
-        assert_eq!(weights(&mut ipvs, service), [0, 0]);
+        thread::sleep(Duration::from_secs(1));
+        ask(&mut leaving.connection);
+        assert_eq!(weights(&mut leaving.ipvs, web(SERVICE)), [0, 0]);
     }
     // Closed in good order it would be remembered for two minutes.
     let reset = linger {
         l_onoff: 1,
         l_linger: 0,
     };
-    setsockopt(&connection, sockopt::Linger, &reset).unwrap();
-    drop(connection);
-    let end = program.end();
+    setsockopt(&leaving.connection, sockopt::Linger, &reset).unwrap();
+    drop(leaving.connection);
+    let end = leaving.program.end();
     assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{}", end.out);
-    assert!(ipvs.services().unwrap().is_empty());
+    assert!(leaving.ipvs.services().unwrap().is_empty());
 }
 
 #[test]
 #[ignore = "needs a kernel with IPVS: run through .ci/test"]
 fn a_second_signal_does_not_wait() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut network = Network::masquerading();
-    network.serve_http(80);
-    let mut ipvs = network.director.ipvs();
-    let service = web("192.0.2.10");
-    let file = configuration(&folder, "192.0.2.10");
-    let program = director(&network.director, &file, &["--drain", "10m"]);
-    eventually(|| weights(&mut ipvs, service), |weights| *weights == [1, 1]);
-    let connect = || TcpStream::connect("192.0.2.10:80").unwrap();
-    let mut connection = network.client.enter(connect);
-    ask(&mut connection);
-    program.signal(Signal::SIGTERM);
-    eventually(|| weights(&mut ipvs, service), |weights| *weights == [0, 0]);
-    program.signal(Signal::SIGTERM);
-    assert_eq!(program.end().code, Some(0));
-    assert!(ipvs.services().unwrap().is_empty());
+    let mut leaving = Leaving::new();
+    leaving.program.signal(Signal::SIGTERM);
+    assert_eq!(leaving.program.end().code, Some(0));
+    assert!(leaving.ipvs.services().unwrap().is_empty());
 }
 
 #[test]

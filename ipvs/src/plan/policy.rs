@@ -27,8 +27,8 @@ pub struct Policy {
     pub scope: Scope,
     /// Services in scope that are not desired. Default: [`Surplus::Delete`].
     pub surplus_services: Surplus,
-    /// Destinations that are not desired, of services that are. Default: [`Surplus::Delete`], what
-    /// ends: a plan applied once drains nothing to its end.
+    /// Destinations that are not desired, of services that are. Default: [`Surplus::Delete`], since
+    /// a plan that is applied only once would never come to the end of a drain.
     pub surplus_destinations: Surplus,
     /// How [`Surplus::Drain`] drains.
     pub drain: Drain,

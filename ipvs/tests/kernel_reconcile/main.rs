@@ -1,7 +1,6 @@
 //! The reconciler on a real kernel: among others who change the table, and with live connections.
 //!
-//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_reconcile-…
-//! --include-ignored`.
+//! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_reconcile-… --include-ignored`.
 
 #![expect(
     clippy::indexing_slicing,
