@@ -75,6 +75,8 @@ struct Totals {
     services: usize,
     servers: usize,
     restored: u32,
+    /// Destinations whose thresholds the original restored from what ours saved.
+    thresholds: usize,
 }
 
 #[test]
@@ -96,10 +98,12 @@ fn generated_rule_sets_and_command_lines_are_answered_alike() {
         services,
         servers,
         restored,
+        thresholds,
     } = totals;
     println!("{cases} rule sets, {services} services and {servers} servers accepted");
     println!(
-        "{restored} sets restored whole by the other program; took {:?}",
+        "{restored} sets restored whole by the other program, thresholds of {thresholds} servers \
+         among them; took {:?}",
         start.elapsed()
     );
     if cases >= 200 {
@@ -118,6 +122,7 @@ fn generated_rule_sets_and_command_lines_are_answered_alike() {
             u64::from(restored) * 2 >= cases,
             "half are to be restored whole"
         );
+        assert!(thresholds >= 10, "thresholds are to be restored, too");
     }
 }
 
@@ -164,7 +169,7 @@ fn generated_case(pair: &Pair, seed: u64, totals: &mut Totals) {
     }
 
     if seed.is_multiple_of(4) {
-        thresholds_are_saved(pair);
+        totals.thresholds += thresholds_are_saved(pair);
     }
     totals.restored += u32::from(saved_and_restored(pair, &name, case));
 }
@@ -221,20 +226,23 @@ fn saved_and_restored(pair: &Pair, name: &str, mut case: Case) -> bool {
     true
 }
 
-/// The tool saves thresholds when it is asked to, and the original restores them.
-fn thresholds_are_saved(pair: &Pair) {
+/// The tool saves thresholds when it is asked to, and the original restores them: those of how many
+/// destinations, none where it refused a rule.
+fn thresholds_are_saved(pair: &Pair) -> usize {
     let saved = pair.original.line(Tool::Ours, "-S -n --with-thresholds");
     assert!(saved.status.success(), "{saved:?}");
     let before = pair.original.state().table;
     let host = Host::new();
     let restored = host.run(Tool::Original, &words("-R"), &saved.stdout);
-    if restored.status.success() && restored.stderr.is_empty() {
-        assert_eq!(
-            thresholds(&host.state().table),
-            thresholds(&before),
-            "{saved:?}"
-        );
+    if !restored.status.success() || !restored.stderr.is_empty() {
+        return 0;
     }
+    let expected = thresholds(&before);
+    assert_eq!(thresholds(&host.state().table), expected, "{saved:?}");
+    expected
+        .values()
+        .filter(|limits| **limits != [0; 2])
+        .count()
 }
 
 fn thresholds(table: &Table) -> BTreeMap<(ServiceKey, DestinationKey), [u32; 2]> {
