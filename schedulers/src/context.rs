@@ -1,10 +1,13 @@
 //! What a scheduler may know besides the destinations and the flow.
 //!
 //! Schedulers read no clock and own no source of randomness: the caller passes both in, so that a
-//! recorded run can be replayed exactly.
+//! recorded run can be replayed exactly. The caller may also pass in an [`Explanation`], which the
+//! pick then fills as it goes.
 
-use core::marker::PhantomData;
+use core::fmt;
 use core::time::Duration;
+
+use crate::explanation::{Explanation, Step};
 
 /// A point in time: time since boot on a clock that goes on during suspend (`CLOCK_BOOTTIME`).
 ///
@@ -12,35 +15,85 @@ use core::time::Duration;
 /// counts as equal to it.
 pub type Timestamp = Duration;
 
-/// The circumstances of one pick.
+/// The circumstances of one pick, or of several at the same time.
 ///
 /// ```
 /// use lvs_schedulers::Context;
 /// use std::time::Duration;
 ///
-/// let context = Context::new(Duration::from_secs(12));
+/// let mut dice = |highest: u32| highest / 2; // any source of randomness, for `twos`
+/// let context = Context::new(Duration::from_secs(12)).with_draw(&mut dice);
 /// assert_eq!(context.now(), Duration::from_secs(12));
 /// ```
-#[non_exhaustive]
-#[derive(Debug)]
 pub struct Context<'a> {
     now: Timestamp,
-    /// Keeps room for what will be borrowed from the caller (injected draws, a trace) with the same
-    /// variance and the same auto traits.
-    borrowed: PhantomData<&'a mut (dyn FnMut(u32) -> u32 + 'a)>,
+    draw: Option<&'a mut (dyn FnMut(u32) -> u32 + 'a)>,
+    trace: Option<&'a mut Explanation>,
 }
 
-impl Context<'_> {
-    /// A pick that happens at `now`.
+impl<'a> Context<'a> {
+    /// A pick that happens at `now`, without injected randomness, unexplained.
     pub const fn new(now: Timestamp) -> Self {
         Self {
             now,
-            borrowed: PhantomData,
+            draw: None,
+            trace: None,
         }
+    }
+
+    /// Takes random numbers from `draw`: called with a bound, it returns a number from 0 to that
+    /// bound **inclusive**, each as likely as the others; what it returns above counts as the bound.
+    #[must_use]
+    pub fn with_draw(mut self, draw: &'a mut (dyn FnMut(u32) -> u32 + 'a)) -> Self {
+        self.draw = Some(draw);
+        self
+    }
+
+    /// Has each pick write into `explanation` why it was made.
+    #[must_use]
+    pub fn with_trace(mut self, explanation: &'a mut Explanation) -> Self {
+        self.trace = Some(explanation);
+        self
     }
 
     /// When the pick happens.
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// A random number from 0 to `highest` inclusive, or `None` if no source was passed in.
+    pub fn draw(&mut self, highest: u32) -> Option<u32> {
+        let draw = self.draw.as_mut()?;
+        Some(draw(highest).min(highest))
+    }
+
+    /// Adds a step to the explanation, if the caller asked for one. For schedulers of your own.
+    pub fn explain(&mut self, step: impl FnOnce() -> Step) {
+        if let Some(explanation) = self.trace.as_mut() {
+            explanation.push(step());
+        }
+    }
+
+    /// Takes the explanation out, so that it and the rest can be borrowed at the same time.
+    pub(crate) const fn take_trace(&mut self) -> Option<&'a mut Explanation> {
+        self.trace.take()
+    }
+
+    pub(crate) const fn put_trace(&mut self, explanation: &'a mut Explanation) {
+        self.trace = Some(explanation);
+    }
+
+    pub(crate) fn trace(&mut self) -> Option<&mut Explanation> {
+        self.trace.as_deref_mut()
+    }
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("now", &self.now)
+            .field("draw", &self.draw.is_some())
+            .field("trace", &self.trace)
+            .finish()
     }
 }

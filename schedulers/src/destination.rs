@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use crate::error::Error;
-use crate::scheduler::Candidate;
+use crate::scheduler::{Addressed, Candidate};
 use crate::semantics::ThresholdEdits;
 use crate::virtual_service::DestinationId;
 
@@ -117,6 +117,7 @@ impl Destination {
 pub struct DestinationEntry {
     id: DestinationId,
     destination: Destination,
+    last_weight: u32,
     active: u32,
     inactive: u32,
     overloaded: bool,
@@ -128,6 +129,7 @@ impl DestinationEntry {
         Self {
             id,
             destination,
+            last_weight: destination.weight,
             active: 0,
             inactive: 0,
             overloaded: false,
@@ -153,6 +155,11 @@ impl DestinationEntry {
     /// Share of new connections relative to the other destinations; 0 = none.
     pub const fn weight(&self) -> u32 {
         self.destination.weight
+    }
+
+    /// The last weight above 0; 0 if it never had another.
+    pub const fn last_weight(&self) -> u32 {
+        self.last_weight
     }
 
     /// Number of active connections.
@@ -188,7 +195,15 @@ impl DestinationEntry {
     /// Replaces the settings, by an edit or when a removed destination comes back.
     pub(crate) fn update(&mut self, destination: Destination, rule: ThresholdEdits) {
         let former = core::mem::replace(&mut self.destination, destination);
-        let Destination { upper, lower, .. } = destination;
+        let Destination {
+            weight,
+            upper,
+            lower,
+            ..
+        } = destination;
+        if weight > 0 {
+            self.last_weight = weight;
+        }
         match rule {
             ThresholdEdits::ClearOnRaise => {
                 if upper == 0 || upper > former.upper {
@@ -251,6 +266,10 @@ impl Candidate for DestinationEntry {
         self.weight()
     }
 
+    fn last_weight(&self) -> u32 {
+        self.last_weight
+    }
+
     fn is_overloaded(&self) -> bool {
         self.overloaded
     }
@@ -265,5 +284,11 @@ impl Candidate for DestinationEntry {
 
     fn inactive(&self) -> u32 {
         self.inactive
+    }
+}
+
+impl Addressed for DestinationEntry {
+    fn address(&self) -> SocketAddr {
+        self.address()
     }
 }

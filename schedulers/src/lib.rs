@@ -48,7 +48,7 @@
 //!
 //! let mirrors = [Mirror { url: "a", weight: 2 }, Mirror { url: "b", weight: 1 }];
 //! let mut wrr = Wrr::new();
-//! wrr.bind(&mirrors);
+//! wrr.bind(&mirrors, Default::default());
 //! let flow = Flow::tcp(([192, 0, 2, 7], 40000).into(), ([192, 0, 2, 1], 80).into());
 //! let mut context = Context::new(Default::default());
 //! let urls: String = (0..6)
@@ -67,9 +67,11 @@
 //! | [`virtual_service`] | destinations in the kernel's order, hooks, thresholds, connection accounting |
 //! | [`destination`] | settings of a destination, and what is read back: counts, overloaded, available |
 //! | [`scheduler`] | the open trait, what a scheduler sees of a destination, lookup by kernel name |
-//! | [`rr`], [`wrr`] | the algorithms |
+//! | [`rr`], [`wrr`], [`lc`], [`wlc`] | the algorithms |
 //! | [`flow`] | the packet that asks for a destination |
-//! | [`context`] | what is passed in: the time |
+//! | [`flags`] | what a service wants of `sh` and `mh` |
+//! | [`context`] | what is passed in: time, random numbers, the wish for an explanation |
+//! | [`explanation`] | why a pick was made |
 //! | [`semantics`] | where kernel generations differ, as single switches with presets |
 //! | [`error`] | what can be wrong with a call |
 //!
@@ -92,21 +94,33 @@ mod arena;
 pub mod context;
 pub mod destination;
 pub mod error;
+pub mod explanation;
+pub mod flags;
 pub mod flow;
+pub mod lc;
+mod least;
 pub mod rr;
 pub mod scheduler;
 pub mod semantics;
 pub mod virtual_service;
+pub mod wlc;
 pub mod wrr;
 
 pub use context::{Context, Timestamp};
 pub use destination::{Destination, DestinationEntry};
 pub use error::{Error, UnknownScheduler};
+pub use explanation::Explanation;
+pub use flags::SchedulerFlags;
 pub use flow::{Flow, Protocol};
+pub use lc::Lc;
 pub use rr::Rr;
-pub use scheduler::{Algorithm, Candidate, Scheduler};
-pub use semantics::{Semantics, ThresholdEdits};
+pub use scheduler::{Addressed, Algorithm, Candidate, Scheduler};
+pub use semantics::{
+    AddressHash, CacheLimit, MhWord, Overhead, Semantics, TcpActive, TemplateThresholds,
+    ThresholdEdits,
+};
 pub use virtual_service::{ConnectionId, DestinationId, VirtualService};
+pub use wlc::Wlc;
 pub use wrr::Wrr;
 
 /// Runs the README's example.

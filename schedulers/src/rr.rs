@@ -1,6 +1,7 @@
 //! rr, round robin: one destination after the other, weights only as zero or not zero.
 
-use crate::context::Context;
+use crate::context::{Context, Timestamp};
+use crate::explanation::{Choose, Look, Tracer, Verdict, traced};
 use crate::flow::Flow;
 use crate::scheduler::{Candidate, Scheduler};
 
@@ -42,7 +43,7 @@ impl<D: Candidate> Scheduler<D> for Rr {
         Self::NAME
     }
 
-    fn bind(&mut self, _: &[D]) {
+    fn bind(&mut self, _: &[D], _: Timestamp) {
         self.cursor = None;
     }
 
@@ -57,17 +58,37 @@ impl<D: Candidate> Scheduler<D> for Rr {
         };
     }
 
-    fn pick(&mut self, list: &[D], _: &Flow, _: &mut Context<'_>) -> Option<usize> {
-        let eligible = |d: &D| d.weight() > 0 && !d.is_overloaded();
+    fn pick(&mut self, list: &[D], flow: &Flow, context: &mut Context<'_>) -> Option<usize> {
+        traced(self, list, flow, context)
+    }
+}
+
+impl<D: Candidate> Choose<D> for Rr {
+    const NAME: &'static str = Self::NAME;
+
+    fn choose(
+        &mut self,
+        list: &[D],
+        _: &Flow,
+        _: &mut Context<'_>,
+        trace: &mut impl Tracer,
+    ) -> Option<usize> {
         // Walking on from the cursor, then once more from the head up to and including the cursor.
         let split = self
             .cursor
             .map_or(list.len(), |cursor| cursor.min(list.len()));
         let (behind, ahead) = list.split_at(split);
-        let picked = behind
-            .iter()
-            .rposition(eligible)
-            .or_else(|| Some(split + ahead.iter().rposition(eligible)?))?;
+        let mut eligible = |index: usize, d: &D| {
+            let verdict = Verdict::of(d);
+            trace.step(|| Look::new(index, d, verdict.unwrap_or(Verdict::Taken)).into());
+            verdict.is_none()
+        };
+        let walk = |(part, first): (&[D], usize)| {
+            let mut indexed = part.iter().enumerate().rev();
+            let found = indexed.find(|&(index, d)| eligible(first + index, d));
+            found.map(|(index, _)| first + index)
+        };
+        let picked = [(behind, 0), (ahead, split)].into_iter().find_map(walk)?;
         self.cursor = Some(picked);
         Some(picked)
     }

@@ -9,13 +9,17 @@
 
 use alloc::boxed::Box;
 use core::fmt;
+use core::net::SocketAddr;
 use core::str::FromStr;
 
-use crate::context::Context;
+use crate::context::{Context, Timestamp};
 use crate::error::UnknownScheduler;
+use crate::flags::SchedulerFlags;
 use crate::flow::Flow;
+use crate::lc::Lc;
 use crate::rr::Rr;
 use crate::semantics::Semantics;
+use crate::wlc::Wlc;
 use crate::wrr::Wrr;
 
 /// What a scheduler can see of a destination. Implement it to run an algorithm on a type of yours.
@@ -35,6 +39,12 @@ pub trait Candidate {
         true
     }
 
+    /// The last weight above 0; the weight itself if it never had another (`mh` builds its table
+    /// from it, so that a weight of 0 moves nobody else's clients).
+    fn last_weight(&self) -> u32 {
+        self.weight()
+    }
+
     /// Number of active connections.
     fn active(&self) -> u32 {
         0
@@ -44,6 +54,12 @@ pub trait Candidate {
     fn inactive(&self) -> u32 {
         0
     }
+}
+
+/// A destination with an address: what `mh`, `lblc` and `lblcr` need besides.
+pub trait Addressed: Candidate {
+    /// Address and port of the server; no other destination of the list has the same.
+    fn address(&self) -> SocketAddr;
 }
 
 /// A scheduling algorithm: one object per virtual service, for destinations of type `D`.
@@ -86,9 +102,9 @@ pub trait Scheduler<D>: fmt::Debug + Send + Sync {
     /// The name users know the algorithm by, for the kernel's ones the kernel's.
     fn name(&self) -> &str;
 
-    /// The scheduler starts on a list that may have destinations already.
-    fn bind(&mut self, list: &[D]) {
-        let _ = list;
+    /// The scheduler starts at `now` on a list that may have destinations already.
+    fn bind(&mut self, list: &[D], now: Timestamp) {
+        let _ = (list, now);
     }
 
     /// A destination was appended: `list[index]`, the last one.
@@ -104,6 +120,11 @@ pub trait Scheduler<D>: fmt::Debug + Send + Sync {
     /// The settings of `list[index]` were replaced, maybe by the same values.
     fn edited(&mut self, list: &[D], index: usize) {
         let _ = (list, index);
+    }
+
+    /// The scheduler flags of the service are these from now on; none are set before the first call.
+    fn set_flags(&mut self, flags: SchedulerFlags) {
+        let _ = flags;
     }
 
     /// The index of the destination for a new connection; `None` if there is none to give.
@@ -125,28 +146,33 @@ pub enum Algorithm {
     Rr,
     /// Weighted round robin: [`Wrr`].
     Wrr,
+    /// Least connections: [`Lc`].
+    Lc,
+    /// Weighted least connections: [`Wlc`].
+    Wlc,
 }
 
 impl Algorithm {
     /// All algorithms of this version.
-    pub const ALL: &'static [Self] = &[Self::Rr, Self::Wrr];
+    pub const ALL: &'static [Self] = &[Self::Rr, Self::Wrr, Self::Lc, Self::Wlc];
 
     /// The kernel's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rr => Rr::NAME,
             Self::Wrr => Wrr::NAME,
+            Self::Lc => Lc::NAME,
+            Self::Wlc => Wlc::NAME,
         }
     }
 
     /// A new scheduler of this algorithm that behaves as `semantics` says.
-    ///
-    /// rr and wrr behave alike under all semantics.
-    pub fn scheduler<D: Candidate>(self, semantics: Semantics) -> Box<dyn Scheduler<D>> {
-        let _ = semantics;
+    pub fn scheduler<D: Addressed>(self, semantics: Semantics) -> Box<dyn Scheduler<D>> {
         match self {
             Self::Rr => Box::new(Rr::new()),
             Self::Wrr => Box::new(Wrr::new()),
+            Self::Lc => Box::new(Lc::new(semantics.overhead)),
+            Self::Wlc => Box::new(Wlc::new(semantics.overhead)),
         }
     }
 }

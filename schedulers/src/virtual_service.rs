@@ -14,9 +14,10 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use crate::arena::{Arena, Key};
-use crate::context::Context;
+use crate::context::{Context, Timestamp};
 use crate::destination::{Destination, DestinationEntry};
 use crate::error::Error;
+use crate::flags::SchedulerFlags;
 use crate::flow::{Flow, Protocol};
 use crate::scheduler::{Algorithm, Scheduler};
 use crate::semantics::Semantics;
@@ -54,6 +55,8 @@ pub struct ConnectionId(Key);
 pub struct VirtualService {
     scheduler: Box<dyn Scheduler<DestinationEntry>>,
     semantics: Semantics,
+    flags: SchedulerFlags,
+    now: Timestamp,
     /// In the order of addition: the kernel's list from its end to its head.
     list: Vec<DestinationEntry>,
     places: Arena<Place>,
@@ -87,12 +90,32 @@ impl VirtualService {
         let mut service = Self {
             scheduler,
             semantics,
+            flags: SchedulerFlags::NONE,
+            now: Timestamp::ZERO,
             list: Vec::new(),
             places: Arena::new(),
             connections: Arena::new(),
         };
-        service.scheduler.bind(&service.list);
+        service.scheduler.bind(&service.list, service.now);
         service
+    }
+
+    /// The same service with these scheduler flags.
+    #[must_use]
+    pub fn with_flags(mut self, flags: SchedulerFlags) -> Self {
+        self.set_flags(flags);
+        self
+    }
+
+    /// Replaces the scheduler flags, as an edit of the service does.
+    pub fn set_flags(&mut self, flags: SchedulerFlags) {
+        self.flags = flags;
+        self.scheduler.set_flags(flags);
+    }
+
+    /// The scheduler flags in force.
+    pub const fn flags(&self) -> SchedulerFlags {
+        self.flags
     }
 
     /// The name of the scheduler in force.
@@ -110,7 +133,8 @@ impl VirtualService {
     /// The kernel does this only if the name differs; the same name again changes nothing there.
     pub fn set_scheduler(&mut self, scheduler: Box<dyn Scheduler<DestinationEntry>>) {
         self.scheduler = scheduler;
-        self.scheduler.bind(&self.list);
+        self.scheduler.set_flags(self.flags);
+        self.scheduler.bind(&self.list, self.now);
     }
 
     /// Adds a destination as the newest of the list. A removed one of the same address that still
@@ -211,14 +235,14 @@ impl VirtualService {
     /// Asks the scheduler without counting a connection. `None`: the kernel would drop the packet
     /// and answer port unreachable.
     pub fn schedule(&mut self, flow: &Flow, context: &mut Context<'_>) -> Option<DestinationId> {
-        let index = self.scheduler.pick(&self.list, flow, context)?;
+        let index = self.pick(flow, context)?;
         self.list.get(index).map(DestinationEntry::id)
     }
 
     /// Asks the scheduler where the connection that `flow` starts goes, and counts it there: TCP as
     /// active, for its SYN makes it so before the next packet is scheduled, others as inactive.
     pub fn connect(&mut self, flow: &Flow, context: &mut Context<'_>) -> Option<ConnectionId> {
-        let index = self.scheduler.pick(&self.list, flow, context)?;
+        let index = self.pick(flow, context)?;
         let entry = self.list.get_mut(index)?;
         let active = flow.protocol() == Protocol::Tcp;
         entry.bind(active);
@@ -265,6 +289,19 @@ impl VirtualService {
     /// Number of connections, those of removed destinations included.
     pub fn connections(&self) -> usize {
         self.connections.len()
+    }
+
+    fn pick(&mut self, flow: &Flow, context: &mut Context<'_>) -> Option<usize> {
+        self.now = self.now.max(context.now());
+        if let Some(explanation) = context.trace() {
+            explanation.clear();
+        }
+        let pick = self.scheduler.pick(&self.list, flow, context);
+        if let Some(explanation) = context.trace() {
+            explanation.conclude(self.scheduler.name(), pick);
+            explanation.name(self.list.iter().map(DestinationEntry::address));
+        }
+        pick
     }
 
     fn position(&self, address: SocketAddr) -> Option<usize> {

@@ -1,6 +1,7 @@
 //! wrr, weighted round robin: passes over the list with a falling weight threshold.
 
-use crate::context::Context;
+use crate::context::{Context, Timestamp};
+use crate::explanation::{Choose, Look, Step, Tracer, Verdict, traced};
 use crate::flow::Flow;
 use crate::scheduler::{Candidate, Scheduler};
 
@@ -87,7 +88,7 @@ impl<D: Candidate> Scheduler<D> for Wrr {
         Self::NAME
     }
 
-    fn bind(&mut self, list: &[D]) {
+    fn bind(&mut self, list: &[D], _: Timestamp) {
         self.compute(list);
         self.current = self.highest;
     }
@@ -104,7 +105,21 @@ impl<D: Candidate> Scheduler<D> for Wrr {
         self.change(list);
     }
 
-    fn pick(&mut self, list: &[D], _: &Flow, _: &mut Context<'_>) -> Option<usize> {
+    fn pick(&mut self, list: &[D], flow: &Flow, context: &mut Context<'_>) -> Option<usize> {
+        traced(self, list, flow, context)
+    }
+}
+
+impl<D: Candidate> Choose<D> for Wrr {
+    const NAME: &'static str = Self::NAME;
+
+    fn choose(
+        &mut self,
+        list: &[D],
+        _: &Flow,
+        _: &mut Context<'_>,
+        trace: &mut impl Tracer,
+    ) -> Option<usize> {
         if self.highest == 0 {
             return None;
         }
@@ -113,13 +128,22 @@ impl<D: Candidate> Scheduler<D> for Wrr {
         let (mut last_pass, mut restarted) = (false, false);
         let mut start = last.map_or(list.len(), |cursor| cursor.min(list.len()));
         loop {
+            trace.step(|| Step::Pass {
+                current: self.current,
+                highest: self.highest,
+                divisor: self.divisor,
+            });
             let mut best = 0;
             for (index, d) in list.iter().enumerate().take(start).rev() {
-                if !d.is_overloaded() {
+                if d.is_overloaded() {
+                    trace.step(|| Look::new(index, d, Verdict::Overloaded).into());
+                } else {
                     if d.weight() >= self.current {
+                        trace.step(|| Look::new(index, d, Verdict::Taken).into());
                         self.cursor = Some(index);
                         return Some(index);
                     }
+                    trace.step(|| Look::new(index, d, Verdict::BelowCurrentWeight).into());
                     best = best.max(d.weight());
                 }
                 if Some(index) == stop {
@@ -189,7 +213,7 @@ mod tests {
 
     fn added_one_by_one(weights: &[u32]) -> (Wrr, Vec<Server>, Vec<(u32, u32, u32)>) {
         let (mut wrr, mut list, mut steps) = (Wrr::new(), Vec::<Server>::new(), Vec::new());
-        wrr.bind(&list);
+        wrr.bind(&list, Timestamp::ZERO);
         for &weight in weights {
             list.push((weight, false));
             wrr.added(&list, list.len() - 1);
@@ -207,9 +231,9 @@ mod tests {
         assert_eq!(steps, [(6, 1, 1), (2, 5, 1), (2, 5, 1)]);
 
         let mut wrr = Wrr::new();
-        wrr.bind(&[] as &[Server]);
+        wrr.bind(&[] as &[Server], Timestamp::ZERO);
         assert_eq!((wrr.divisor, wrr.highest, wrr.current), (1, 0, 0));
-        wrr.bind(&[(4, false), (3, false), (2, false)]);
+        wrr.bind(&[(4, false), (3, false), (2, false)], Timestamp::ZERO);
         assert_eq!((wrr.divisor, wrr.highest, wrr.current), (1, 4, 4));
     }
 

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use lvs_schedulers::{
-    Algorithm, Context, Destination, DestinationEntry, Flow, Scheduler, Semantics, VirtualService,
+    Algorithm, Context, Destination, DestinationEntry, Flow, Scheduler, Semantics, Timestamp,
+    VirtualService,
 };
 
 use crate::support::{self, Run, address};
@@ -32,7 +33,7 @@ impl Scheduler<DestinationEntry> for Recorder {
         "recorder"
     }
 
-    fn bind(&mut self, list: &[DestinationEntry]) {
+    fn bind(&mut self, list: &[DestinationEntry], _: Timestamp) {
         self.note("bind", list, None);
     }
 

@@ -1,0 +1,161 @@
+//! The steps of an explanation.
+
+use alloc::borrow::Cow;
+use core::fmt;
+
+use crate::scheduler::Candidate;
+
+/// One thing that a pick did. Indices are those of the list at the time of the pick.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// A destination was looked at.
+    Look(Look),
+    /// `wrr` begins or goes on with a pass over the list.
+    Pass {
+        /// The weight a destination must have in this pass.
+        current: u32,
+        /// Where the current weight starts.
+        highest: u32,
+        /// By how much the next pass lowers it.
+        divisor: u32,
+    },
+    /// Words of a scheduler of your own.
+    Note(Cow<'static, str>),
+}
+
+/// How one destination was looked at: what counted, and the verdict.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Look {
+    /// The index of the destination in the list.
+    pub index: usize,
+    /// Its weight.
+    pub weight: u32,
+    /// Its active connections.
+    pub active: u32,
+    /// Its inactive connections.
+    pub inactive: u32,
+    /// What the algorithm compares, before it is set against the weight; `None` if nothing is.
+    pub cost: Option<u64>,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+/// What came of looking at a destination.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Taken at once, without looking further.
+    Taken,
+    /// The best of those looked at so far.
+    Best,
+    /// Eligible, but not better than the best so far.
+    NotBetter,
+    /// Left out: its weight is 0.
+    Quiesced,
+    /// Left out: it reached its upper threshold.
+    Overloaded,
+    /// Left out: it is not in the list of its service any more.
+    Unavailable,
+    /// Left out of this pass: its weight is below the current one (`wrr`).
+    BelowCurrentWeight,
+    /// Left out: more active connections than its weight (`ovf`).
+    Full,
+}
+
+impl Verdict {
+    /// Why a destination gets no new connections whatever the others look like, if so: weight 0 or
+    /// overloaded. Nearly all algorithms test this and nothing else.
+    #[inline]
+    pub(crate) fn of<D: Candidate>(destination: &D) -> Option<Self> {
+        if destination.weight() == 0 {
+            Some(Self::Quiesced)
+        } else if destination.is_overloaded() {
+            Some(Self::Overloaded)
+        } else {
+            None
+        }
+    }
+}
+
+impl Look {
+    /// A look at `list[index]`, which is `destination`, at no particular cost.
+    pub fn new<D: Candidate>(index: usize, destination: &D, verdict: Verdict) -> Self {
+        Self {
+            index,
+            weight: destination.weight(),
+            active: destination.active(),
+            inactive: destination.inactive(),
+            cost: None,
+            verdict,
+        }
+    }
+
+    /// The same with the cost that was compared.
+    #[must_use]
+    pub const fn with_cost(mut self, cost: u64) -> Self {
+        self.cost = Some(cost);
+        self
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, label: impl fmt::Display) -> fmt::Result {
+        write!(f, "{label}: ")?;
+        let reason = match self.verdict {
+            Verdict::Quiesced => "left out, weight 0",
+            Verdict::Overloaded => "left out, overloaded",
+            Verdict::Unavailable => "left out, removed",
+            Verdict::BelowCurrentWeight => {
+                return write!(f, "weight {}, below the current weight", self.weight);
+            }
+            Verdict::Full => {
+                return write!(f, "full, weight {} and {} active", self.weight, self.active);
+            }
+            Verdict::Taken => "taken",
+            Verdict::Best => "best so far",
+            Verdict::NotBetter => "not better",
+        };
+        if matches!(
+            self.verdict,
+            Verdict::Taken | Verdict::Best | Verdict::NotBetter
+        ) {
+            write!(
+                f,
+                "weight {}, {} active, {} inactive, ",
+                self.weight, self.active, self.inactive
+            )?;
+            if let Some(cost) = self.cost {
+                write!(f, "cost {cost}, ")?;
+            }
+        }
+        f.write_str(reason)
+    }
+}
+
+impl From<Look> for Step {
+    fn from(look: Look) -> Self {
+        Self::Look(look)
+    }
+}
+
+impl Step {
+    /// Writes the step in words, with names for indices.
+    pub(super) fn write<L: fmt::Display>(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        label: &impl Fn(usize) -> L,
+    ) -> fmt::Result {
+        match self {
+            Self::Look(look) => look.write(f, label(look.index)),
+            Self::Pass {
+                current,
+                highest,
+                divisor,
+            } => write!(
+                f,
+                "pass: weight {current} or more (from {highest} down by {divisor})"
+            ),
+            Self::Note(words) => f.write_str(words),
+        }
+    }
+}
