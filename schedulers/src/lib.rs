@@ -67,7 +67,7 @@
 //! | [`virtual_service`] | destinations in the kernel's order, hooks, thresholds, connection accounting |
 //! | [`destination`] | settings of a destination, and what is read back: counts, overloaded, available |
 //! | [`scheduler`] | the open trait, what a scheduler sees of a destination, lookup by kernel name |
-//! | [`rr`], [`wrr`], [`lc`], [`wlc`] | the algorithms |
+//! | [`rr`], [`wrr`], [`lc`], [`wlc`], [`fo`], [`ovf`], [`sed`], [`nq`], [`twos`] | the algorithms |
 //! | [`flow`] | the packet that asks for a destination |
 //! | [`flags`] | what a service wants of `sh` and `mh` |
 //! | [`context`] | what is passed in: time, random numbers, the wish for an explanation |
@@ -97,11 +97,17 @@ pub mod error;
 pub mod explanation;
 pub mod flags;
 pub mod flow;
+pub mod fo;
+mod heaviest;
 pub mod lc;
 mod least;
+pub mod nq;
+pub mod ovf;
 pub mod rr;
 pub mod scheduler;
+pub mod sed;
 pub mod semantics;
+pub mod twos;
 pub mod virtual_service;
 pub mod wlc;
 pub mod wrr;
@@ -112,13 +118,18 @@ pub use error::{Error, UnknownScheduler};
 pub use explanation::Explanation;
 pub use flags::SchedulerFlags;
 pub use flow::{Flow, Protocol};
+pub use fo::Fo;
 pub use lc::Lc;
+pub use nq::Nq;
+pub use ovf::Ovf;
 pub use rr::Rr;
 pub use scheduler::{Addressed, Algorithm, Candidate, Scheduler};
+pub use sed::Sed;
 pub use semantics::{
     AddressHash, CacheLimit, MhWord, Overhead, Semantics, TcpActive, TemplateThresholds,
     ThresholdEdits,
 };
+pub use twos::Twos;
 pub use virtual_service::{ConnectionId, DestinationId, VirtualService};
 pub use wlc::Wlc;
 pub use wrr::Wrr;

@@ -16,9 +16,14 @@ use crate::context::{Context, Timestamp};
 use crate::error::UnknownScheduler;
 use crate::flags::SchedulerFlags;
 use crate::flow::Flow;
+use crate::fo::Fo;
 use crate::lc::Lc;
+use crate::nq::Nq;
+use crate::ovf::Ovf;
 use crate::rr::Rr;
+use crate::sed::Sed;
 use crate::semantics::Semantics;
+use crate::twos::Twos;
 use crate::wlc::Wlc;
 use crate::wrr::Wrr;
 
@@ -150,11 +155,31 @@ pub enum Algorithm {
     Lc,
     /// Weighted least connections: [`Wlc`].
     Wlc,
+    /// Weighted fail-over: [`Fo`].
+    Fo,
+    /// Weighted overflow: [`Ovf`].
+    Ovf,
+    /// Shortest expected delay: [`Sed`].
+    Sed,
+    /// Never queue: [`Nq`].
+    Nq,
+    /// Weighted random twos choice: [`Twos`].
+    Twos,
 }
 
 impl Algorithm {
     /// All algorithms of this version.
-    pub const ALL: &'static [Self] = &[Self::Rr, Self::Wrr, Self::Lc, Self::Wlc];
+    pub const ALL: &'static [Self] = &[
+        Self::Rr,
+        Self::Wrr,
+        Self::Lc,
+        Self::Wlc,
+        Self::Fo,
+        Self::Ovf,
+        Self::Sed,
+        Self::Nq,
+        Self::Twos,
+    ];
 
     /// The kernel's name.
     pub const fn name(self) -> &'static str {
@@ -163,6 +188,11 @@ impl Algorithm {
             Self::Wrr => Wrr::NAME,
             Self::Lc => Lc::NAME,
             Self::Wlc => Wlc::NAME,
+            Self::Fo => Fo::NAME,
+            Self::Ovf => Ovf::NAME,
+            Self::Sed => Sed::NAME,
+            Self::Nq => Nq::NAME,
+            Self::Twos => Twos::NAME,
         }
     }
 
@@ -173,6 +203,11 @@ impl Algorithm {
             Self::Wrr => Box::new(Wrr::new()),
             Self::Lc => Box::new(Lc::new(semantics.overhead)),
             Self::Wlc => Box::new(Wlc::new(semantics.overhead)),
+            Self::Fo => Box::new(Fo::new()),
+            Self::Ovf => Box::new(Ovf::new()),
+            Self::Sed => Box::new(Sed::new()),
+            Self::Nq => Box::new(Nq::new()),
+            Self::Twos => Box::new(Twos::new(semantics.overhead)),
         }
     }
 }

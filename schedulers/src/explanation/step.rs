@@ -20,6 +20,24 @@ pub enum Step {
         /// By how much the next pass lowers it.
         divisor: u32,
     },
+    /// `twos` drew two numbers.
+    Draws {
+        /// The first number.
+        first: u32,
+        /// The second number.
+        second: u32,
+        /// The highest that could be drawn; the lowest is 0.
+        highest: u32,
+    },
+    /// `twos` compared what its draws found.
+    Compared {
+        /// The destination that the first draw found.
+        first: usize,
+        /// The destination that the second draw found; maybe the same.
+        second: usize,
+        /// The second has less overhead for its weight and is picked.
+        second_is_better: bool,
+    },
     /// Words of a scheduler of your own.
     Note(Cow<'static, str>),
 }
@@ -62,6 +80,14 @@ pub enum Verdict {
     BelowCurrentWeight,
     /// Left out: more active connections than its weight (`ovf`).
     Full,
+    /// Eligible, but found by neither draw (`twos`).
+    NotDrawn,
+    /// Found by the first draw (`twos`).
+    DrawnFirst,
+    /// Found by the second draw (`twos`).
+    DrawnSecond,
+    /// Found by both draws (`twos`).
+    DrawnTwice,
 }
 
 impl Verdict {
@@ -114,10 +140,14 @@ impl Look {
             Verdict::Taken => "taken",
             Verdict::Best => "best so far",
             Verdict::NotBetter => "not better",
+            Verdict::NotDrawn => "not drawn",
+            Verdict::DrawnFirst => "drawn first",
+            Verdict::DrawnSecond => "drawn second",
+            Verdict::DrawnTwice => "drawn twice",
         };
-        if matches!(
+        if !matches!(
             self.verdict,
-            Verdict::Taken | Verdict::Best | Verdict::NotBetter
+            Verdict::Quiesced | Verdict::Overloaded | Verdict::Unavailable
         ) {
             write!(
                 f,
@@ -154,6 +184,31 @@ impl Step {
             } => write!(
                 f,
                 "pass: weight {current} or more (from {highest} down by {divisor})"
+            ),
+            Self::Draws {
+                first,
+                second,
+                highest,
+            } => write!(f, "draws {first} and {second} of 0 to {highest}"),
+            Self::Compared {
+                first,
+                second,
+                second_is_better: false,
+            } => write!(
+                f,
+                "{} stays, no more loaded for its weight than {}",
+                label(*first),
+                label(*second)
+            ),
+            Self::Compared {
+                first,
+                second,
+                second_is_better: true,
+            } => write!(
+                f,
+                "{} is less loaded for its weight than {}",
+                label(*second),
+                label(*first)
             ),
             Self::Note(words) => f.write_str(words),
         }

@@ -1,6 +1,8 @@
 //! Behaviour of services and schedulers through the public interface.
 
 #[cfg(test)]
+mod eligibility;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod properties;
@@ -9,4 +11,8 @@ mod support;
 #[cfg(test)]
 mod thresholds;
 #[cfg(test)]
+mod twos;
+#[cfg(test)]
 mod vectors;
+#[cfg(test)]
+mod walks;

@@ -26,6 +26,10 @@ pub(crate) fn flow() -> Flow {
     Flow::tcp(([192, 0, 2, 7], 40000).into(), ([192, 0, 2, 1], 80).into())
 }
 
+pub(crate) fn udp() -> Flow {
+    Flow::udp(flow().client(), flow().virtual_address())
+}
+
 impl Run {
     pub(crate) fn new(algorithm: Algorithm, weights: &[u32]) -> Self {
         Self::with_semantics(algorithm, Semantics::LINUX_6_1, weights)
@@ -87,11 +91,22 @@ impl Run {
     }
 
     pub(crate) fn connect(&mut self) -> Option<char> {
+        self.connect_with(&flow())
+    }
+
+    pub(crate) fn connect_with(&mut self, flow: &Flow) -> Option<char> {
         let connection = self
             .service
-            .connect(&flow(), &mut Context::new(Duration::ZERO))?;
+            .connect(flow, &mut Context::new(Duration::ZERO))?;
         self.connections.push(connection);
         self.service.destination_of(connection).map(name)
+    }
+
+    /// The names of where the next connections go, each of which stays; `-` for none.
+    pub(crate) fn connects(&mut self, flow: &Flow, count: usize) -> String {
+        (0..count)
+            .map(|_| self.connect_with(flow).unwrap_or('-'))
+            .collect()
     }
 
     /// Lets the oldest connection expire.
