@@ -5,6 +5,7 @@
 //! pick then fills as it goes.
 
 use core::fmt;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::explanation::{Explanation, Step};
@@ -29,6 +30,7 @@ pub struct Context<'a> {
     now: Timestamp,
     draw: Option<&'a mut (dyn FnMut(u32) -> u32 + 'a)>,
     trace: Option<&'a mut Explanation>,
+    removed: Option<&'a (dyn Fn(SocketAddr) -> Option<Removed> + 'a)>,
 }
 
 impl<'a> Context<'a> {
@@ -38,6 +40,7 @@ impl<'a> Context<'a> {
             now,
             draw: None,
             trace: None,
+            removed: None,
         }
     }
 
@@ -56,6 +59,20 @@ impl<'a> Context<'a> {
         self
     }
 
+    /// Answers what a removed destination is like of which the scheduler still
+    /// [knows](crate::Scheduler::refers_to): `lblcr` compares those with the others. One of which
+    /// nothing is known counts as weight 1 without connections.
+    ///
+    /// [`VirtualService`](crate::VirtualService) does this by itself.
+    #[must_use]
+    pub fn with_removed(
+        mut self,
+        removed: &'a (dyn Fn(SocketAddr) -> Option<Removed> + 'a),
+    ) -> Self {
+        self.removed = Some(removed);
+        self
+    }
+
     /// When the pick happens.
     pub const fn now(&self) -> Timestamp {
         self.now
@@ -65,6 +82,24 @@ impl<'a> Context<'a> {
     pub fn draw(&mut self, highest: u32) -> Option<u32> {
         let draw = self.draw.as_mut()?;
         Some(draw(highest).min(highest))
+    }
+
+    /// What the removed destination with this address is like.
+    pub fn removed(&self, address: SocketAddr) -> Option<Removed> {
+        self.removed?(address)
+    }
+
+    /// The same circumstances, for as long as they are lent.
+    pub(crate) fn lend(&mut self) -> Context<'_> {
+        Context {
+            now: self.now,
+            draw: match &mut self.draw {
+                Some(draw) => Some(&mut **draw),
+                None => None,
+            },
+            trace: self.trace.as_deref_mut(),
+            removed: self.removed,
+        }
     }
 
     /// Adds a step to the explanation, if the caller asked for one. For schedulers of your own.
@@ -94,6 +129,30 @@ impl fmt::Debug for Context<'_> {
             .field("now", &self.now)
             .field("draw", &self.draw.is_some())
             .field("trace", &self.trace)
+            .field("removed", &self.removed.is_some())
             .finish()
+    }
+}
+
+/// A destination that was removed from its service while a scheduler still knows it.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Removed {
+    /// The weight it had last.
+    pub weight: u32,
+    /// Active connections it still has.
+    pub active: u32,
+    /// Inactive connections it still has.
+    pub inactive: u32,
+}
+
+impl Removed {
+    /// A removed destination with these values.
+    pub const fn new(weight: u32, active: u32, inactive: u32) -> Self {
+        Self {
+            weight,
+            active,
+            inactive,
+        }
     }
 }

@@ -112,7 +112,7 @@ pub mod virtual_service;
 pub mod wlc;
 pub mod wrr;
 
-pub use context::{Context, Timestamp};
+pub use context::{Context, Removed, Timestamp};
 pub use destination::{Destination, DestinationEntry};
 pub use error::{Error, UnknownScheduler};
 pub use explanation::Explanation;

@@ -132,6 +132,20 @@ pub trait Scheduler<D>: fmt::Debug + Send + Sync {
         let _ = flags;
     }
 
+    /// It is `now`: what the algorithm does by a timer happens, up to now. A pick at that time does
+    /// the same first.
+    fn advance(&mut self, now: Timestamp) {
+        let _ = now;
+    }
+
+    /// Whether the scheduler, as of the last time it was told, remembers the destination with this
+    /// address, which may have been removed (`lblc` and `lblcr` do). The kernel keeps a removed
+    /// destination for as long, so that adding the address again brings the same one back.
+    fn refers_to(&self, address: SocketAddr) -> bool {
+        let _ = address;
+        false
+    }
+
     /// The index of the destination for a new connection; `None` if there is none to give.
     fn pick(&mut self, list: &[D], flow: &Flow, context: &mut Context<'_>) -> Option<usize>;
 }

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use crate::arena::{Arena, Key};
-use crate::context::{Context, Timestamp};
+use crate::context::{Context, Removed, Timestamp};
 use crate::destination::{Destination, DestinationEntry};
 use crate::error::Error;
 use crate::flags::SchedulerFlags;
@@ -296,7 +296,15 @@ impl VirtualService {
         if let Some(explanation) = context.trace() {
             explanation.clear();
         }
-        let pick = self.scheduler.pick(&self.list, flow, context);
+        // Only then is there anything to tell, and most picks need not pay for it.
+        let pick = if self.places.len() > self.list.len() {
+            let places = &self.places;
+            let removed = |address| removed(places, address);
+            let mut context = context.lend().with_removed(&removed);
+            self.scheduler.pick(&self.list, flow, &mut context)
+        } else {
+            self.scheduler.pick(&self.list, flow, context)
+        };
         if let Some(explanation) = context.trace() {
             explanation.conclude(self.scheduler.name(), pick);
             explanation.name(self.list.iter().map(DestinationEntry::address));
@@ -328,4 +336,16 @@ impl VirtualService {
             Place::Trashed(entry) => Some(entry),
         }
     }
+}
+
+/// What the removed destination with this address is like, for the scheduler.
+fn removed(places: &Arena<Place>, address: SocketAddr) -> Option<Removed> {
+    places.values().find_map(|place| match place {
+        Place::Trashed(entry) if entry.address() == address => Some(Removed::new(
+            entry.weight(),
+            entry.active(),
+            entry.inactive(),
+        )),
+        _ => None,
+    })
 }

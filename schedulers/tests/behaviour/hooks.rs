@@ -1,10 +1,12 @@
 //! Every change reaches the scheduler through its own hook, with the list as it is afterwards.
 
+use core::net::SocketAddr;
+use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use lvs_schedulers::{
-    Algorithm, Context, Destination, DestinationEntry, Flow, Scheduler, Semantics, Timestamp,
-    VirtualService,
+    Algorithm, Context, Destination, DestinationEntry, Explanation, Flow, Removed, Scheduler,
+    Semantics, Timestamp, VirtualService, explanation,
 };
 
 use crate::support::{self, Run, address};
@@ -103,7 +105,7 @@ fn index_beyond_the_list_is_no_pick() {
     let recorder = Box::new(Recorder::default());
     let mut service = VirtualService::with_scheduler(recorder, Semantics::LINUX_6_1);
     let a = service.add(Destination::new(address('A'))).unwrap();
-    let mut context = Context::new(core::time::Duration::from_secs(5));
+    let mut context = Context::new(Duration::from_secs(5));
     let to = ([192, 0, 2, 1], 80).into();
     let mut pick =
         |port| service.schedule(&Flow::udp(([192, 0, 2, 7], port).into(), to), &mut context);
@@ -111,4 +113,51 @@ fn index_beyond_the_list_is_no_pick() {
     let flow = Flow::udp(([192, 0, 2, 7], 1).into(), to);
     assert!(service.connect(&flow, &mut context).is_none());
     assert_eq!(service.connections(), 0);
+}
+
+/// Knows one address, and notes what the context tells of it.
+#[derive(Clone, Debug, Default)]
+struct Rememberer(Arc<Mutex<Option<Removed>>>);
+
+impl<D> Scheduler<D> for Rememberer {
+    fn name(&self) -> &str {
+        "rememberer"
+    }
+
+    fn refers_to(&self, asked: SocketAddr) -> bool {
+        asked == address('A')
+    }
+
+    fn pick(&mut self, list: &[D], _: &Flow, context: &mut Context<'_>) -> Option<usize> {
+        assert_eq!(context.removed(address('B')), None, "in the list");
+        *self.0.lock().unwrap() = context.removed(address('A'));
+        context.explain(|| explanation::Step::Note("noted".into()));
+        list.len().checked_sub(1)
+    }
+}
+
+/// A pick can ask for what became of a removed destination; the rest of the context stays as it is.
+#[test]
+fn the_context_tells_of_removed_destinations() {
+    let rememberer = Rememberer::default();
+    let service =
+        VirtualService::with_scheduler(Box::new(rememberer.clone()), Semantics::LINUX_6_1);
+    let mut run = Run {
+        service,
+        connections: Vec::new(),
+    };
+    run.add('A', 7);
+    assert_eq!(run.connect(), Some('A'));
+    assert_eq!(run.connect(), Some('A'));
+    assert!(run.service.close(run.connections[0]));
+    run.add('B', 1);
+    assert_eq!(run.pick(), Some('B'));
+    assert_eq!(*rememberer.0.lock().unwrap(), None, "not removed yet");
+
+    run.remove('A');
+    let mut why = Explanation::new();
+    let mut context = Context::new(Duration::ZERO).with_trace(&mut why);
+    run.service.schedule(&support::flow(), &mut context);
+    assert_eq!(*rememberer.0.lock().unwrap(), Some(Removed::new(7, 1, 1)));
+    assert_eq!(why.steps(), [explanation::Step::Note("noted".into())]);
 }
