@@ -67,7 +67,8 @@
 //! | [`virtual_service`] | destinations in the kernel's order, hooks, thresholds, connection accounting |
 //! | [`destination`] | settings of a destination, and what is read back: counts, overloaded, available |
 //! | [`scheduler`] | the open trait, what a scheduler sees of a destination, lookup by kernel name |
-//! | [`rr`], [`wrr`], [`lc`], [`wlc`], [`fo`], [`ovf`], [`sed`], [`nq`], [`twos`] | the algorithms |
+//! | [`rr`], [`wrr`], [`lc`], [`wlc`], [`fo`], [`ovf`], [`dh`], [`sh`], [`sed`], [`nq`], [`mh`], [`twos`] | the algorithms |
+//! | [`hash`], [`siphash`] | what `dh`, `sh`, `lblc` and `lblcr`, and what `mh` makes of an address |
 //! | [`flow`] | the packet that asks for a destination |
 //! | [`flags`] | what a service wants of `sh` and `mh` |
 //! | [`context`] | what is passed in: time, random numbers, the wish for an explanation |
@@ -93,20 +94,26 @@ extern crate std;
 mod arena;
 pub mod context;
 pub mod destination;
+pub mod dh;
 pub mod error;
 pub mod explanation;
 pub mod flags;
 pub mod flow;
 pub mod fo;
+pub mod hash;
 mod heaviest;
 pub mod lc;
 mod least;
+pub mod mh;
 pub mod nq;
 pub mod ovf;
 pub mod rr;
 pub mod scheduler;
 pub mod sed;
 pub mod semantics;
+pub mod sh;
+pub mod siphash;
+mod slots;
 pub mod twos;
 pub mod virtual_service;
 pub mod wlc;
@@ -114,12 +121,14 @@ pub mod wrr;
 
 pub use context::{Context, Removed, Timestamp};
 pub use destination::{Destination, DestinationEntry};
+pub use dh::Dh;
 pub use error::{Error, UnknownScheduler};
 pub use explanation::Explanation;
 pub use flags::SchedulerFlags;
 pub use flow::{Flow, Protocol};
 pub use fo::Fo;
 pub use lc::Lc;
+pub use mh::Mh;
 pub use nq::Nq;
 pub use ovf::Ovf;
 pub use rr::Rr;
@@ -129,6 +138,7 @@ pub use semantics::{
     AddressHash, CacheLimit, MhWord, Overhead, Semantics, TcpActive, TemplateThresholds,
     ThresholdEdits,
 };
+pub use sh::Sh;
 pub use twos::Twos;
 pub use virtual_service::{ConnectionId, DestinationId, VirtualService};
 pub use wlc::Wlc;

@@ -13,16 +13,19 @@ use core::net::SocketAddr;
 use core::str::FromStr;
 
 use crate::context::{Context, Timestamp};
+use crate::dh::Dh;
 use crate::error::UnknownScheduler;
 use crate::flags::SchedulerFlags;
 use crate::flow::Flow;
 use crate::fo::Fo;
 use crate::lc::Lc;
+use crate::mh::Mh;
 use crate::nq::Nq;
 use crate::ovf::Ovf;
 use crate::rr::Rr;
 use crate::sed::Sed;
 use crate::semantics::Semantics;
+use crate::sh::Sh;
 use crate::twos::Twos;
 use crate::wlc::Wlc;
 use crate::wrr::Wrr;
@@ -173,10 +176,16 @@ pub enum Algorithm {
     Fo,
     /// Weighted overflow: [`Ovf`].
     Ovf,
+    /// Destination hashing: [`Dh`].
+    Dh,
+    /// Source hashing: [`Sh`].
+    Sh,
     /// Shortest expected delay: [`Sed`].
     Sed,
     /// Never queue: [`Nq`].
     Nq,
+    /// Maglev hashing: [`Mh`].
+    Mh,
     /// Weighted random twos choice: [`Twos`].
     Twos,
 }
@@ -190,8 +199,11 @@ impl Algorithm {
         Self::Wlc,
         Self::Fo,
         Self::Ovf,
+        Self::Dh,
+        Self::Sh,
         Self::Sed,
         Self::Nq,
+        Self::Mh,
         Self::Twos,
     ];
 
@@ -204,8 +216,11 @@ impl Algorithm {
             Self::Wlc => Wlc::NAME,
             Self::Fo => Fo::NAME,
             Self::Ovf => Ovf::NAME,
+            Self::Dh => Dh::NAME,
+            Self::Sh => Sh::NAME,
             Self::Sed => Sed::NAME,
             Self::Nq => Nq::NAME,
+            Self::Mh => Mh::NAME,
             Self::Twos => Twos::NAME,
         }
     }
@@ -219,8 +234,11 @@ impl Algorithm {
             Self::Wlc => Box::new(Wlc::new(semantics.overhead)),
             Self::Fo => Box::new(Fo::new()),
             Self::Ovf => Box::new(Ovf::new()),
+            Self::Dh => Box::new(Dh::new(semantics.address_hash)),
+            Self::Sh => Box::new(Sh::new(semantics.address_hash, semantics.sh_table_bits)),
             Self::Sed => Box::new(Sed::new()),
             Self::Nq => Box::new(Nq::new()),
+            Self::Mh => Box::new(Mh::new(semantics.mh_word, semantics.mh_table_index)),
             Self::Twos => Box::new(Twos::new(semantics.overhead)),
         }
     }

@@ -28,7 +28,7 @@ pub struct Semantics {
     pub tcp_active: TcpActive,
     /// What lblc and lblcr do when their cache is full.
     pub cache_limit: CacheLimit,
-    /// The word size of the kernel, which decides the hash of mh.
+    /// The word size and byte order of the kernel, which decide the hash of mh.
     pub mh_word: MhWord,
     /// Binary logarithm of the number of slots of sh: 4 to 20, values outside count as the nearest
     /// (`CONFIG_IP_VS_SH_TAB_BITS`, default 8).
@@ -145,12 +145,17 @@ pub enum CacheLimit {
     Hard,
 }
 
-/// The word size of the kernel, which decides the hash of mh.
+/// The word size and byte order of the kernel, which decide the hash of mh. Directors whose kernels
+/// differ here send a client to different destinations.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MhWord {
-    /// HalfSipHash-1-3.
+    /// HalfSipHash-1-3 (32-bit Arm and x86).
     Bits32,
-    /// SipHash-1-3, its low half.
+    /// HalfSipHash-1-3 on a big-endian machine (32-bit PowerPC and MIPS).
+    Bits32BigEndian,
+    /// SipHash-1-3, its low half (x86-64, 64-bit Arm and RISC-V).
     Bits64,
+    /// SipHash-1-3, its low half, on a big-endian machine (s390x).
+    Bits64BigEndian,
 }

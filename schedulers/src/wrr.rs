@@ -179,7 +179,7 @@ impl<D: Candidate> Choose<D> for Wrr {
     }
 }
 
-fn gcd(mut a: u32, mut b: u32) -> u32 {
+pub(crate) fn gcd(mut a: u32, mut b: u32) -> u32 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -26,6 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod hashing;
 mod step;
 
 use alloc::string::String;
@@ -33,6 +34,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 
+pub use hashing::{Hashed, Probe};
 pub use step::{Look, Step, Verdict};
 
 use crate::context::Context;

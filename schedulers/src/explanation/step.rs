@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use core::fmt;
 
+use super::hashing::{Hashed, Probe};
 use crate::scheduler::Candidate;
 
 /// One thing that a pick did. Indices are those of the list at the time of the pick.
@@ -37,6 +38,15 @@ pub enum Step {
         second: usize,
         /// The second has less overhead for its weight and is picked.
         second_is_better: bool,
+    },
+    /// An address was hashed to a slot of the table.
+    Hashed(Hashed),
+    /// A slot of the table was looked at.
+    Probe(Probe),
+    /// The fallback gave up, for nobody in the list takes connections.
+    NobodyLeft {
+        /// How many fallback probes had been made.
+        probes: u32,
     },
     /// Words of a scheduler of your own.
     Note(Cow<'static, str>),
@@ -209,6 +219,12 @@ impl Step {
                 "{} is less loaded for its weight than {}",
                 label(*second),
                 label(*first)
+            ),
+            Self::Hashed(hashed) => write!(f, "{hashed}"),
+            Self::Probe(probe) => probe.write(f, label),
+            Self::NobodyLeft { probes } => write!(
+                f,
+                "after {probes} fallback probes: nobody in the list takes connections"
             ),
             Self::Note(words) => f.write_str(words),
         }
