@@ -75,12 +75,14 @@
 //! | [`explanation`] | why a pick was made |
 //! | [`semantics`] | where kernel generations differ, as single switches with presets |
 //! | [`error`] | what can be wrong with a call |
+//! | `scenario` (feature) | a service and what happens to it, as a value, as JSON, played back |
 //!
 //! # Features and `no_std`
 //!
 //! | Feature | Default | Adds |
 //! |---|---|---|
 //! | `std` | yes | nothing but `std` in the dependencies' error types |
+//! | `scenario` | no | the `scenario` module; pulls in `std`, serde, serde_json and serde_path_to_error |
 //!
 //! The crate is `no_std` and needs `alloc`. It forbids unsafe code. No input panics.
 
@@ -108,6 +110,8 @@ pub mod mh;
 pub mod nq;
 pub mod ovf;
 pub mod rr;
+#[cfg(feature = "scenario")]
+pub mod scenario;
 pub mod scheduler;
 pub mod sed;
 pub mod semantics;
