@@ -4,11 +4,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Display};
+use core::marker::PhantomData;
 use core::net::SocketAddr;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Unexpected, Visitor};
 
 use crate::destination::Destination;
 use crate::scenario::event::{Event, to_microseconds};
@@ -54,6 +56,34 @@ pub(super) fn word<'de, D: Deserializer<'de>, T: Copy>(
             )
         })
     })
+}
+
+/// Reads an object. By themselves the derived readers would take a list of the fields' values too.
+pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+    expected: &'static str,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_map(Object {
+        expected,
+        value: PhantomData,
+    })
+}
+
+struct Object<T> {
+    expected: &'static str,
+    value: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
 }
 
 /// Reads a field that may be left out but not be null.

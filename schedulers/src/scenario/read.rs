@@ -15,7 +15,7 @@ use crate::flow::Protocol;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::event::{Change, Event};
 use crate::scenario::field::{
-    Address, FlowIndex, Number, Seconds, Weight, given, text, whole, word,
+    Address, FlowIndex, Number, Seconds, Weight, given, object, text, whole, word,
 };
 use crate::scenario::kernel::Kernel;
 use crate::scenario::{Scenario, Server, Target};
@@ -29,7 +29,7 @@ pub(super) fn read(text: &str) -> Result<Scenario, ScenarioError> {
         .end()
         .map_err(|error| unreadable(String::new(), &error))?;
 
-    let Document {
+    let Fields {
         scheduler,
         flags,
         kernel,
@@ -38,7 +38,7 @@ pub(super) fn read(text: &str) -> Result<Scenario, ScenarioError> {
         seed,
         servers,
         events,
-    } = document;
+    } = document.0;
     let mut scenario = Scenario::new(scheduler, target, servers)?
         .with_flags(flags)
         .with_semantics(kernel.0)
@@ -86,8 +86,8 @@ fn plain(text: &str) -> String {
 }
 
 #[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object that is a scenario")]
-struct Document {
+#[serde(deny_unknown_fields)]
+struct Fields {
     #[serde(deserialize_with = "scheduler")]
     scheduler: Algorithm,
     #[serde(default, deserialize_with = "flags")]
@@ -103,6 +103,14 @@ struct Document {
     servers: Vec<Server>,
     #[serde(default)]
     events: Vec<Event>,
+}
+
+struct Document(Fields);
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object(deserializer, "an object that is a scenario").map(Self)
+    }
 }
 
 const fn tcp() -> Protocol {
@@ -174,7 +182,7 @@ fn target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Target, D::Error
 }
 
 #[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object that is a server")]
+#[serde(deny_unknown_fields)]
 struct ServerDocument {
     id: Number,
     address: Address,
@@ -193,7 +201,7 @@ impl<'de> Deserialize<'de> for Server {
             weight,
             upper,
             lower,
-        } = ServerDocument::deserialize(deserializer)?;
+        } = object(deserializer, "an object that is a server")?;
         let destination = Destination::new(address.0)
             .with_weight(weight.0)
             .with_thresholds(upper.0, lower.0);
@@ -203,7 +211,7 @@ impl<'de> Deserialize<'de> for Server {
 
 /// All fields that events have; which of them an event may have depends on its `op`.
 #[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object that is an event")]
+#[serde(deny_unknown_fields)]
 struct EventDocument {
     #[serde(deserialize_with = "op")]
     op: Op,
@@ -300,36 +308,51 @@ impl EventDocument {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let document = EventDocument::deserialize(deserializer)?;
-        let allowed = document.op.fields();
-        if let Some(surplus) = document.fields().find(|name| !allowed.contains(name)) {
-            return Err(de::Error::unknown_field(surplus, allowed));
+        let checked: Checked = object(deserializer, "an object that is an event")?;
+        Ok(checked.0)
+    }
+}
+
+/// An event checked while its object is read, so that errors have its position.
+struct Checked(Event);
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        EventDocument::deserialize(deserializer)?.event().map(Self)
+    }
+}
+
+impl EventDocument {
+    fn event<E: de::Error>(self) -> Result<Event, E> {
+        let allowed = self.op.fields();
+        if let Some(surplus) = self.fields().find(|name| !allowed.contains(name)) {
+            return Err(E::unknown_field(surplus, allowed));
         }
-        let missing = de::Error::missing_field;
-        let id = || document.id.ok_or_else(|| missing("id"));
-        let flow = || document.flow.as_ref().ok_or_else(|| missing("flow"));
+        let missing = E::missing_field;
+        let id = || self.id.ok_or_else(|| missing("id"));
+        let flow = || self.flow.as_ref().ok_or_else(|| missing("flow"));
         let change = || {
             Ok(Change {
                 id: id()?.0,
-                address: document.address.map(|address| address.0),
-                weight: document.weight.as_ref().map(|weight| weight.0),
-                upper: document.upper.map(|upper| upper.0),
-                lower: document.lower.map(|lower| lower.0),
+                address: self.address.map(|address| address.0),
+                weight: self.weight.as_ref().map(|weight| weight.0),
+                upper: self.upper.map(|upper| upper.0),
+                lower: self.lower.map(|lower| lower.0),
             })
         };
-        Ok(match document.op {
-            Op::Flow => Self::Flow {
-                client: document.client.ok_or_else(|| missing("client"))?.0,
-                to: document.to.map(|to| to.0),
+        Ok(match self.op {
+            Op::Flow => Event::Flow {
+                client: self.client.ok_or_else(|| missing("client"))?.0,
+                to: self.to.map(|to| to.0),
             },
-            Op::Establish => Self::Establish { flow: flow()?.0 },
-            Op::Close => Self::Close { flow: flow()?.0 },
-            Op::Expire => Self::Expire { flow: flow()?.0 },
-            Op::Add => Self::Add(change()?),
-            Op::Edit => Self::Edit(change()?),
-            Op::Remove => Self::Remove { id: id()?.0 },
-            Op::Advance => Self::Advance {
-                by: document.seconds.ok_or_else(|| missing("seconds"))?.0,
+            Op::Establish => Event::Establish { flow: flow()?.0 },
+            Op::Close => Event::Close { flow: flow()?.0 },
+            Op::Expire => Event::Expire { flow: flow()?.0 },
+            Op::Add => Event::Add(change()?),
+            Op::Edit => Event::Edit(change()?),
+            Op::Remove => Event::Remove { id: id()?.0 },
+            Op::Advance => Event::Advance {
+                by: self.seconds.ok_or_else(|| missing("seconds"))?.0,
             },
         })
     }

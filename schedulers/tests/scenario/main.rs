@@ -1,12 +1,5 @@
 //! Scenarios: reading, writing, playing back.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
 #[cfg(test)]
 mod fuzzed;
 #[cfg(test)]

@@ -246,17 +246,17 @@ fn what_cannot_be_read_is_named_with_line_and_column() {
         (
             replaced(r#""weight": 3"#, r#""weight": -1"#),
             "servers[1].weight: invalid value: integer `-1`, expected a whole number from 0 to 2147483647",
-            "(line 9, column 58)",
+            "(line 9, column 52)",
         ),
         (
             replaced(r#""weight": 3"#, r#""weight": 2147483648"#),
             "servers[1].weight: invalid value: integer `2147483648`, expected a whole number from 0 to 2147483647",
-            "(line 9, column 66)",
+            "(line 9, column 60)",
         ),
         (
             replaced(r#""weight": 0"#, r#""weight": "0""#),
             "events[3].weight: invalid type: string \"0\", expected a whole number from 0",
-            "(line 15, column 42)",
+            "(line 15, column 41)",
         ),
         (
             replaced(r#""weight": 0"#, r#""weight": 0.5"#),
@@ -376,7 +376,7 @@ fn what_cannot_be_read_is_named_with_line_and_column() {
                 r#""op": "close", "flow": 0"#,
                 r#""op": "close", "flow": 0, "flow": 1"#,
             ),
-            "events[2].flow: duplicate field `flow`",
+            "events[2]: duplicate field `flow`",
             "(line 14",
         ),
         (
@@ -415,6 +415,11 @@ fn what_cannot_be_read_is_named_with_line_and_column() {
             "(line 1",
         ),
         (
+            small(r#""servers": [[1, "10.2.1.1:80", 1]]"#),
+            "servers[0]: invalid type: sequence, expected an object that is a server",
+            "(line 1",
+        ),
+        (
             small(r#""events": ["flow"]"#),
             "events[0]: invalid type: string \"flow\", expected an object that is an event",
             "(line 1",
@@ -422,7 +427,7 @@ fn what_cannot_be_read_is_named_with_line_and_column() {
         (
             WHOLE.to_owned() + "x",
             "trailing characters",
-            "(line 22, column 2)",
+            "(line 21, column 2)",
         ),
     ];
     for (text, beginning, end) in cases {
