@@ -67,7 +67,7 @@
 //! | [`virtual_service`] | destinations in the kernel's order, hooks, thresholds, connection accounting |
 //! | [`destination`] | settings of a destination, and what is read back: counts, overloaded, available |
 //! | [`scheduler`] | the open trait, what a scheduler sees of a destination, lookup by kernel name |
-//! | [`rr`], [`wrr`], [`lc`], [`wlc`], [`fo`], [`ovf`], [`dh`], [`sh`], [`sed`], [`nq`], [`mh`], [`twos`] | the algorithms |
+//! | [`rr`], [`wrr`], [`lc`], [`wlc`], [`fo`], [`ovf`], [`lblc`], [`lblcr`], [`dh`], [`sh`], [`sed`], [`nq`], [`mh`], [`twos`] | the algorithms |
 //! | [`hash`], [`siphash`] | what `dh`, `sh`, `lblc` and `lblcr`, and what `mh` makes of an address |
 //! | [`flow`] | the packet that asks for a destination |
 //! | [`flags`] | what a service wants of `sh` and `mh` |
@@ -94,6 +94,8 @@ extern crate alloc;
 extern crate std;
 
 mod arena;
+mod busy;
+mod cache;
 pub mod context;
 pub mod destination;
 pub mod dh;
@@ -104,11 +106,15 @@ pub mod flow;
 pub mod fo;
 pub mod hash;
 mod heaviest;
+pub mod lblc;
+pub mod lblcr;
 pub mod lc;
 mod least;
 pub mod mh;
 pub mod nq;
 pub mod ovf;
+mod pool;
+mod remembered;
 pub mod rr;
 #[cfg(feature = "scenario")]
 pub mod scenario;
@@ -131,6 +137,8 @@ pub use explanation::Explanation;
 pub use flags::SchedulerFlags;
 pub use flow::{Flow, Protocol};
 pub use fo::Fo;
+pub use lblc::Lblc;
+pub use lblcr::Lblcr;
 pub use lc::Lc;
 pub use mh::Mh;
 pub use nq::Nq;

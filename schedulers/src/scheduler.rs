@@ -18,6 +18,8 @@ use crate::error::UnknownScheduler;
 use crate::flags::SchedulerFlags;
 use crate::flow::Flow;
 use crate::fo::Fo;
+use crate::lblc::Lblc;
+use crate::lblcr::Lblcr;
 use crate::lc::Lc;
 use crate::mh::Mh;
 use crate::nq::Nq;
@@ -176,6 +178,10 @@ pub enum Algorithm {
     Fo,
     /// Weighted overflow: [`Ovf`].
     Ovf,
+    /// Locality-based least connections: [`Lblc`].
+    Lblc,
+    /// Locality-based least connections with replication: [`Lblcr`].
+    Lblcr,
     /// Destination hashing: [`Dh`].
     Dh,
     /// Source hashing: [`Sh`].
@@ -199,6 +205,8 @@ impl Algorithm {
         Self::Wlc,
         Self::Fo,
         Self::Ovf,
+        Self::Lblc,
+        Self::Lblcr,
         Self::Dh,
         Self::Sh,
         Self::Sed,
@@ -216,6 +224,8 @@ impl Algorithm {
             Self::Wlc => Wlc::NAME,
             Self::Fo => Fo::NAME,
             Self::Ovf => Ovf::NAME,
+            Self::Lblc => Lblc::NAME,
+            Self::Lblcr => Lblcr::NAME,
             Self::Dh => Dh::NAME,
             Self::Sh => Sh::NAME,
             Self::Sed => Sed::NAME,
@@ -234,6 +244,8 @@ impl Algorithm {
             Self::Wlc => Box::new(Wlc::new(semantics.overhead)),
             Self::Fo => Box::new(Fo::new()),
             Self::Ovf => Box::new(Ovf::new()),
+            Self::Lblc => Box::new(Lblc::new(semantics)),
+            Self::Lblcr => Box::new(Lblcr::new(semantics)),
             Self::Dh => Box::new(Dh::new(semantics.address_hash)),
             Self::Sh => Box::new(Sh::new(semantics.address_hash, semantics.sh_table_bits)),
             Self::Sed => Box::new(Sed::new()),

@@ -26,6 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cached;
 mod hashing;
 mod step;
 
@@ -34,6 +35,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 
+pub use cached::{CacheStep, Relief};
 pub use hashing::{Hashed, Probe};
 pub use step::{Look, Step, Verdict};
 

@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use core::fmt;
 
+use super::cached::CacheStep;
 use super::hashing::{Hashed, Probe};
 use crate::scheduler::Candidate;
 
@@ -48,6 +49,8 @@ pub enum Step {
         /// How many fallback probes had been made.
         probes: u32,
     },
+    /// `lblc` or `lblcr` used its cache.
+    Cache(CacheStep),
     /// Words of a scheduler of your own.
     Note(Cow<'static, str>),
 }
@@ -226,6 +229,7 @@ impl Step {
                 f,
                 "after {probes} fallback probes: nobody in the list takes connections"
             ),
+            Self::Cache(step) => write!(f, "{step}"),
             Self::Note(words) => f.write_str(words),
         }
     }

@@ -84,8 +84,10 @@ proptest! {
                     present.retain(|&other| other != name);
                 }
                 Step::Connect => {
+                    // The destination that lblc remembers may be overloaded.
                     let eligible: Vec<char> = run.service.destinations()
-                        .filter(|d| d.weight() > 0 && !d.is_overloaded())
+                        .filter(|d| d.weight() > 0)
+                        .filter(|d| !d.is_overloaded() || algorithm == Algorithm::Lblc)
                         .map(support::name)
                         .collect();
                     let picked = run.connect();
