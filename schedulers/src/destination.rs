@@ -192,6 +192,14 @@ impl DestinationEntry {
         self.available = available;
     }
 
+    /// Comes back into the list with these settings. What it weighed before is forgotten: its weight
+    /// is the last one, even if it is 0.
+    pub(crate) fn restore(&mut self, destination: Destination, rule: ThresholdEdits) {
+        self.available = true;
+        self.last_weight = destination.weight;
+        self.update(destination, rule);
+    }
+
     /// Replaces the settings, by an edit or when a removed destination comes back.
     pub(crate) fn update(&mut self, destination: Destination, rule: ThresholdEdits) {
         let former = core::mem::replace(&mut self.destination, destination);

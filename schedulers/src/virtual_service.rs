@@ -153,8 +153,7 @@ impl VirtualService {
         let index = self.list.len();
         let entry = match self.restore(address, index) {
             Some(mut entry) => {
-                entry.set_available(true);
-                entry.update(destination, self.semantics.threshold_edits);
+                entry.restore(destination, self.semantics.threshold_edits);
                 entry
             }
             None => {
