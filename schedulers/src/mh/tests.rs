@@ -595,3 +595,20 @@ proptest! {
         }
     }
 }
+
+/// More destinations than two bytes can number, of which many go the same way.
+#[test]
+fn a_list_of_70_000_destinations_shares_the_biggest_table() {
+    let server = |number: u32| {
+        let address = core::net::Ipv4Addr::from_bits(0x0a00_0000 + number / 100);
+        Server::at((address, 1000 + (number % 100) as u16), 1)
+    };
+    let list: Vec<_> = (0..70_000).map(server).collect();
+    let mh = bound(&list, MhWord::Bits64, 17);
+    let counts = counts(&mh, list.len());
+    assert_eq!(counts.iter().sum::<usize>(), 131_071);
+    // The second round ends before those added first.
+    let twice = 131_071 - 70_000;
+    assert!(counts.iter().rev().take(twice).all(|&owned| owned == 2));
+    assert!(counts.iter().rev().skip(twice).all(|&owned| owned == 1));
+}
