@@ -2,12 +2,21 @@
 //! their own value is gone.
 
 use alloc::vec::Vec;
+use core::num::NonZero;
 
 /// Names a value in an [`Arena`]. The generation tells a value from a later one in its place.
+///
+/// Small, and an option of it no larger, so that a pick is returned in a register.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Key {
-    index: usize,
-    generation: u32,
+    index: u32,
+    generation: NonZero<u32>,
+}
+
+impl Key {
+    const fn place(self) -> usize {
+        self.index as usize
+    }
 }
 
 /// Places of removed values are used again, so that the memory is bounded by the most values held
@@ -15,12 +24,12 @@ pub(crate) struct Key {
 #[derive(Debug)]
 pub(crate) struct Arena<T> {
     slots: Vec<Slot<T>>,
-    free: Vec<usize>,
+    free: Vec<u32>,
 }
 
 #[derive(Debug)]
 struct Slot<T> {
-    generation: u32,
+    generation: NonZero<u32>,
     value: Option<T>,
 }
 
@@ -37,31 +46,33 @@ impl<T> Arena<T> {
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Key {
-        let index = self.free.pop().unwrap_or(self.slots.len());
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.value = Some(value);
-            return Key {
-                index,
-                generation: slot.generation,
-            };
+        if let Some(index) = self.free.pop() {
+            if let Some(slot) = self.slots.get_mut(index as usize) {
+                slot.value = Some(value);
+                let generation = slot.generation;
+                return Key { index, generation };
+            }
         }
+        // So many slots fit into no memory there is.
+        let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let generation = NonZero::<u32>::MIN;
         self.slots.push(Slot {
-            generation: 0,
+            generation,
             value: Some(value),
         });
-        Key {
-            index,
-            generation: 0,
-        }
+        Key { index, generation }
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self
             .slots
-            .get_mut(key.index)
+            .get_mut(key.place())
             .filter(|slot| slot.generation == key.generation)?;
         let value = slot.value.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = slot
+            .generation
+            .checked_add(1)
+            .unwrap_or(NonZero::<u32>::MIN);
         self.free.push(key.index);
         Some(value)
     }
@@ -69,7 +80,7 @@ impl<T> Arena<T> {
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
         let slot = self
             .slots
-            .get(key.index)
+            .get(key.place())
             .filter(|slot| slot.generation == key.generation)?;
         slot.value.as_ref()
     }
@@ -77,7 +88,7 @@ impl<T> Arena<T> {
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self
             .slots
-            .get_mut(key.index)
+            .get_mut(key.place())
             .filter(|slot| slot.generation == key.generation)?;
         slot.value.as_mut()
     }

@@ -109,6 +109,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The caller wants an explanation.
+    pub(crate) const fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
     /// Takes the explanation out, so that it and the rest can be borrowed at the same time.
     pub(crate) const fn take_trace(&mut self) -> Option<&'a mut Explanation> {
         self.trace.take()

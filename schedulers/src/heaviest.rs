@@ -10,17 +10,22 @@ pub(crate) fn heaviest<D: Candidate>(
     refuse: impl Fn(&D) -> Option<Verdict>,
     trace: &mut impl Tracer,
 ) -> Option<usize> {
-    let mut best: Option<(usize, u32)> = None;
+    let (mut best, mut highest) = (None, 0);
     for (index, d) in list.iter().enumerate().rev() {
-        let verdict = Verdict::of(d).or_else(|| refuse(d)).unwrap_or_else(|| {
-            if best.is_none_or(|(_, highest)| d.weight() > highest) {
-                best = Some((index, d.weight()));
+        let better = d.weight() > highest;
+        let verdict = || Verdict::of(d).or_else(|| refuse(d));
+        trace.step(|| {
+            let eligible = if better {
                 Verdict::Best
             } else {
                 Verdict::NotBetter
-            }
+            };
+            Look::new(index, d, verdict().unwrap_or(eligible)).into()
         });
-        trace.step(|| Look::new(index, d, verdict).into());
+        // Few come this far, so whether they are eligible at all is asked only here.
+        if better && verdict().is_none() {
+            (best, highest) = (Some(index), d.weight());
+        }
     }
-    best.map(|(index, _)| index)
+    best
 }

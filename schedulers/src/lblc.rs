@@ -8,7 +8,7 @@ use crate::cache::Cache;
 use crate::context::{Context, Timestamp};
 use crate::explanation::{CacheStep, Choose, Look, Silent, Tracer, Verdict, traced};
 use crate::flow::Flow;
-use crate::least::least;
+use crate::least::least_for_weight;
 use crate::pool::Id;
 use crate::remembered::Remembered;
 use crate::scheduler::{Addressed, Scheduler};
@@ -238,8 +238,8 @@ impl<D: Addressed> Choose<D> for Lblc {
             }
         }
         let overhead = self.overhead;
-        let cost = |d: &D| (overhead.of(d.active(), d.inactive()), d.weight());
-        let index = least(list, cost, trace)?;
+        let cost = |d: &D| overhead.of(d.active(), d.inactive());
+        let index = least_for_weight(list, cost, trace)?;
         self.remember(address, found, list, index, trace);
         Some(index)
     }

@@ -9,7 +9,7 @@ use crate::cache::Cache;
 use crate::context::{Context, Removed, Timestamp};
 use crate::explanation::{CacheStep, Choose, Look, Silent, Tracer, Verdict, traced};
 use crate::flow::Flow;
-use crate::least::least;
+use crate::least::least_for_weight;
 use crate::pool::{Id, Pool};
 use crate::remembered::Remembered;
 use crate::scheduler::{Addressed, Scheduler};
@@ -368,8 +368,8 @@ impl<D: Addressed> Choose<D> for Lblcr {
             }
         }
         let overhead = self.overhead;
-        let cost = |d: &D| (overhead.of(d.active(), d.inactive()), d.weight());
-        let index = least(list, cost, trace)?;
+        let cost = |d: &D| overhead.of(d.active(), d.inactive());
+        let index = least_for_weight(list, cost, trace)?;
         match found {
             Some((entry, _)) => self.extend(entry, address, list, index, trace),
             None => self.create(address, list, index, trace),

@@ -60,6 +60,6 @@ impl<D: Candidate> Choose<D> for Lc {
         trace: &mut impl Tracer,
     ) -> Option<usize> {
         let overhead = self.overhead;
-        least(list, |d| (overhead.of(d.active(), d.inactive()), 1), trace)
+        least(list, |d| overhead.of(d.active(), d.inactive()), trace)
     }
 }

@@ -3,9 +3,8 @@
 use crate::context::Context;
 use crate::explanation::{Choose, Tracer, traced};
 use crate::flow::Flow;
-use crate::least::least_or_first;
+use crate::least::idle_or_least_for_weight;
 use crate::scheduler::{Candidate, Scheduler};
-use crate::sed::expected;
 
 /// Never queue, as the kernel's `ip_vs_nq`.
 ///
@@ -62,6 +61,6 @@ impl<D: Candidate> Choose<D> for Nq {
         _: &mut Context<'_>,
         trace: &mut impl Tracer,
     ) -> Option<usize> {
-        least_or_first(list, expected, |d| d.active() == 0, trace)
+        idle_or_least_for_weight(list, trace)
     }
 }

@@ -22,11 +22,14 @@ use crate::scheduler::{Candidate, Scheduler};
 /// assert_eq!(picks, [b, a, b, a].map(Some));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Rr {
-    /// Index of the destination picked last; `None` = the list's head.
-    cursor: Option<usize>,
+    /// Index of the destination picked last, or [`HEAD`].
+    cursor: usize,
 }
+
+/// The cursor is at the list's head, from where the walk begins: above any index.
+const HEAD: usize = usize::MAX;
 
 impl Rr {
     /// The kernel's name for it.
@@ -34,7 +37,13 @@ impl Rr {
 
     /// A scheduler whose first pick is the destination added last.
     pub const fn new() -> Self {
-        Self { cursor: None }
+        Self { cursor: HEAD }
+    }
+}
+
+impl Default for Rr {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -44,18 +53,21 @@ impl<D: Candidate> Scheduler<D> for Rr {
     }
 
     fn bind(&mut self, _: &[D], _: Timestamp) {
-        self.cursor = None;
+        self.cursor = HEAD;
     }
 
     /// The cursor steps back to the predecessor of a removed destination, so that its successor is
     /// next.
     fn removed(&mut self, list: &[D], index: usize) {
-        self.cursor = match self.cursor {
-            // What was added after it, its predecessor in the walk, has moved to its index.
-            Some(cursor) if cursor == index => (index < list.len()).then_some(index),
-            Some(cursor) if cursor > index => Some(cursor - 1),
-            cursor => cursor,
-        };
+        if self.cursor == HEAD {
+            return;
+        }
+        if self.cursor > index {
+            self.cursor -= 1;
+        } else if self.cursor == index && index >= list.len() {
+            // Otherwise what was added after it, its predecessor in the walk, has its index now.
+            self.cursor = HEAD;
+        }
     }
 
     fn pick(&mut self, list: &[D], flow: &Flow, context: &mut Context<'_>) -> Option<usize> {
@@ -73,23 +85,45 @@ impl<D: Candidate> Choose<D> for Rr {
         _: &mut Context<'_>,
         trace: &mut impl Tracer,
     ) -> Option<usize> {
-        // Walking on from the cursor, then once more from the head up to and including the cursor.
-        let split = self
-            .cursor
-            .map_or(list.len(), |cursor| cursor.min(list.len()));
-        let (behind, ahead) = list.split_at(split);
-        let mut eligible = |index: usize, d: &D| {
-            let verdict = Verdict::of(d);
-            trace.step(|| Look::new(index, d, verdict.unwrap_or(Verdict::Taken)).into());
-            verdict.is_none()
-        };
-        let walk = |(part, first): (&[D], usize)| {
-            let mut indexed = part.iter().enumerate().rev();
-            let found = indexed.find(|&(index, d)| eligible(first + index, d));
-            found.map(|(index, _)| first + index)
-        };
-        let picked = [(behind, 0), (ahead, split)].into_iter().find_map(walk)?;
-        self.cursor = Some(picked);
-        Some(picked)
+        // Nearly always it is the next one. Below index 0 and the head, no list has anything.
+        let next = self.cursor.wrapping_sub(1);
+        match list.get(next) {
+            Some(d) if Verdict::of(d).is_none() => {
+                trace.step(|| Look::new(next, d, Verdict::Taken).into());
+                self.cursor = next;
+                Some(next)
+            }
+            _ => self.walk(list, trace),
+        }
     }
+}
+
+impl Rr {
+    /// From the cursor on, then once more from the head up to and including the cursor.
+    #[inline(never)]
+    fn walk<D: Candidate>(&mut self, list: &[D], trace: &mut impl Tracer) -> Option<usize> {
+        let (behind, ahead) = list.split_at_checked(self.cursor).unwrap_or((list, &[]));
+        self.cursor = match first_eligible(behind, 0, trace) {
+            None => first_eligible(ahead, behind.len(), trace)?,
+            Some(index) => index,
+        };
+        Some(self.cursor)
+    }
+}
+
+/// The index of the first destination that the kernel would meet in `part`, which begins at
+/// `offset`, and take.
+fn first_eligible<D: Candidate>(
+    part: &[D],
+    offset: usize,
+    trace: &mut impl Tracer,
+) -> Option<usize> {
+    let indexed = part.iter().enumerate().rev();
+    let mut indexed = indexed.map(|(index, d)| (offset + index, d));
+    let found = indexed.find(|&(index, d)| {
+        let verdict = Verdict::of(d).unwrap_or(Verdict::Taken);
+        trace.step(|| Look::new(index, d, verdict).into());
+        verdict == Verdict::Taken
+    });
+    found.map(|(index, _)| index)
 }

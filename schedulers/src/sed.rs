@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::explanation::{Choose, Tracer, traced};
 use crate::flow::Flow;
-use crate::least::least;
+use crate::least::least_for_weight;
 use crate::scheduler::{Candidate, Scheduler};
 
 /// Shortest expected delay, as the kernel's `ip_vs_sed`.
@@ -63,11 +63,7 @@ impl<D: Candidate> Choose<D> for Sed {
         _: &mut Context<'_>,
         trace: &mut impl Tracer,
     ) -> Option<usize> {
-        least(list, expected, trace)
+        // With the new one.
+        least_for_weight(list, |d| u64::from(d.active()) + 1, trace)
     }
-}
-
-/// The connections a new one would meet, itself included, and the weight they are shared by.
-pub(crate) fn expected<D: Candidate>(d: &D) -> (u64, u32) {
-    (u64::from(d.active()) + 1, d.weight())
 }

@@ -195,12 +195,13 @@ impl Generator {
         let Some(count) = highest.checked_add(1) else {
             return self.next();
         };
-        // The high half of a product maps 2^32 numbers onto `count`; the 2^32 mod `count` lowest
-        // products, which would make some results likelier, are drawn again.
-        let surplus = count.wrapping_neg() % count;
+        // The high half of a product maps 2^32 numbers onto `count`. The 2^32 mod `count` lowest
+        // products, which would make some results likelier, are drawn again; all of those are below
+        // `count`, so the remainder is seldom needed.
         loop {
             let product = u64::from(self.next()) * u64::from(count);
-            if product as u32 >= surplus {
+            let low = product as u32;
+            if low >= count || low >= count.wrapping_neg() % count {
                 return (product >> 32) as u32;
             }
         }

@@ -233,6 +233,7 @@ impl VirtualService {
 
     /// Asks the scheduler without counting a connection. `None`: the kernel would drop the packet
     /// and answer port unreachable.
+    #[inline]
     pub fn schedule(&mut self, flow: &Flow, context: &mut Context<'_>) -> Option<DestinationId> {
         let index = self.pick(flow, context)?;
         self.list.get(index).map(DestinationEntry::id)
@@ -290,20 +291,28 @@ impl VirtualService {
         self.connections.len()
     }
 
+    #[inline]
     fn pick(&mut self, flow: &Flow, context: &mut Context<'_>) -> Option<usize> {
+        // Only when destinations were removed is there anything to tell of them.
+        if context.now() != self.now || context.is_traced() || self.places.len() > self.list.len() {
+            return self.pick_with_extras(flow, context);
+        }
+        self.scheduler.pick(&self.list, flow, context)
+    }
+
+    /// A pick at another time than the last one, one that is explained, or one that may ask for
+    /// removed destinations. Most picks need not pay for any of it.
+    #[cold]
+    #[inline(never)]
+    fn pick_with_extras(&mut self, flow: &Flow, context: &mut Context<'_>) -> Option<usize> {
         self.now = self.now.max(context.now());
         if let Some(explanation) = context.trace() {
             explanation.clear();
         }
-        // Only then is there anything to tell, and most picks need not pay for it.
-        let pick = if self.places.len() > self.list.len() {
-            let places = &self.places;
-            let removed = |address| removed(places, address);
-            let mut context = context.lend().with_removed(&removed);
-            self.scheduler.pick(&self.list, flow, &mut context)
-        } else {
-            self.scheduler.pick(&self.list, flow, context)
-        };
+        let places = &self.places;
+        let removed = |address| removed(places, address);
+        let mut lent = context.lend().with_removed(&removed);
+        let pick = self.scheduler.pick(&self.list, flow, &mut lent);
         if let Some(explanation) = context.trace() {
             explanation.conclude(self.scheduler.name(), pick);
             explanation.name(self.list.iter().map(DestinationEntry::address));

@@ -3,14 +3,14 @@
 use crate::context::Context;
 use crate::explanation::{Choose, Tracer, traced};
 use crate::flow::Flow;
-use crate::least::least;
+use crate::least::least_for_weight;
 use crate::scheduler::{Candidate, Scheduler};
 use crate::semantics::Overhead;
 
 /// Weighted least connections, as the kernel's `ip_vs_wlc`, its default.
 ///
-/// The destination with the least [overhead](Overhead) for its weight among those with a weight above 0 that are
-/// not overloaded; of several, the one added last.
+/// The destination with the least [overhead](Overhead) for its weight among those with a weight
+/// above 0 that are not overloaded; of several, the one added last.
 ///
 /// ```
 /// use lvs_schedulers::{Algorithm, Context, Destination, Flow, Semantics, VirtualService};
@@ -61,10 +61,6 @@ impl<D: Candidate> Choose<D> for Wlc {
         trace: &mut impl Tracer,
     ) -> Option<usize> {
         let overhead = self.overhead;
-        least(
-            list,
-            |d| (overhead.of(d.active(), d.inactive()), d.weight()),
-            trace,
-        )
+        least_for_weight(list, |d| overhead.of(d.active(), d.inactive()), trace)
     }
 }

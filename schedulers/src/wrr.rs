@@ -36,8 +36,8 @@ use crate::scheduler::{Candidate, Scheduler};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Wrr {
-    /// Index of the destination picked last; `None` = the list's head.
-    cursor: Option<usize>,
+    /// Index of the destination picked last, or [`HEAD`].
+    cursor: usize,
     /// The weight a destination must have now.
     current: u32,
     /// Where `current` starts: the highest weight less (`divisor` - 1); 0 if no weight is positive.
@@ -46,6 +46,9 @@ pub struct Wrr {
     divisor: u32,
 }
 
+/// The cursor is at the list's head, from where the walk begins: above any index.
+const HEAD: usize = usize::MAX;
+
 impl Wrr {
     /// The kernel's name for it.
     pub const NAME: &'static str = "wrr";
@@ -53,7 +56,7 @@ impl Wrr {
     /// A scheduler for an empty list; [`bind`](Scheduler::bind) it to another.
     pub const fn new() -> Self {
         Self {
-            cursor: None,
+            cursor: HEAD,
             current: 0,
             highest: 0,
             divisor: 1,
@@ -61,7 +64,7 @@ impl Wrr {
     }
 
     fn compute<D: Candidate>(&mut self, list: &[D]) {
-        self.cursor = None;
+        self.cursor = HEAD;
         self.divisor = list.iter().map(D::weight).fold(0, gcd).max(1);
         let highest = list.iter().map(D::weight).max().unwrap_or(0);
         self.highest = highest.saturating_sub(self.divisor - 1);
@@ -120,19 +123,41 @@ impl<D: Candidate> Choose<D> for Wrr {
         _: &mut Context<'_>,
         trace: &mut impl Tracer,
     ) -> Option<usize> {
+        // Mostly it is the next one. Below index 0 and the head, no list has anything.
+        let next = self.cursor.wrapping_sub(1);
+        match list.get(next) {
+            Some(d) if self.highest > 0 && !d.is_overloaded() && d.weight() >= self.current => {
+                trace.step(|| self.pass());
+                trace.step(|| Look::new(next, d, Verdict::Taken).into());
+                self.cursor = next;
+                Some(next)
+            }
+            _ => self.walk(list, trace),
+        }
+    }
+}
+
+impl Wrr {
+    const fn pass(&self) -> Step {
+        Step::Pass {
+            current: self.current,
+            highest: self.highest,
+            divisor: self.divisor,
+        }
+    }
+
+    /// From the cursor on, with passes until somebody has the weight or all were looked at.
+    #[inline(never)]
+    fn walk<D: Candidate>(&mut self, list: &[D], trace: &mut impl Tracer) -> Option<usize> {
         if self.highest == 0 {
             return None;
         }
         let last = self.cursor;
-        let mut stop = None;
+        let mut stop = HEAD;
         let (mut last_pass, mut restarted) = (false, false);
-        let mut start = last.map_or(list.len(), |cursor| cursor.min(list.len()));
+        let mut start = last.min(list.len());
         loop {
-            trace.step(|| Step::Pass {
-                current: self.current,
-                highest: self.highest,
-                divisor: self.divisor,
-            });
+            trace.step(|| self.pass());
             let mut best = 0;
             for (index, d) in list.iter().enumerate().take(start).rev() {
                 if d.is_overloaded() {
@@ -140,14 +165,14 @@ impl<D: Candidate> Choose<D> for Wrr {
                 } else {
                     if d.weight() >= self.current {
                         trace.step(|| Look::new(index, d, Verdict::Taken).into());
-                        self.cursor = Some(index);
+                        self.cursor = index;
                         return Some(index);
                     }
                     trace.step(|| Look::new(index, d, Verdict::BelowCurrentWeight).into());
                     best = best.max(d.weight());
                 }
-                if Some(index) == stop {
-                    self.cursor = Some(index);
+                if index == stop {
+                    self.cursor = index;
                     return None;
                 }
             }
@@ -156,8 +181,8 @@ impl<D: Candidate> Choose<D> for Wrr {
                 self.current -= self.divisor;
             } else {
                 self.current = self.highest;
-                if last_pass || last.is_none() {
-                    self.cursor = None;
+                if last_pass || last == HEAD {
+                    self.cursor = HEAD;
                     return None;
                 }
                 restarted = true;
@@ -171,7 +196,7 @@ impl<D: Candidate> Choose<D> for Wrr {
                 self.current -= passes * self.divisor;
             }
             last_pass = self.current <= self.divisor;
-            if last_pass && restarted && last.is_some() {
+            if last_pass && restarted {
                 stop = last;
             }
             start = list.len();
@@ -244,7 +269,7 @@ mod tests {
         for _ in 0..18 {
             pick(&mut wrr, &list);
         }
-        assert_eq!((wrr.current, wrr.cursor), (2, Some(0)));
+        assert_eq!((wrr.current, wrr.cursor), (2, 0));
 
         let (mut wrr, list, _) = added_one_by_one(&[6, 4, 2]);
         let picks: Vec<_> = (0..12)
@@ -285,22 +310,22 @@ mod tests {
         let (mut last_pass, mut restarted) = (false, false);
         let mut position = wrr.cursor;
         loop {
-            for index in (0..position.unwrap_or(list.len())).rev() {
+            for index in (0..position.min(list.len())).rev() {
                 if !list[index].1 && list[index].0 >= wrr.current {
-                    wrr.cursor = Some(index);
+                    wrr.cursor = index;
                     return Some(index);
                 }
                 if Some(index) == stop {
-                    wrr.cursor = Some(index);
+                    wrr.cursor = index;
                     return None;
                 }
             }
-            position = None;
+            position = HEAD;
             let lowered = i64::from(wrr.current) - i64::from(wrr.divisor);
             if lowered <= 0 {
                 wrr.current = wrr.highest;
-                if last_pass || last.is_none() {
-                    wrr.cursor = None;
+                if last_pass || last == HEAD {
+                    wrr.cursor = HEAD;
                     return None;
                 }
                 restarted = true;
@@ -308,8 +333,8 @@ mod tests {
                 wrr.current = u32::try_from(lowered).unwrap();
             }
             last_pass = wrr.current <= wrr.divisor;
-            if last_pass && restarted && last.is_some() {
-                stop = last;
+            if last_pass && restarted && last != HEAD {
+                stop = Some(last);
             }
         }
     }

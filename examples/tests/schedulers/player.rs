@@ -52,8 +52,6 @@ enum Pick {
     Refused,
     Server {
         id: u32,
-        /// Its address as it is configured.
-        configured: SocketAddr,
         /// Where the packet went.
         address: SocketAddr,
         has_expired: bool,
@@ -68,8 +66,7 @@ pub(crate) struct Player<'a> {
     next: usize,
     /// Latest settings of each server.
     servers: BTreeMap<u32, Destination>,
-    /// Addresses of those that are there.
-    present: BTreeSet<SocketAddr>,
+    present: BTreeSet<u32>,
     flows: Vec<Flow>,
 }
 
@@ -135,7 +132,7 @@ impl<'a> Player<'a> {
 
     fn add(&mut self, id: u32, settings: Destination) -> Change {
         self.servers.insert(id, settings);
-        self.present.insert(settings.address());
+        self.present.insert(id);
         Change::AddDestination(self.service, server(&settings))
     }
 
@@ -218,12 +215,9 @@ impl<'a> Player<'a> {
         let pick = match server {
             None => Pick::Refused,
             Some(address) => {
-                let found = self.server(address);
-                let (id, configured) =
-                    found.unwrap_or_else(|| panic!("no server {address} in {}", self.scenario));
+                let id = self.id(address);
                 Pick::Server {
-                    id,
-                    configured,
+                    id: id.unwrap_or_else(|| panic!("no server {address} in {}", self.scenario)),
                     address,
                     has_expired: false,
                 }
@@ -234,11 +228,10 @@ impl<'a> Player<'a> {
 
     /// The server that a packet to this address goes to: one of that address or, where the port of
     /// the packet is kept, the only one of that address with any port.
-    fn server(&self, address: SocketAddr) -> Option<(u32, SocketAddr)> {
+    fn id(&self, address: SocketAddr) -> Option<u32> {
         let find = |is_it: &dyn Fn(SocketAddr) -> bool| {
-            let servers = self.servers.iter().map(|(id, it)| (*id, it.address()));
-            let mut found = servers.filter(|(_, address)| is_it(*address));
-            let first = found.next();
+            let mut found = self.servers.iter().filter(|it| is_it(it.1.address()));
+            let first = found.next().map(|(id, _)| *id);
             first.filter(|_| found.next().is_none())
         };
         find(&|it| it == address).or_else(|| find(&|it| it.ip() == address.ip()))
@@ -259,9 +252,9 @@ impl<'a> Player<'a> {
                     Change::SetDestination(self.service, server(&settings))
                 }
                 Event::Remove { id } => {
-                    let address = self.servers[&id].address();
-                    self.present.remove(&address);
-                    Change::RemoveDestination(self.service, DestinationKey::from(address))
+                    self.present.remove(&id);
+                    let key = DestinationKey::from(self.servers[&id].address());
+                    Change::RemoveDestination(self.service, key)
                 }
                 _ => break,
             });
@@ -294,9 +287,7 @@ impl<'a> Player<'a> {
                 continue;
             };
             let Pick::Server {
-                configured,
-                has_expired,
-                ..
+                id, has_expired, ..
             } = &mut self.flows[flow].pick
             else {
                 continue;
@@ -308,7 +299,7 @@ impl<'a> Player<'a> {
                 other => panic!("entries of {other:?} do not expire soon"),
             };
             ends.keys.push((protocol, connection.client, connection.to));
-            let is_silenced = !self.present.contains(configured);
+            let is_silenced = !self.present.contains(id);
             if is_silenced && connection.is_closed && connection.protocol == Protocol::Tcp {
                 ends.provocations.push(connection.provoke());
             } else {

@@ -189,9 +189,22 @@ pub(crate) fn traced<D, A: Choose<D>>(
     flow: &Flow,
     context: &mut Context<'_>,
 ) -> Option<usize> {
-    let Some(explanation) = context.take_trace() else {
-        return algorithm.choose(list, flow, context, &mut Silent);
-    };
+    if context.is_traced() {
+        return explained(algorithm, list, flow, context);
+    }
+    algorithm.choose(list, flow, context, &mut Silent)
+}
+
+/// Kept apart, so that its needs do not weigh on every pick.
+#[cold]
+#[inline(never)]
+fn explained<D, A: Choose<D>>(
+    algorithm: &mut A,
+    list: &[D],
+    flow: &Flow,
+    context: &mut Context<'_>,
+) -> Option<usize> {
+    let explanation = context.take_trace()?;
     let pick = algorithm.choose(list, flow, context, explanation);
     explanation.conclude(A::NAME, pick);
     context.put_trace(explanation);
