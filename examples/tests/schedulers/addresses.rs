@@ -11,6 +11,9 @@ const PORT_20: usize = 0;
 /// Scenarios that can run side by side.
 pub(crate) const SLOTS: usize = 256;
 
+/// Hosts in a network of clients.
+const HOSTS: usize = 24;
+
 /// Makes the addresses of one scenario.
 #[derive(Debug)]
 pub(crate) struct Addresses {
@@ -48,9 +51,17 @@ impl Addresses {
             let address = self.own(random, 0x0a80_0000, 15, 0xfd03);
             // By any port: where the packet's port is kept, the address alone tells servers apart.
             if self.used.insert(SocketAddr::new(address, 0)) {
-                return SocketAddr::new(address, port);
+                let server = SocketAddr::new(address, port);
+                self.used.insert(server);
+                return server;
             }
         }
+    }
+
+    /// Another port of a server's address, if none has it yet.
+    pub(crate) fn sibling(&mut self, server: SocketAddr, port: u16) -> Option<SocketAddr> {
+        let sibling = SocketAddr::new(server.ip(), port);
+        (port != server.port() && self.used.insert(sibling)).then_some(sibling)
     }
 
     /// A client's address and port that no other flow has.
@@ -60,11 +71,11 @@ impl Addresses {
                 [] => self.anywhere(random),
                 networks => match *random.pick(networks) {
                     IpAddr::V4(network) => {
-                        let host = u32::try_from(random.below(256)).unwrap();
+                        let host = u32::try_from(random.below(HOSTS)).unwrap();
                         Ipv4Addr::from_bits(network.to_bits() & !255 | host).into()
                     }
                     IpAddr::V6(network) => {
-                        let host = u128::from(random.next());
+                        let host = u128::try_from(random.below(HOSTS)).unwrap();
                         Ipv6Addr::from_bits(network.to_bits() >> 64 << 64 | host).into()
                     }
                 },

@@ -54,6 +54,7 @@ impl Coverage {
                 Event::Close { .. } => "flows closed",
                 Event::Expire { .. } => "flows expired",
                 Event::Add(change) if change.address().is_none() => "servers added again",
+                Event::Add(change) if change.upper().is_none() => "servers moved",
                 Event::Add(_) => "servers added",
                 Event::Edit(change) if change.upper().is_some() => "thresholds edited",
                 Event::Edit(change) if change.weight().is_some() => "weights edited",

@@ -111,7 +111,8 @@ impl Generator {
         };
         let mut servers = Vec::new();
         for id in 0..1 + random.below(MOST_SERVERS) {
-            let address = addresses.server(&mut random, port);
+            let former = servers.last().map(|it: &Server| it.destination().address());
+            let address = server_address(&mut random, &mut addresses, port, former);
             let settings = settings(&mut random, address, &weights, &habits);
             servers.push(Server::new(u32::try_from(id).unwrap(), settings));
         }
@@ -252,6 +253,10 @@ impl Generator {
         let change = if is_back {
             let index = self.random.below(self.removed.len());
             let mut change = Change::new(self.removed.swap_remove(index));
+            if self.random.percent(10) {
+                let address = self.addresses.server(&mut self.random, self.port);
+                change = change.with_address(address);
+            }
             if self.random.percent(40) {
                 change = change.with_weight(self.weights.weight(&mut self.random));
             }
@@ -262,7 +267,7 @@ impl Generator {
             change
         } else if self.present.len() < MOST_SERVERS {
             let id = u32::try_from(self.present.len() + self.removed.len()).unwrap();
-            let address = self.addresses.server(&mut self.random, self.port);
+            let address = server_address(&mut self.random, &mut self.addresses, self.port, None);
             let settings = settings(&mut self.random, address, &self.weights, &self.habits);
             Change::new(id)
                 .with_address(address)
@@ -348,6 +353,25 @@ impl Weights {
 
 fn service_port(random: &mut Random) -> u16 {
     *random.pick(&[80, 443, 53, 8080, 65535])
+}
+
+/// A new server's address. Where the port of the packet may be kept (`port` is 0) servers differ in
+/// their addresses, else some only in their ports.
+fn server_address(
+    random: &mut Random,
+    addresses: &mut Addresses,
+    port: u16,
+    former: Option<SocketAddr>,
+) -> SocketAddr {
+    if port == 0 {
+        return addresses.server(random, port);
+    }
+    let port = match random.percent(20) {
+        true => 1 + u16::try_from(random.below(65535)).unwrap(),
+        false => port,
+    };
+    let sibling = former.and_then(|former| addresses.sibling(former, port));
+    sibling.unwrap_or_else(|| addresses.server(random, port))
 }
 
 /// Upper and lower.

@@ -52,6 +52,8 @@ enum Pick {
     Refused,
     Server {
         id: u32,
+        /// Its address as it is configured.
+        configured: SocketAddr,
         /// Where the packet went.
         address: SocketAddr,
         has_expired: bool,
@@ -66,7 +68,8 @@ pub(crate) struct Player<'a> {
     next: usize,
     /// Latest settings of each server.
     servers: BTreeMap<u32, Destination>,
-    present: BTreeSet<u32>,
+    /// Addresses of those that are there.
+    present: BTreeSet<SocketAddr>,
     flows: Vec<Flow>,
 }
 
@@ -132,7 +135,7 @@ impl<'a> Player<'a> {
 
     fn add(&mut self, id: u32, settings: Destination) -> Change {
         self.servers.insert(id, settings);
-        self.present.insert(id);
+        self.present.insert(settings.address());
         Change::AddDestination(self.service, server(&settings))
     }
 
@@ -215,9 +218,12 @@ impl<'a> Player<'a> {
         let pick = match server {
             None => Pick::Refused,
             Some(address) => {
-                let id = self.id(address);
+                let found = self.server(address);
+                let (id, configured) =
+                    found.unwrap_or_else(|| panic!("no server {address} in {}", self.scenario));
                 Pick::Server {
-                    id: id.unwrap_or_else(|| panic!("no server {address} in {}", self.scenario)),
+                    id,
+                    configured,
                     address,
                     has_expired: false,
                 }
@@ -228,10 +234,11 @@ impl<'a> Player<'a> {
 
     /// The server that a packet to this address goes to: one of that address or, where the port of
     /// the packet is kept, the only one of that address with any port.
-    fn id(&self, address: SocketAddr) -> Option<u32> {
+    fn server(&self, address: SocketAddr) -> Option<(u32, SocketAddr)> {
         let find = |is_it: &dyn Fn(SocketAddr) -> bool| {
-            let mut found = self.servers.iter().filter(|it| is_it(it.1.address()));
-            let first = found.next().map(|(id, _)| *id);
+            let servers = self.servers.iter().map(|(id, it)| (*id, it.address()));
+            let mut found = servers.filter(|(_, address)| is_it(*address));
+            let first = found.next();
             first.filter(|_| found.next().is_none())
         };
         find(&|it| it == address).or_else(|| find(&|it| it.ip() == address.ip()))
@@ -252,9 +259,9 @@ impl<'a> Player<'a> {
                     Change::SetDestination(self.service, server(&settings))
                 }
                 Event::Remove { id } => {
-                    self.present.remove(&id);
-                    let key = DestinationKey::from(self.servers[&id].address());
-                    Change::RemoveDestination(self.service, key)
+                    let address = self.servers[&id].address();
+                    self.present.remove(&address);
+                    Change::RemoveDestination(self.service, DestinationKey::from(address))
                 }
                 _ => break,
             });
@@ -287,7 +294,9 @@ impl<'a> Player<'a> {
                 continue;
             };
             let Pick::Server {
-                id, has_expired, ..
+                configured,
+                has_expired,
+                ..
             } = &mut self.flows[flow].pick
             else {
                 continue;
@@ -299,7 +308,7 @@ impl<'a> Player<'a> {
                 other => panic!("entries of {other:?} do not expire soon"),
             };
             ends.keys.push((protocol, connection.client, connection.to));
-            let is_silenced = !self.present.contains(id);
+            let is_silenced = !self.present.contains(configured);
             if is_silenced && connection.is_closed && connection.protocol == Protocol::Tcp {
                 ends.provocations.push(connection.provoke());
             } else {

@@ -19,7 +19,7 @@ pub(super) const fn skip_hash(word: MhWord, input: u32) -> u32 {
     hash(word, KEY_2, input)
 }
 
-#[inline]
+#[inline(always)]
 const fn hash(word: MhWord, key: u32, input: u32) -> u32 {
     match word {
         MhWord::Bits64 => siphash_1_3([key as u64; 2], input) as u32,

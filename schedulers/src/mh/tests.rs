@@ -531,17 +531,17 @@ fn numbers() -> impl Iterator<Item = u32> {
 }
 
 /// The share of all slots that change hands between destinations that stay, when one of `count`
-/// leaves: mean and maximum over `sets` random sets of equal weights.
-fn moved(count: usize, table_index: u8, sets: usize) -> (f64, f64) {
+/// leaves: mean and maximum over `sets` random sets of weights up to `highest_weight`.
+fn moved(count: usize, highest_weight: u32, table_index: u8, sets: usize) -> (f64, f64) {
     let mut numbers = numbers();
     let mut mh = Mh::new(MhWord::Bits64, table_index);
     let (mut sum, mut highest) = (0.0, 0.0_f64);
     for _ in 0..sets {
-        let addresses = numbers.by_ref().map(core::net::Ipv4Addr::from_bits);
-        let mut list: Vec<_> = addresses
-            .take(count)
-            .map(|ip| Server::at((ip, 80), 1))
-            .collect();
+        let mut server = || {
+            let address = core::net::Ipv4Addr::from_bits(numbers.next().unwrap());
+            Server::at((address, 80), numbers.next().unwrap() % highest_weight + 1)
+        };
+        let mut list: Vec<_> = (0..count).map(|_| server()).collect();
         mh.bind(&list, Timestamp::ZERO);
         let before: Vec<_> = mh.owners().flatten().collect();
         let leaver = numbers.next().unwrap() as usize % count;
@@ -566,16 +566,18 @@ fn moved(count: usize, table_index: u8, sets: usize) -> (f64, f64) {
 #[test]
 fn few_clients_of_others_move_when_a_destination_leaves() {
     for count in [2, 3, 5, 10, 30, 100, 300] {
-        let (mean, highest) = moved(count, 12, 30);
+        let (mean, highest) = moved(count, 1, 12, 30);
         assert!(mean < 0.032, "{count}: {mean}");
         assert!(highest < 1.0 / count as f64 + 0.04, "{count}: {highest}");
+        let (mean, _) = moved(count, 10, 12, 30);
+        assert!(mean < 0.055, "{count}: {mean}");
     }
     assert_eq!(
-        moved(2, 12, 30),
+        moved(2, 10, 12, 30),
         (0.0, 0.0),
         "one is left and keeps its slots"
     );
-    let (mean, highest) = moved(100, 17, 2);
+    let (mean, highest) = moved(100, 1, 17, 2);
     assert!(mean < 0.006 && highest < 0.007, "{mean} {highest}");
 }
 
@@ -592,4 +594,21 @@ proptest! {
             prop_assert!(bounds.contains(&u32::try_from(owned).unwrap()), "{} {:?}", owned, bounds);
         }
     }
+}
+
+/// More destinations than two bytes can number, of which many go the same way.
+#[test]
+fn a_list_of_70_000_destinations_shares_the_biggest_table() {
+    let server = |number: u32| {
+        let address = core::net::Ipv4Addr::from_bits(0x0a00_0000 + number / 100);
+        Server::at((address, 1000 + (number % 100) as u16), 1)
+    };
+    let list: Vec<_> = (0..70_000).map(server).collect();
+    let mh = bound(&list, MhWord::Bits64, 17);
+    let counts = counts(&mh, list.len());
+    assert_eq!(counts.iter().sum::<usize>(), 131_071);
+    // The second round ends before those added first.
+    let twice = 131_071 - 70_000;
+    assert!(counts.iter().rev().take(twice).all(|&owned| owned == 2));
+    assert!(counts.iter().rev().skip(twice).all(|&owned| owned == 1));
 }

@@ -5,6 +5,8 @@ mod caches;
 #[cfg(test)]
 mod eligibility;
 #[cfg(test)]
+mod hashing;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod properties;

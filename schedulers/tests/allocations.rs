@@ -1,0 +1,66 @@
+//! In steady state nothing is allocated: not for a pick, not for a new table of the same size.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use allocation_counter::measure;
+use lvs_schedulers::{
+    Algorithm, Context, Destination, Flow, SchedulerFlags, Semantics, VirtualService,
+};
+
+const TABLES: [Algorithm; 3] = [Algorithm::Dh, Algorithm::Sh, Algorithm::Mh];
+
+/// A service with destinations of weights 0 to 4.
+fn service(algorithm: Algorithm, destinations: u32) -> VirtualService {
+    let mut service = VirtualService::new(Algorithm::Rr, Semantics::LINUX_6_1);
+    for number in 0..destinations {
+        service.add(destination(number, number % 5)).unwrap();
+    }
+    service.set_scheduler(algorithm.scheduler(Semantics::LINUX_6_1));
+    service.with_flags(SchedulerFlags::NONE.with_fallback().with_port())
+}
+
+fn destination(number: u32, weight: u32) -> Destination {
+    let address = Ipv4Addr::from(0x0a00_0001 + number);
+    Destination::new((address, 80).into()).with_weight(weight)
+}
+
+fn flows() -> impl Iterator<Item = Flow> {
+    (0..1000_u32).map(|number| {
+        let client = (Ipv4Addr::from(number.wrapping_mul(0x9e37_79b9)), 40000).into();
+        Flow::tcp(client, (Ipv4Addr::from(number), 80).into())
+    })
+}
+
+#[test]
+fn looking_a_client_up_allocates_nothing() {
+    for algorithm in TABLES {
+        for destinations in [10, 1000] {
+            let mut service = service(algorithm, destinations);
+            let mut context = Context::new(Duration::ZERO);
+            let mut picked = 0;
+            let count = measure(|| {
+                for flow in flows() {
+                    picked += u32::from(service.schedule(&flow, &mut context).is_some());
+                }
+            });
+            assert_eq!(count.count_total, 0, "{algorithm}");
+            assert!(picked > 700, "{algorithm}: {picked}");
+        }
+    }
+}
+
+#[test]
+fn an_edit_fills_the_table_in_its_former_room() {
+    for algorithm in TABLES {
+        let mut service = service(algorithm, 1000);
+        let count = measure(|| {
+            for weight in 1..10 {
+                service.edit(destination(7, weight)).unwrap();
+            }
+        });
+        assert_eq!(count.count_total, 0, "{algorithm}");
+    }
+}
