@@ -1,6 +1,8 @@
 //! lblc and lblcr: what the cache remembers, for how long, and when it is overruled.
 
+mod ageing;
 mod examples;
+mod model;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
