@@ -146,3 +146,82 @@ impl Remembered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::scheduler::Candidate;
+
+    /// A destination with this port.
+    struct Server(u16);
+
+    impl Candidate for Server {
+        fn weight(&self) -> u32 {
+            1
+        }
+    }
+
+    impl Addressed for Server {
+        fn address(&self) -> SocketAddr {
+            ([10, 2, 1, 1], self.0).into()
+        }
+    }
+
+    fn servers<const N: usize>(ports: [u16; N]) -> Vec<Server> {
+        ports.map(Server).into()
+    }
+
+    /// With all hooks called, nobody has to be looked for.
+    #[test]
+    fn places_follow_the_list() {
+        let mut list = servers([1, 2, 3, 4]);
+        let mut remembered = Remembered::new();
+        let [first, third, fourth] = [0, 2, 3].map(|index| remembered.hold(&list, index).unwrap());
+        assert_eq!(remembered.hold(&list, 2), Some(third));
+        let gone = list.remove(0);
+        remembered.removed(0);
+        list.remove(0);
+        remembered.removed(0);
+        assert_eq!(remembered.index(first, &list), None);
+        for (index, id) in [third, fourth].into_iter().enumerate() {
+            assert_eq!(remembered.index(id, &list), Some(index));
+            assert_eq!(remembered.at(index, list[index].address()), Some(id));
+        }
+        list.push(gone);
+        remembered.added(&list, 2);
+        assert_eq!(remembered.index(first, &list), Some(2));
+        assert_eq!(remembered.at(2, list[2].address()), Some(first));
+    }
+
+    #[test]
+    fn a_server_is_remembered_until_the_last_reference_is_gone() {
+        let list = servers([1, 2]);
+        let mut remembered = Remembered::new();
+        let id = remembered.hold(&list, 1).unwrap();
+        assert_eq!(remembered.hold(&list, 1), Some(id));
+        remembered.release(id);
+        assert!(remembered.contains(list[1].address()));
+        remembered.release(id);
+        assert!(!remembered.contains(list[1].address()));
+        assert_eq!(remembered.address(id), None);
+        assert_eq!(remembered.listed, [None, None]);
+        remembered.release(id);
+        assert_eq!(remembered.hold(&list, 2), None, "beyond the list");
+    }
+
+    /// Forgotten hooks cost a search, and never give another server than was remembered.
+    #[test]
+    fn a_forgotten_hook_is_made_up_for() {
+        let mut list = servers([1, 2, 3]);
+        let mut remembered = Remembered::new();
+        let [first, second] = [0, 1].map(|index| remembered.hold(&list, index).unwrap());
+        list.remove(0);
+        assert_eq!(remembered.index(first, &list), None);
+        assert_eq!(remembered.index(second, &list), Some(0));
+        assert_eq!(remembered.hold(&list, 0), Some(second));
+        list.clear();
+        assert_eq!(remembered.index(second, &list), None);
+    }
+}
