@@ -33,6 +33,18 @@ struct Slot<T> {
     value: Option<T>,
 }
 
+impl<T> Slot<T> {
+    /// Takes the value out; its key is refused from now on.
+    fn empty(&mut self) -> Option<T> {
+        let value = self.value.take()?;
+        self.generation = self
+            .generation
+            .checked_add(1)
+            .unwrap_or(NonZero::<u32>::MIN);
+        Some(value)
+    }
+}
+
 impl<T> Arena<T> {
     pub(crate) const fn new() -> Self {
         Self {
@@ -68,11 +80,7 @@ impl<T> Arena<T> {
             .slots
             .get_mut(key.place())
             .filter(|slot| slot.generation == key.generation)?;
-        let value = slot.value.take()?;
-        slot.generation = slot
-            .generation
-            .checked_add(1)
-            .unwrap_or(NonZero::<u32>::MIN);
+        let value = slot.empty()?;
         self.free.push(key.index);
         Some(value)
     }
@@ -91,6 +99,23 @@ impl<T> Arena<T> {
             .get_mut(key.place())
             .filter(|slot| slot.generation == key.generation)?;
         slot.value.as_mut()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        (0..).zip(&self.slots).filter_map(|(index, slot)| {
+            let generation = slot.generation;
+            Some((Key { index, generation }, slot.value.as_ref()?))
+        })
+    }
+
+    /// Removes the values that `keep` is false for.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
+        for (index, slot) in (0..).zip(&mut self.slots) {
+            if slot.value.as_mut().is_some_and(|value| !keep(value)) {
+                slot.empty();
+                self.free.push(index);
+            }
+        }
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
@@ -119,6 +144,21 @@ mod tests {
         assert_eq!(arena.get(second), Some(&'b'));
         assert_eq!(arena.slots.len(), 1, "the place is used again");
         assert_eq!(arena.len(), 1);
+    }
+
+    #[test]
+    fn retained_values_keep_their_keys_and_others_are_refused() {
+        let mut arena = Arena::new();
+        let keys = [1, 2, 3, 4].map(|value| arena.insert(value));
+        arena.retain(|value| *value % 2 == 0);
+        assert_eq!(
+            keys.map(|key| arena.get(key).copied()),
+            [None, Some(2), None, Some(4)]
+        );
+        assert_eq!(arena.len(), 2);
+        let five = arena.insert(5);
+        assert_eq!(arena.slots.len(), 4, "the places are used again");
+        assert_eq!(arena.iter().filter(|(key, _)| *key == five).count(), 1);
     }
 
     #[test]

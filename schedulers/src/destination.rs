@@ -2,12 +2,36 @@
 
 use core::net::SocketAddr;
 
+use crate::connection::Activity;
 use crate::error::Error;
 use crate::scheduler::{Addressed, Candidate};
-use crate::semantics::ThresholdEdits;
+use crate::semantics::{TemplateThresholds, ThresholdEdits};
 use crate::virtual_service::DestinationId;
 
-/// The settings of a destination: its address, its weight and its connection thresholds.
+/// How packets get to a destination.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Forwarding {
+    /// The director rewrites addresses, both ways: it sees what the server says.
+    #[default]
+    Masquerade,
+    /// Delivered on the director itself.
+    Local,
+    /// In another packet.
+    Tunnel,
+    /// Unchanged, by its link address.
+    DirectRoute,
+}
+
+impl Forwarding {
+    /// Whether the director sees only what the client says, or acts as if.
+    pub const fn is_one_way(self) -> bool {
+        !matches!(self, Self::Masquerade)
+    }
+}
+
+/// The settings of a destination: its address, its weight, its connection thresholds and how packets
+/// get there.
 ///
 /// ```
 /// use lvs_schedulers::Destination;
@@ -23,19 +47,21 @@ pub struct Destination {
     weight: u32,
     upper: u32,
     lower: u32,
+    forwarding: Forwarding,
 }
 
 impl Destination {
     /// The highest weight: the kernel's is a signed 32-bit number that may not be negative.
     pub const MAX_WEIGHT: u32 = i32::MAX.unsigned_abs();
 
-    /// A destination with weight 1 and no thresholds, as `ipvsadm` adds it.
+    /// A destination with weight 1 and no thresholds, as `ipvsadm` adds it, but masqueraded.
     pub const fn new(address: SocketAddr) -> Self {
         Self {
             address,
             weight: 1,
             upper: 0,
             lower: 0,
+            forwarding: Forwarding::Masquerade,
         }
     }
 
@@ -51,6 +77,13 @@ impl Destination {
     pub const fn with_thresholds(mut self, upper: u32, lower: u32) -> Self {
         self.upper = upper;
         self.lower = lower;
+        self
+    }
+
+    /// Sets how packets get there; [`Forwarding::Masquerade`] without. It decides which packets bear
+    /// on the state of a connection; no scheduler looks at it.
+    pub const fn with_forwarding(mut self, forwarding: Forwarding) -> Self {
+        self.forwarding = forwarding;
         self
     }
 
@@ -74,12 +107,18 @@ impl Destination {
         self.lower
     }
 
+    /// How packets get there.
+    pub const fn forwarding(&self) -> Forwarding {
+        self.forwarding
+    }
+
     pub(crate) const fn validate(&self) -> Result<(), Error> {
         let &Self {
             address,
             weight,
             upper,
             lower,
+            ..
         } = self;
         if weight > Self::MAX_WEIGHT {
             return Err(Error::Weight {
@@ -111,8 +150,8 @@ impl Destination {
 /// A destination as its service sees it: its settings, its connections and its marks.
 ///
 /// Removing a destination does not end its connections. Its entry stays readable, not
-/// [available](Self::is_available), until the last of them has expired; adding the same address
-/// before that brings the entry back with its counts.
+/// [available](Self::is_available), as long as the kernel keeps it; adding the same address before
+/// that brings the entry back (see [`VirtualService::remove`](crate::VirtualService::remove)).
 #[derive(Clone, Debug)]
 pub struct DestinationEntry {
     id: DestinationId,
@@ -120,6 +159,7 @@ pub struct DestinationEntry {
     last_weight: u32,
     active: u32,
     inactive: u32,
+    templates: u32,
     overloaded: bool,
     available: bool,
 }
@@ -132,6 +172,7 @@ impl DestinationEntry {
             last_weight: destination.weight,
             active: 0,
             inactive: 0,
+            templates: 0,
             overloaded: false,
             available: true,
         }
@@ -177,6 +218,12 @@ impl DestinationEntry {
         self.active.saturating_add(self.inactive)
     }
 
+    /// Number of persistence templates that lead here, honoured or not; they count as neither
+    /// active nor inactive connections (`ipvsadm -L --persistent-conn`).
+    pub const fn templates(&self) -> u32 {
+        self.templates
+    }
+
     /// The upper threshold was reached and the connections have not fallen below the lower one
     /// since: no new connections.
     pub const fn is_overloaded(&self) -> bool {
@@ -186,6 +233,11 @@ impl DestinationEntry {
     /// The destination is in the list of its service; `false` once it was removed.
     pub const fn is_available(&self) -> bool {
         self.available
+    }
+
+    /// Whether connections or templates lead here.
+    pub(crate) const fn is_referred_to(&self) -> bool {
+        self.active > 0 || self.inactive > 0 || self.templates > 0
     }
 
     pub(crate) const fn set_available(&mut self, available: bool) {
@@ -238,10 +290,36 @@ impl DestinationEntry {
         self.mark_if_full();
     }
 
-    /// Moves one connection from the active to the inactive ones.
-    pub(crate) const fn deactivate(&mut self) {
-        self.active = self.active.saturating_sub(1);
-        self.inactive = self.inactive.saturating_add(1);
+    /// Moves a connection between the active and the inactive ones. The thresholds are not looked
+    /// at: the sum stays.
+    pub(crate) const fn note(&mut self, activity: Activity) {
+        match activity {
+            Activity::Unchanged => {}
+            Activity::Begins => {
+                self.inactive = self.inactive.saturating_sub(1);
+                self.active = self.active.saturating_add(1);
+            }
+            Activity::Ends => {
+                self.active = self.active.saturating_sub(1);
+                self.inactive = self.inactive.saturating_add(1);
+            }
+        }
+    }
+
+    /// Counts a new template.
+    pub(crate) fn bind_template(&mut self, rule: TemplateThresholds) {
+        self.templates = self.templates.saturating_add(1);
+        if rule == TemplateThresholds::Evaluate {
+            self.mark_if_full();
+        }
+    }
+
+    /// Counts a template no more.
+    pub(crate) fn unbind_template(&mut self, rule: TemplateThresholds) {
+        self.templates = self.templates.saturating_sub(1);
+        if rule == TemplateThresholds::Evaluate {
+            self.release_if_below();
+        }
     }
 
     /// Counts a connection no more.

@@ -96,6 +96,7 @@ extern crate std;
 mod arena;
 mod busy;
 mod cache;
+pub mod connection;
 pub mod context;
 pub mod destination;
 pub mod dh;
@@ -113,24 +114,29 @@ mod least;
 pub mod mh;
 pub mod nq;
 pub mod ovf;
+pub mod persistence;
 mod pool;
 mod remembered;
 pub mod rr;
 #[cfg(feature = "scenario")]
 pub mod scenario;
 pub mod scheduler;
+pub mod sctp_states;
 pub mod sed;
 pub mod semantics;
+pub mod settings;
 pub mod sh;
 pub mod siphash;
 mod slots;
+pub mod tcp_states;
 pub mod twos;
 pub mod virtual_service;
 pub mod wlc;
 pub mod wrr;
 
+pub use connection::{Column, ConnectionState, Direction, Packet, Synced};
 pub use context::{Context, Removed, Timestamp};
-pub use destination::{Destination, DestinationEntry};
+pub use destination::{Destination, DestinationEntry, Forwarding};
 pub use dh::Dh;
 pub use error::{Error, UnknownScheduler};
 pub use explanation::Explanation;
@@ -143,14 +149,18 @@ pub use lc::Lc;
 pub use mh::Mh;
 pub use nq::Nq;
 pub use ovf::Ovf;
+pub use persistence::{Persistence, PersistenceMask, Template};
 pub use rr::Rr;
 pub use scheduler::{Addressed, Algorithm, Candidate, Scheduler};
+pub use sctp_states::{SctpChunk, SctpState};
 pub use sed::Sed;
 pub use semantics::{
     AddressHash, CacheLimit, MhWord, Overhead, Semantics, TcpActive, TemplateThresholds,
     ThresholdEdits,
 };
+pub use settings::Settings;
 pub use sh::Sh;
+pub use tcp_states::{TcpFlags, TcpState};
 pub use twos::Twos;
 pub use virtual_service::{ConnectionId, DestinationId, VirtualService};
 pub use wlc::Wlc;

@@ -99,6 +99,11 @@ impl Explanation {
         self.steps.push(step);
     }
 
+    /// Puts a step before all others.
+    pub(crate) fn begin_with(&mut self, step: Step) {
+        self.steps.insert(0, step);
+    }
+
     pub(crate) fn conclude(&mut self, scheduler: &str, outcome: Option<usize>) {
         self.scheduler.clear();
         self.scheduler.push_str(scheduler);

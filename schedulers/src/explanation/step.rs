@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use core::fmt;
+use core::net::IpAddr;
 
 use super::cached::CacheStep;
 use super::hashing::{Hashed, Probe};
@@ -51,6 +52,19 @@ pub enum Step {
     },
     /// `lblc` or `lblcr` used its cache.
     Cache(CacheStep),
+    /// A template led here; the scheduler was not asked.
+    Template {
+        /// The client, masked.
+        client: IpAddr,
+        /// The destination that is remembered for it.
+        index: usize,
+    },
+    /// A template was not honoured: its destination was removed, or has weight 0 under
+    /// `expire_quiescent_template`. The scheduler was asked.
+    TemplateRefused {
+        /// The client, masked.
+        client: IpAddr,
+    },
     /// Words of a scheduler of your own.
     Note(Cow<'static, str>),
 }
@@ -230,6 +244,13 @@ impl Step {
                 "after {probes} fallback probes: nobody in the list takes connections"
             ),
             Self::Cache(step) => write!(f, "{step}"),
+            Self::Template { client, index } => {
+                write!(f, "template of {client} leads to {}", label(*index))
+            }
+            Self::TemplateRefused { client } => write!(
+                f,
+                "template of {client} is not honoured: its destination was removed or has weight 0"
+            ),
             Self::Note(words) => f.write_str(words),
         }
     }

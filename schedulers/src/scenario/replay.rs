@@ -206,7 +206,11 @@ impl Replayer {
                 let flow = Flow::new(self.protocol, client, to);
                 return self.connect(&flow, why);
             }
-            Event::Establish { .. } => {}
+            Event::Establish { flow } => {
+                if let Some(connection) = self.connection(flow) {
+                    self.service.establish(connection);
+                }
+            }
             Event::Close { flow } => {
                 if let Some(connection) = self.connection(flow) {
                     self.service.close(connection);
@@ -237,7 +241,10 @@ impl Replayer {
                     .map(|destination| self.service.remove(destination.address()));
                 debug_assert_eq!(removed, Some(Ok(())));
             }
-            Event::Advance { by } => self.now = self.now.saturating_add(by),
+            Event::Advance { by } => {
+                self.now = self.now.saturating_add(by);
+                self.service.advance(self.now);
+            }
         }
         Outcome::Done
     }

@@ -195,27 +195,6 @@ fn removed_destination_comes_back_with_its_connections() {
     assert_eq!(order, "AB");
 }
 
-/// The last connection of a removed destination takes its entry along; the name is not used again.
-#[test]
-fn removed_destination_is_forgotten_with_its_last_connection() {
-    let mut run = Run::new(Algorithm::Rr, &[1]);
-    run.connect();
-    let id = run.entry('A').id();
-    run.remove('A');
-    run.expire_oldest();
-    assert!(run.service.destination(id).is_none());
-    run.add('A', 1);
-    assert_ne!(run.entry('A').id(), id);
-    assert_eq!(run.entry('A').total(), 0);
-
-    let id = run.entry('A').id();
-    run.remove('A');
-    assert!(
-        run.service.destination(id).is_none(),
-        "no connections: forgotten at once"
-    );
-}
-
 /// A connection survives the removal of older destinations than its own.
 #[test]
 fn connections_follow_their_destination_when_others_go() {
