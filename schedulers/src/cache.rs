@@ -132,15 +132,15 @@ impl<V: Copy> Cache<V> {
         }
     }
 
-    /// The entry of an address, which thereby is in use now.
+    /// The entry of an address, which thereby is in use now, and its value.
     #[inline]
-    pub(crate) fn find(&mut self, address: IpAddr) -> Option<Id> {
+    pub(crate) fn find(&mut self, address: IpAddr) -> Option<(Id, V)> {
         let mut link = *self.chains.get(self.chain(address))?;
         while let Some(id) = link {
             let entry = self.entries.get_mut(id)?;
             if entry.address == address {
                 entry.used = self.now;
-                return Some(id);
+                return Some((id, entry.value));
             }
             link = entry.next;
         }

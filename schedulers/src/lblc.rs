@@ -221,8 +221,7 @@ impl<D: Addressed> Choose<D> for Lblc {
     ) -> Option<usize> {
         self.make_ticks(context.now(), trace);
         let address = flow.virtual_address().ip();
-        let entry = self.cache.find(address);
-        let found = entry.and_then(|entry| Some((entry, self.cache.get(entry)?)));
+        let found = self.cache.find(address);
         trace.step(|| match found {
             Some(_) => CacheStep::Hit {
                 address,

@@ -353,8 +353,7 @@ impl<D: Addressed> Choose<D> for Lblcr {
     ) -> Option<usize> {
         self.make_ticks(context.now(), trace);
         let address = flow.virtual_address().ip();
-        let entry = self.cache.find(address);
-        let found = entry.and_then(|entry| Some((entry, self.cache.get(entry)?)));
+        let found = self.cache.find(address);
         trace.step(|| match found {
             Some((_, Set { len: servers, .. })) => CacheStep::Hit { address, servers }.into(),
             None => CacheStep::Miss { address }.into(),

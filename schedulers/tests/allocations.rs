@@ -64,3 +64,59 @@ fn an_edit_fills_the_table_in_its_former_room() {
         assert_eq!(count.count_total, 0, "{algorithm}");
     }
 }
+
+const CACHES: [Algorithm; 2] = [Algorithm::Lblc, Algorithm::Lblcr];
+
+/// Addresses that were sent to before: also when they move to another destination and back, and
+/// when the timer ticks.
+#[test]
+fn a_cached_address_allocates_nothing() {
+    for algorithm in CACHES {
+        let mut service = service(algorithm, 10);
+        let schedule = |service: &mut VirtualService, secs| {
+            let mut context = Context::new(Duration::from_secs(secs));
+            flows().fold(0, |picked, flow| {
+                picked + u32::from(service.schedule(&flow, &mut context).is_some())
+            })
+        };
+        assert_eq!(schedule(&mut service, 0), 1000);
+        // Each becomes the only one to pick, so that sets have all of them once.
+        let only = |service: &mut VirtualService, only: u32| {
+            for number in 0..10 {
+                let weight = u32::from(number == only);
+                service.edit(destination(number, weight)).unwrap();
+            }
+        };
+        for number in 0..10 {
+            only(&mut service, number);
+            assert_eq!(schedule(&mut service, 0), 1000);
+        }
+        let count = measure(|| {
+            for number in 0..10 {
+                only(&mut service, number);
+                let secs = 1000 * u64::from(number);
+                assert_eq!(schedule(&mut service, secs), 1000);
+            }
+        });
+        assert_eq!(count.count_total, 0, "{algorithm}");
+    }
+}
+
+/// Entries that were dropped leave their room to new ones.
+#[test]
+fn a_new_address_takes_the_room_of_a_dropped_one() {
+    for algorithm in CACHES {
+        let mut service = service(algorithm, 10);
+        // A thousand addresses of their own for each day.
+        let mut day = |day: u32| {
+            let mut context = Context::new(Duration::from_secs(200_000 * u64::from(day)));
+            for number in 1000 * day..1000 * (day + 1) {
+                let client = (Ipv4Addr::new(192, 0, 2, 7), 40000).into();
+                let flow = Flow::tcp(client, (Ipv4Addr::from(number), 80).into());
+                assert!(service.schedule(&flow, &mut context).is_some());
+            }
+        };
+        assert!(measure(|| day(1)).count_total > 0, "{algorithm}");
+        assert_eq!(measure(|| day(2)).count_total, 0, "{algorithm}");
+    }
+}
