@@ -1,0 +1,112 @@
+//! The share of the flows that each server got, a bar for each scheduler and one for the weights.
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+use crate::compare::Comparison;
+use crate::plot::look::Look;
+use crate::plot::{Area, DrawnSvg, SERVERS, style};
+
+pub(super) fn draw(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
+    let Some(first) = comparison.figures.first() else {
+        return Ok(());
+    };
+    let shares_due = first.servers.iter().map(|server| first.share_due(server));
+    let mut bars = vec![("by weight".to_owned(), shares_due.collect::<Vec<f64>>())];
+    for figures in &comparison.figures {
+        let shares = figures.servers.iter().map(|server| figures.share(server));
+        bars.push((figures.scheduler.clone(), shares.collect()));
+    }
+
+    let mut chart = ChartBuilder::on(area)
+        .caption("share of the flows", ("sans-serif", 18))
+        .margin(8)
+        .x_label_area_size(42)
+        .y_label_area_size(64)
+        .build_cartesian_2d((0..bars.len()).into_segmented(), 0.0..100.0)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(bars.len())
+        .x_label_formatter(&|value| match value {
+            SegmentValue::CenterOf(index) | SegmentValue::Exact(index) => {
+                bars.get(*index).map_or_else(String::new, |bar| bar.0.clone())
+            }
+            SegmentValue::Last => String::new(),
+        })
+        .x_desc("scheduler")
+        .y_desc("share of the flows, %")
+        .y_labels(6)
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.12))
+        .y_label_formatter(&|share| format!("{share:.0}"))
+        .axis_desc_style(("sans-serif", 14))
+        .label_style(("sans-serif", 14))
+        .draw()?;
+
+    let (left_edge, top_edge) = area.get_base_pixel();
+    for (index, (_, shares)) in bars.iter().enumerate() {
+        let mut below = 0.0;
+        for (column, share) in shares.iter().enumerate().take(SERVERS) {
+            let above = below + 100.0 * share;
+            let low = chart.backend_coord(&(SegmentValue::Exact(index), below));
+            let high = chart.backend_coord(&(SegmentValue::Exact(index + 1), above));
+            let margin = (high.0 - low.0) / 6;
+            let left = low.0 - left_edge + margin;
+            let right = high.0 - left_edge - margin;
+            let (bottom, top) = (low.1 - top_edge, high.1 - top_edge);
+            segment(area, Look::of(column), [(left, top), (right, bottom)], *share)?;
+            below = above;
+        }
+    }
+    // Where the weights want the borders, across all bars.
+    let mut border = 0.0;
+    for share in bars.iter().take(1).flat_map(|bar| &bar.1).take(SERVERS) {
+        border += 100.0 * share;
+        if border > 99.9 {
+            break;
+        }
+        let from = chart.backend_coord(&(SegmentValue::Exact(0), border));
+        let to = chart.backend_coord(&(SegmentValue::Exact(bars.len()), border));
+        let (mut x, end) = (from.0 - left_edge, to.0 - left_edge);
+        let y = from.1 - top_edge;
+        while x < end {
+            let dash = vec![(x, y), ((x + 5).min(end), y)];
+            area.draw(&PathElement::new(dash, BLACK.mix(0.6)))?;
+            x += 10;
+        }
+    }
+    Ok(())
+}
+
+/// One server's part of a bar, in pixels.
+fn segment(area: &Area<'_>, look: Look, corners: [(i32, i32); 2], share: f64) -> DrawnSvg {
+    let [(left, top), (right, bottom)] = corners;
+    if bottom <= top {
+        return Ok(());
+    }
+    area.draw(&Rectangle::new(corners, look.colour.filled()))?;
+    // Colours that come again are striped.
+    if look.cycle > 0 {
+        let distance = if look.cycle == 1 { 8 } else { 4 };
+        for y in (top..bottom).step_by(distance).skip(1) {
+            area.draw(&PathElement::new(
+                vec![(left, y), (right, y)],
+                WHITE.stroke_width(1),
+            ))?;
+        }
+    }
+    area.draw(&Rectangle::new(corners, WHITE.stroke_width(1)))?;
+    if bottom - top >= 15 {
+        let middle = ((left + right) / 2, (top + bottom) / 2);
+        if look.cycle > 0 {
+            let plate = [(middle.0 - 24, middle.1 - 7), (middle.0 + 24, middle.1 + 7)];
+            area.draw(&Rectangle::new(plate, look.colour.filled()))?;
+        }
+        let words = format!("{:.1} %", 100.0 * share);
+        let ink = look.ink();
+        let style = style(13, HPos::Center).color(&ink);
+        area.draw(&Text::new(words, middle, style))?;
+    }
+    Ok(())
+}
