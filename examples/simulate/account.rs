@@ -9,11 +9,7 @@ use crate::choice::Choice;
 use crate::failure::Failure;
 use crate::traffic::Traffic;
 
-pub(crate) fn write(
-    out: &mut dyn Write,
-    traffic: &Traffic,
-    choice: Choice,
-) -> Result<(), Failure> {
+pub(crate) fn write(out: &mut dyn Write, traffic: &Traffic, choice: Choice) -> Result<(), Failure> {
     let base = traffic.base();
     let mut replayer = base.replayer_with(choice.scheduler(base.semantics()));
     let mut flows = 0;
@@ -107,5 +103,8 @@ fn connections(out: &mut dyn Write, replayer: &Replayer, event: &Event) -> io::R
         return writeln!(out, "  it has no server: nothing happens");
     };
     let (address, active, inactive) = (entry.address(), entry.active(), entry.inactive());
-    writeln!(out, "  {address} has {active} active, {inactive} inactive connections now")
+    writeln!(
+        out,
+        "  {address} has {active} active, {inactive} inactive connections now"
+    )
 }

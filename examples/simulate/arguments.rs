@@ -65,7 +65,12 @@ pub(crate) struct Arguments {
     pub(crate) generate: bool,
 
     /// Write the traffic to this file, as a scenario
-    #[arg(long, value_name = "FILE", requires = "generate", help_heading = "Generated traffic")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "generate",
+        help_heading = "Generated traffic"
+    )]
     pub(crate) output: Option<PathBuf>,
 
     #[command(flatten)]
@@ -85,13 +90,23 @@ pub(crate) struct Service {
     pub(crate) servers: Vec<u32>,
 
     /// Protocol of the flows
-    #[arg(long, value_name = "NAME", default_value = "tcp", requires = "generate",
-          conflicts_with = "scenario")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "tcp",
+        requires = "generate",
+        conflicts_with = "scenario"
+    )]
     pub(crate) protocol: ProtocolName,
 
     /// Kernel to imitate
-    #[arg(long, value_name = "RELEASE", default_value = "6.1", requires = "generate",
-          conflicts_with = "scenario")]
+    #[arg(
+        long,
+        value_name = "RELEASE",
+        default_value = "6.1",
+        requires = "generate",
+        conflicts_with = "scenario"
+    )]
     pub(crate) kernel: Kernel,
 
     /// Service by firewall mark, whose clients send to many addresses
@@ -114,7 +129,12 @@ pub(crate) struct Load {
     pub(crate) rate: f64,
 
     /// How the durations of flows are distributed
-    #[arg(long, value_name = "KIND", default_value = "exponential", requires = "generate")]
+    #[arg(
+        long,
+        value_name = "KIND",
+        default_value = "exponential",
+        requires = "generate"
+    )]
     pub(crate) duration: Duration,
 
     /// Mean duration of a flow
@@ -205,15 +225,10 @@ impl FromStr for Kernel {
 }
 
 impl Arguments {
-    /// The schedulers to run: at least one.
-    pub(crate) fn choices(&self, base: &Scenario) -> Vec<Choice> {
-        if !self.compare.is_empty() {
-            return self.compare.clone();
-        }
-        vec![
-            self.scheduler
-                .unwrap_or_else(|| Choice::Kernel(base.algorithm())),
-        ]
+    /// The scheduler to run where none are compared.
+    pub(crate) fn choice(&self, base: &Scenario) -> Choice {
+        let named = Choice::Kernel(base.algorithm());
+        self.scheduler.unwrap_or(named)
     }
 }
 

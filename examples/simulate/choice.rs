@@ -5,29 +5,29 @@ use core::str::FromStr;
 
 use lvs_schedulers::{Algorithm, DestinationEntry, Scheduler, Semantics};
 
-use crate::own::OWN;
+use crate::own::{OWN, Own};
 
 /// A scheduler to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Choice {
     /// One of the kernel's.
     Kernel(Algorithm),
-    /// The one at this index in [`OWN`].
-    Own(usize),
+    /// One of [`OWN`].
+    Own(&'static Own),
 }
 
 impl Choice {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Kernel(algorithm) => algorithm.name(),
-            Self::Own(index) => OWN[index].name,
+            Self::Own(own) => own.name,
         }
     }
 
     pub(crate) fn scheduler(self, semantics: Semantics) -> Box<dyn Scheduler<DestinationEntry>> {
         match self {
             Self::Kernel(algorithm) => algorithm.scheduler(semantics),
-            Self::Own(index) => (OWN[index].make)(),
+            Self::Own(own) => (own.make)(),
         }
     }
 }
@@ -42,8 +42,8 @@ impl FromStr for Choice {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        if let Some(index) = OWN.iter().position(|own| own.name == name) {
-            return Ok(Self::Own(index));
+        if let Some(own) = OWN.iter().find(|own| own.name == name) {
+            return Ok(Self::Own(own));
         }
         name.parse().map(Self::Kernel).map_err(|error| {
             let own: Vec<&str> = OWN.iter().map(|own| own.name).collect();

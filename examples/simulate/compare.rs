@@ -62,10 +62,10 @@ pub(crate) fn run(
 /// nothing to compare.
 fn leaver(traffic: &Traffic, arguments: &Arguments) -> Result<Option<u32>, Failure> {
     let servers = traffic.base().servers();
-    if let Some(id) = arguments.leaver {
-        if servers.iter().all(|server| server.id() != id) {
-            return Err(Failure::Usage(format!("--leaver: no server {id}")));
-        }
+    if let Some(id) = arguments.leaver
+        && servers.iter().all(|server| server.id() != id)
+    {
+        return Err(Failure::Usage(format!("--leaver: no server {id}")));
     }
     let removes = |event: &Event| matches!(event, Event::Remove { .. });
     let leaves = traffic.is_recorded() && traffic.base().events().iter().any(removes);
@@ -92,13 +92,13 @@ fn play(
     let mut flows = 0_u64;
     for event in traffic.events()? {
         if is_flow(&event) {
-            if flows == half {
-                if let Some(id) = leaver {
-                    meter.step(&Event::Remove { id });
-                }
+            if flows == half
+                && let Some(id) = leaver
+            {
+                meter.step(&Event::Remove { id });
             }
             flows += 1;
-            if flows % 4096 == 0 {
+            if flows.is_multiple_of(4096) {
                 progress.inc(4096);
             }
         }

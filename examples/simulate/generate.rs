@@ -1,8 +1,8 @@
 //! Made-up traffic: flows that arrive, last and end in virtual time.
 
+use core::cmp::Reverse;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
-use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use lvs_schedulers::Protocol;
@@ -103,9 +103,8 @@ impl Generator {
                 Durations::Pareto(pareto)
             }
         };
-        let zipf = |number: u32, skew| {
-            Zipf::new(f64::from(number), skew).map_err(|error| text(&error))
-        };
+        let zipf =
+            |number: u32, skew| Zipf::new(f64::from(number), skew).map_err(|error| text(&error));
         let arrivals = Exp::new(load.rate).map_err(|error| text(&error))?;
         let mut generator = Self {
             protocol,
@@ -194,18 +193,18 @@ impl Iterator for Generator {
         if self.begun == self.flows {
             return None;
         }
-        if let Some(&Reverse((time, later))) = self.later.peek() {
-            if time <= self.arrival {
-                let passing = self.advance(time);
-                if passing.is_some() {
-                    return passing;
-                }
-                self.later.pop();
-                return Some(match later {
-                    Later::Close(flow) => Event::Close { flow },
-                    Later::Expire(flow) => Event::Expire { flow },
-                });
+        if let Some(&Reverse((time, later))) = self.later.peek()
+            && time <= self.arrival
+        {
+            let passing = self.advance(time);
+            if passing.is_some() {
+                return passing;
             }
+            self.later.pop();
+            return Some(match later {
+                Later::Close(flow) => Event::Close { flow },
+                Later::Expire(flow) => Event::Expire { flow },
+            });
         }
         let passing = self.advance(self.arrival);
         if passing.is_some() {

@@ -72,11 +72,15 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         let scenario = traffic.record()?;
         write_file(path, scenario.to_json().as_bytes())?;
     }
-    let choices = arguments.choices(traffic.base());
+    let choice = arguments.choice(traffic.base());
     if arguments.explain {
-        return account::write(out, &traffic, choices[0]);
+        return account::write(out, &traffic, choice);
     }
-    let comparison = compare::run(&traffic, &choices, arguments)?;
+    let choices = match arguments.compare.as_slice() {
+        [] => &[choice],
+        several => several,
+    };
+    let comparison = compare::run(&traffic, choices, arguments)?;
     match (arguments.json, arguments.compare.is_empty()) {
         (true, true) => report::picks_as_json(out, &comparison)?,
         (true, false) => report::figures_as_json(out, &comparison)?,

@@ -96,8 +96,14 @@ pub(crate) fn figures(out: &mut dyn Write, comparison: &Comparison) -> Result<()
         return Ok(());
     };
     writeln!(out, "{}, {} flows\n", comparison.service, first.flows)?;
-    writeln!(out, "                    new flows per weight  connections per weight  clients")?;
-    writeln!(out, "scheduler  refused    max/mean        cv      max/mean        cv    moved")?;
+    writeln!(
+        out,
+        "                    new flows per weight  connections per weight  clients"
+    )?;
+    writeln!(
+        out,
+        "scheduler  refused    max/mean        cv      max/mean        cv    moved"
+    )?;
     for figures in &comparison.figures {
         let (flows, connections) = (figures.flow_spread(), figures.connection_spread());
         writeln!(
@@ -151,10 +157,7 @@ pub(crate) fn figures(out: &mut dyn Write, comparison: &Comparison) -> Result<()
 }
 
 /// The same as JSON.
-pub(crate) fn figures_as_json(
-    out: &mut dyn Write,
-    comparison: &Comparison,
-) -> Result<(), Failure> {
+pub(crate) fn figures_as_json(out: &mut dyn Write, comparison: &Comparison) -> Result<(), Failure> {
     let schedulers: Vec<Value> = comparison.figures.iter().map(object).collect();
     let document = json!({ "leaver": comparison.leaver, "schedulers": schedulers });
     writeln!(out, "{document:#}")?;

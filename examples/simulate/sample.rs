@@ -133,7 +133,11 @@ mod tests {
             }
         }
         let samples = sampler.finish(5_000_000, || (vec![0], None));
-        assert!((LIMIT / 2 - 1..=LIMIT + 1).contains(&samples.len()), "{}", samples.len());
+        assert!(
+            (LIMIT / 2 - 1..=LIMIT + 1).contains(&samples.len()),
+            "{}",
+            samples.len()
+        );
         let even = &samples[..samples.len() - 1];
         let distance = even[1].at - even[0].at;
         assert!(even.windows(2).all(|two| two[1].at - two[0].at == distance));

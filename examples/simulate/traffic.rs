@@ -121,9 +121,7 @@ fn read(path: &Path) -> Result<Scenario, Failure> {
     let unreadable = |error| Failure::Read(path.to_owned(), error);
     let text = if path == Path::new("-") {
         let mut text = String::new();
-        io::stdin()
-            .read_to_string(&mut text)
-            .map_err(unreadable)?;
+        io::stdin().read_to_string(&mut text).map_err(unreadable)?;
         text
     } else {
         fs::read_to_string(path).map_err(unreadable)?

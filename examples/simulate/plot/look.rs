@@ -30,7 +30,7 @@ pub(super) struct Look {
 impl Look {
     pub(super) fn of(index: usize) -> Self {
         Self {
-            colour: COLOURS[index % COLOURS.len()],
+            colour: COLOURS.into_iter().cycle().nth(index).unwrap_or(BLACK),
             cycle: index / COLOURS.len(),
             index,
         }
@@ -69,6 +69,23 @@ impl Look {
         if luminance > 1300 { BLACK } else { WHITE }
     }
 
+    /// Fills a rectangle; colours that come again are striped.
+    pub(super) fn fill(self, area: &Area<'_>, corners: [(i32, i32); 2]) -> DrawnSvg {
+        let [(left, top), (right, bottom)] = corners;
+        if bottom <= top {
+            return Ok(());
+        }
+        area.draw(&Rectangle::new(corners, self.colour.filled()))?;
+        if self.cycle > 0 {
+            let distance = if self.cycle == 1 { 8 } else { 4 };
+            for y in (top..bottom).step_by(distance).skip(1) {
+                let stripe = vec![(left, y), (right, y)];
+                area.draw(&PathElement::new(stripe, WHITE.stroke_width(1)))?;
+            }
+        }
+        area.draw(&Rectangle::new(corners, WHITE.stroke_width(1)))
+    }
+
     /// Draws the mark of the server around a point of an area in pixels.
     pub(super) fn mark(self, area: &Area<'_>, (x, y): (i32, i32)) -> DrawnSvg {
         let (fill, edge) = (self.colour.filled(), WHITE.stroke_width(1));
@@ -83,8 +100,18 @@ impl Look {
             4 => &[(0, 6), (6, -5), (-6, -5)],
             // A plus.
             _ => &[
-                (-2, -6), (2, -6), (2, -2), (6, -2), (6, 2), (2, 2), (2, 6), (-2, 6), (-2, 2),
-                (-6, 2), (-6, -2), (-2, -2),
+                (-2, -6),
+                (2, -6),
+                (2, -2),
+                (6, -2),
+                (6, 2),
+                (2, 2),
+                (2, 6),
+                (-2, 6),
+                (-2, 2),
+                (-6, 2),
+                (-6, -2),
+                (-2, -2),
             ],
         };
         let mut shape: Vec<(i32, i32)> = corners.iter().map(|(a, b)| (x + a, y + b)).collect();

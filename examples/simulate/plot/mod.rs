@@ -63,7 +63,10 @@ type Drawn<E> = Result<(), DrawingAreaErrorKind<E>>;
 type DrawnSvg = Drawn<<SVGBackend<'static> as DrawingBackend>::ErrorType>;
 
 fn title(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
-    let flows = comparison.figures.first().map_or(0, |figures| figures.flows);
+    let flows = comparison
+        .figures
+        .first()
+        .map_or(0, |figures| figures.flows);
     let names: Vec<&str> = comparison
         .figures
         .iter()
@@ -72,7 +75,11 @@ fn title(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
     let middle = i32::try_from(WIDTH / 2).unwrap_or(0);
     let service = &comparison.service;
     let lines = [
-        (format!("{service}: {flows} flows through {}", names.join(", ")), 22, 20),
+        (
+            format!("{service}: {flows} flows through {}", names.join(", ")),
+            22,
+            20,
+        ),
         (
             format!(
                 "Top: {} per server over time. Bottom: which share of the flows each server got.",
@@ -92,22 +99,27 @@ fn title(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
 
 /// Which line and colour is which server.
 fn legend(area: &Area<'_>, figures: &Figures) -> DrawnSvg {
-    area.draw(&Text::new("server (weight)", (16, 24), style(15, HPos::Left)))?;
+    area.draw(&Text::new(
+        "server (weight)",
+        (16, 24),
+        style(15, HPos::Left),
+    ))?;
     let mut y = 50;
     for (index, server) in figures.servers.iter().enumerate().take(SERVERS) {
         let look = Look::of(index);
-        area.draw(&PathElement::new(
-            vec![(16, y), (52, y)],
-            look.line(),
-        ))?;
+        area.draw(&PathElement::new(vec![(16, y), (52, y)], look.line()))?;
         if look.cycle > 0 {
             for gap in look.gaps(16, 52) {
-                area.draw(&Rectangle::new([(gap.0, y - 2), (gap.1, y + 2)], WHITE.filled()))?;
+                area.draw(&Rectangle::new(
+                    [(gap.0, y - 2), (gap.1, y + 2)],
+                    WHITE.filled(),
+                ))?;
             }
         }
         look.mark(area, (34, y))?;
+        look.fill(area, [(60, y - 9), (80, y + 9)])?;
         let name = format!("{} ({})", server.id, server.weight);
-        area.draw(&Text::new(name, (62, y), style(14, HPos::Left)))?;
+        area.draw(&Text::new(name, (88, y), style(14, HPos::Left)))?;
         y += 22;
     }
     let hidden = figures.servers.len().saturating_sub(SERVERS);

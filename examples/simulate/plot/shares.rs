@@ -23,15 +23,15 @@ pub(super) fn draw(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
         .margin(8)
         .x_label_area_size(42)
         .y_label_area_size(64)
-        .build_cartesian_2d((0..bars.len()).into_segmented(), 0.0..100.0)?;
+        .build_cartesian_2d((0..bars.len() - 1).into_segmented(), 0.0..100.0)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
         .x_labels(bars.len())
         .x_label_formatter(&|value| match value {
-            SegmentValue::CenterOf(index) | SegmentValue::Exact(index) => {
-                bars.get(*index).map_or_else(String::new, |bar| bar.0.clone())
-            }
+            SegmentValue::CenterOf(index) | SegmentValue::Exact(index) => bars
+                .get(*index)
+                .map_or_else(String::new, |bar| bar.0.clone()),
             SegmentValue::Last => String::new(),
         })
         .x_desc("scheduler")
@@ -45,21 +45,7 @@ pub(super) fn draw(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
         .draw()?;
 
     let (left_edge, top_edge) = area.get_base_pixel();
-    for (index, (_, shares)) in bars.iter().enumerate() {
-        let mut below = 0.0;
-        for (column, share) in shares.iter().enumerate().take(SERVERS) {
-            let above = below + 100.0 * share;
-            let low = chart.backend_coord(&(SegmentValue::Exact(index), below));
-            let high = chart.backend_coord(&(SegmentValue::Exact(index + 1), above));
-            let margin = (high.0 - low.0) / 6;
-            let left = low.0 - left_edge + margin;
-            let right = high.0 - left_edge - margin;
-            let (bottom, top) = (low.1 - top_edge, high.1 - top_edge);
-            segment(area, Look::of(column), [(left, top), (right, bottom)], *share)?;
-            below = above;
-        }
-    }
-    // Where the weights want the borders, across all bars.
+    // Where the weights want the borders, seen between the bars.
     let mut border = 0.0;
     for share in bars.iter().take(1).flat_map(|bar| &bar.1).take(SERVERS) {
         border += 100.0 * share;
@@ -76,37 +62,42 @@ pub(super) fn draw(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
             x += 10;
         }
     }
+    for (index, (_, shares)) in bars.iter().enumerate() {
+        let mut below = 0.0;
+        for (column, share) in shares.iter().enumerate().take(SERVERS) {
+            let above = below + 100.0 * share;
+            let low = chart.backend_coord(&(SegmentValue::Exact(index), below));
+            let high = chart.backend_coord(&(SegmentValue::Exact(index + 1), above));
+            let margin = (high.0 - low.0) / 6;
+            let left = low.0 - left_edge + margin;
+            let right = high.0 - left_edge - margin;
+            let (bottom, top) = (low.1 - top_edge, high.1 - top_edge);
+            let corners = [(left, top), (right, bottom)];
+            Look::of(column).fill(area, corners)?;
+            if bottom - top >= 15 {
+                let id = first.servers.get(column).map_or(0, |server| server.id);
+                let words = format!("{id}: {:.1} %", 100.0 * share);
+                write(area, Look::of(column), &words, corners)?;
+            }
+            below = above;
+        }
+    }
     Ok(())
 }
 
-/// One server's part of a bar, in pixels.
-fn segment(area: &Area<'_>, look: Look, corners: [(i32, i32); 2], share: f64) -> DrawnSvg {
+/// Words in the middle of a part of a bar.
+fn write(area: &Area<'_>, look: Look, words: &str, corners: [(i32, i32); 2]) -> DrawnSvg {
     let [(left, top), (right, bottom)] = corners;
-    if bottom <= top {
-        return Ok(());
-    }
-    area.draw(&Rectangle::new(corners, look.colour.filled()))?;
-    // Colours that come again are striped.
+    let (x, y) = ((left + right) / 2, (top + bottom) / 2);
     if look.cycle > 0 {
-        let distance = if look.cycle == 1 { 8 } else { 4 };
-        for y in (top..bottom).step_by(distance).skip(1) {
-            area.draw(&PathElement::new(
-                vec![(left, y), (right, y)],
-                WHITE.stroke_width(1),
-            ))?;
-        }
+        // A place without stripes.
+        let plate = [(x - 34, y - 7), (x + 34, y + 7)];
+        area.draw(&Rectangle::new(plate, look.colour.filled()))?;
     }
-    area.draw(&Rectangle::new(corners, WHITE.stroke_width(1)))?;
-    if bottom - top >= 15 {
-        let middle = ((left + right) / 2, (top + bottom) / 2);
-        if look.cycle > 0 {
-            let plate = [(middle.0 - 24, middle.1 - 7), (middle.0 + 24, middle.1 + 7)];
-            area.draw(&Rectangle::new(plate, look.colour.filled()))?;
-        }
-        let words = format!("{:.1} %", 100.0 * share);
-        let ink = look.ink();
-        let style = style(13, HPos::Center).color(&ink);
-        area.draw(&Text::new(words, middle, style))?;
-    }
-    Ok(())
+    let ink = look.ink();
+    area.draw(&Text::new(
+        words.to_owned(),
+        (x, y),
+        style(13, HPos::Center).color(&ink),
+    ))
 }
