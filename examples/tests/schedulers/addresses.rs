@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use super::random::Random;
 
-/// Flows of a hundred that come from port 20: none as long as the library schedules those.
-const PORT_20: usize = 0;
+/// Flows of a hundred that come from port 20.
+const PORT_20: usize = 3;
 
 /// Scenarios that can run side by side.
 pub(crate) const SLOTS: usize = 256;

@@ -1,7 +1,6 @@
 //! Scenarios at random: the same number gives the same scenario everywhere.
 
 use core::net::SocketAddr;
-use std::collections::HashSet;
 
 use lvs_schedulers::scenario::{Change, Event, Scenario, Server, Target};
 use lvs_schedulers::{Algorithm, Destination, Protocol, SchedulerFlags};
@@ -63,7 +62,6 @@ struct Generator {
     present: Vec<u32>,
     removed: Vec<u32>,
     flows: usize,
-    closed: HashSet<usize>,
 }
 
 impl Generator {
@@ -141,7 +139,6 @@ impl Generator {
             present,
             removed: Vec::new(),
             flows: 0,
-            closed: HashSet::new(),
         }
     }
 
@@ -164,8 +161,8 @@ impl Generator {
                 .weighted(&[100, establish, close, edit, remove, add])
             {
                 0 => self.begin(),
-                1 => self.establish(),
-                2 => self.close(),
+                1 => self.earlier(|flow| Event::Establish { flow }),
+                2 => self.earlier(|flow| Event::Close { flow }),
                 3 => self.edit(),
                 4 => self.remove(),
                 _ => self.add(),
@@ -173,8 +170,7 @@ impl Generator {
             if expiries.contains(&self.flows) {
                 expiries.retain(|at| *at != self.flows);
                 for _ in 0..1 + self.random.below(self.flows) {
-                    let flow = self.earlier();
-                    self.push(Event::Expire { flow });
+                    self.earlier(|flow| Event::Expire { flow });
                 }
             }
         }
@@ -195,30 +191,14 @@ impl Generator {
         self.flows += 1;
     }
 
-    fn establish(&mut self) {
-        // What is closed stays so: an answer to it would begin something else.
-        let open: Vec<_> = (0..self.flows)
-            .filter(|flow| !self.closed.contains(flow))
-            .collect();
-        if !open.is_empty() {
-            let flow = *self.random.pick(&open);
-            self.push(Event::Establish { flow });
-        }
-    }
-
-    fn close(&mut self) {
+    /// Something that happens to a flow that has begun: rather a late one.
+    fn earlier(&mut self, event: impl FnOnce(usize) -> Event) {
         if self.flows > 0 {
-            let flow = self.earlier();
-            self.closed.insert(flow);
-            self.push(Event::Close { flow });
-        }
-    }
-
-    /// A flow that has begun: rather a late one.
-    fn earlier(&mut self) -> usize {
-        match self.random.percent(50) {
-            true => self.flows - 1 - self.random.below(self.flows.min(12)),
-            false => self.random.below(self.flows),
+            let flow = match self.random.percent(50) {
+                true => self.flows - 1 - self.random.below(self.flows.min(12)),
+                false => self.random.below(self.flows),
+            };
+            self.push(event(flow));
         }
     }
 

@@ -25,6 +25,9 @@ use super::wire::eventually;
 const PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE_SCTP: Duration = Duration::from_secs(4);
 
+/// What the kernel's timers may be late by.
+const SLACK: Duration = Duration::from_millis(500);
+
 /// The server id of each flow, `None` where nothing was picked.
 pub(crate) type Picks = Vec<Option<u32>>;
 
@@ -79,7 +82,7 @@ impl<'a> Kernel<'a> {
             let sent = self.send();
             self.read_picks();
             changes = self.players.iter_mut().flat_map(Player::changes).collect();
-            if !sent && changes.is_empty() && !self.expire() {
+            if !sent && changes.is_empty() && !self.expire() && !self.pause() {
                 break;
             }
         }
@@ -179,6 +182,16 @@ impl<'a> Kernel<'a> {
         }
         let server = packet.map(|packet| packet.destination);
         self.players[index].answer(flow, server);
+    }
+
+    /// Lets the time pass that has to pass next, really; false if there is none.
+    fn pause(&mut self) -> bool {
+        let pauses = self.players.iter_mut().filter_map(Player::pause);
+        let Some(longest) = pauses.max() else {
+            return false;
+        };
+        thread::sleep(longest + SLACK);
+        true
     }
 
     /// Has the entries leave the table that come next; false if there are none.

@@ -140,7 +140,8 @@ fn checksum(parts: &[&[u8]]) -> u16 {
 pub(crate) enum Seen {
     /// A packet of a client or a server, or the director's own reset.
     Packet(Packet),
-    /// Port unreachable, about this packet of the client.
+    /// Port unreachable, about this packet of the client; or, from a director that does not talk SCTP
+    /// itself, protocol unreachable.
     Refused(Packet),
 }
 
@@ -149,7 +150,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Seen> {
     let (number, source, destination, payload) = internet(bytes)?;
     // The header of the packet it is about follows eight bytes of type, code and checksum.
     let about = match (number, payload) {
-        (1, [3, 3, ..]) | (58, [1, 4, ..]) => payload.get(8..)?,
+        (1, [3, 2 | 3, ..]) | (58, [1, 4, ..] | [4, 1, ..]) => payload.get(8..)?,
         _ => return transport(number, source, destination, payload).map(Seen::Packet),
     };
     let (number, source, destination, payload) = internet(about)?;

@@ -1,6 +1,7 @@
 //! One scenario on its way: what it sends next, what it configures next, whom its flows went to.
 
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lvs_ipvs::{
@@ -316,6 +317,17 @@ impl<'a> Player<'a> {
             }
         }
         ends
+    }
+
+    /// The time that passes next.
+    pub(crate) fn pause(&mut self) -> Option<Duration> {
+        match self.scenario.events().get(self.next) {
+            Some(Event::Advance { by }) => {
+                self.next += 1;
+                Some(*by)
+            }
+            _ => None,
+        }
     }
 
     /// The picks; panics if the scenario has not come to its end.

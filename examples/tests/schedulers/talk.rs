@@ -61,6 +61,7 @@ impl Connection {
             Protocol::Tcp => vec![
                 self.by_client(Content::Tcp(FIN | ACK)),
                 self.by_server(Content::Tcp(FIN | ACK)),
+                self.by_client(Content::Tcp(ACK)),
             ],
             Protocol::Sctp => vec![
                 self.by_client(Content::Sctp(chunk::SHUTDOWN)),
@@ -78,7 +79,8 @@ impl Connection {
         match self.protocol {
             // SYN_RECV or ESTABLISHED, and now the latter.
             Protocol::Tcp if !self.is_closed => vec![self.by_server(Content::Tcp(ACK))],
-            // TIME_WAIT, SYN_SENT, ESTABLISHED.
+            // TIME_WAIT or, where a server went on after it was closed, SYN_SENT: now that, and then
+            // ESTABLISHED.
             Protocol::Tcp => vec![
                 self.by_server(Content::Tcp(SYN | ACK)),
                 self.by_client(Content::Tcp(SYN)),
