@@ -10,7 +10,7 @@ use crate::servers::{Clients, SIZES, Weights, service};
 
 pub(crate) fn picks(criterion: &mut Criterion) {
     for weights in Weights::ALL {
-        let mut group = criterion.benchmark_group(format!("pick, {} weights", weights.name()));
+        let mut group = criterion.benchmark_group(weights.title());
         for &algorithm in Algorithm::ALL {
             for servers in SIZES {
                 let mut service = service(algorithm, weights, servers);
@@ -23,16 +23,4 @@ pub(crate) fn picks(criterion: &mut Criterion) {
             }
         }
     }
-    criterion.bench_function("floor: counter", |bencher| {
-        let (mut next, mut clients) = (0, Clients::default());
-        bencher.iter(|| {
-            black_box(clients.next());
-            next = if next + 1 < black_box(100) {
-                next + 1
-            } else {
-                0
-            };
-            next
-        });
-    });
 }

@@ -11,27 +11,33 @@ pub(crate) const SIZES: [u32; 4] = [10, 100, 1_000, 10_000];
 
 #[derive(Clone, Copy)]
 pub(crate) enum Weights {
+    /// All 1.
     Uniform,
+    /// 1 to 5, repeating.
+    OneToFive,
+    /// The heaviest has as much as there are servers, the second a half, the third a third,
+    /// scattered over the list.
     Zipf,
 }
 
 impl Weights {
-    pub(crate) const ALL: [Self; 2] = [Self::Uniform, Self::Zipf];
+    pub(crate) const ALL: [Self; 3] = [Self::Uniform, Self::OneToFive, Self::Zipf];
 
-    pub(crate) const fn name(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
-            Self::Uniform => "uniform",
-            Self::Zipf => "zipf",
+            Self::Uniform => "uniform weights",
+            Self::OneToFive => "weights 1 to 5",
+            Self::Zipf => "zipf weights",
         }
     }
 
-    /// The weights of that many servers. Zipf: the heaviest has as much as there are servers, the
-    /// second a half, the third a third, scattered over the list.
+    /// The weights of that many servers.
     pub(crate) fn of(self, servers: u32) -> impl Iterator<Item = u32> {
         // Steps of a prime that divides none of the sizes reach every rank once.
         let rank = move |number: u32| (number * 7_919) % servers + 1;
         (0..servers).map(move |number| match self {
             Self::Uniform => 1,
+            Self::OneToFive => number % 5 + 1,
             Self::Zipf => servers / rank(number),
         })
     }
@@ -80,36 +86,26 @@ pub(crate) fn service(algorithm: Algorithm, weights: Weights, servers: u32) -> V
     service
 }
 
-/// The clients in turn, made beforehand: each has an address of its own and asks one of 256 virtual
-/// addresses.
+/// How many clients there are. Each has an address of its own and asks one of 256 virtual addresses.
+const CLIENTS: u32 = 4_096;
+
+/// The clients in turn, made beforehand.
 pub(crate) struct Clients {
     flows: Box<[Flow]>,
     next: usize,
 }
 
-const CLIENTS: u32 = 4_096;
-
 impl Default for Clients {
     fn default() -> Self {
-        let flows = (0..CLIENTS).map(flow).collect();
+        let flow = |[a, b, c, d, e, f]: [u8; 6]| {
+            Flow::tcp(
+                SocketAddr::from(([a, b, c, d], u16::from_be_bytes([e, f]))),
+                SocketAddr::from(([192, 0, 2, a], 80)),
+            )
+        };
+        let flows = (0..CLIENTS).map(key).map(flow).collect();
         Self { flows, next: 0 }
     }
-}
-
-/// The client with this number.
-fn flow(number: u32) -> Flow {
-    let [a, b, c, d, e, f] = key(number);
-    Flow::tcp(
-        SocketAddr::from(([a, b, c, d], u16::from_be_bytes([e, f]))),
-        SocketAddr::from(([192, 0, 2, a], 80)),
-    )
-}
-
-/// Address and port of a client, as peers want them.
-pub(crate) fn key(number: u32) -> [u8; 6] {
-    // An odd factor: all numbers come once, in no order.
-    let [a, b, c, d] = number.wrapping_mul(2_654_435_761).to_be_bytes();
-    [a, b, c, d, b, d]
 }
 
 impl Clients {
@@ -120,4 +116,33 @@ impl Clients {
         self.next += 1;
         flow
     }
+}
+
+/// The same as peers want them: address and port.
+pub(crate) struct Keys {
+    keys: Box<[[u8; 6]]>,
+    next: usize,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        let keys = (0..CLIENTS).map(key).collect();
+        Self { keys, next: 0 }
+    }
+}
+
+impl Keys {
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a remainder, so always there")]
+    pub(crate) fn next(&mut self) -> &[u8; 6] {
+        let key = &self.keys[self.next % CLIENTS as usize];
+        self.next += 1;
+        key
+    }
+}
+
+fn key(number: u32) -> [u8; 6] {
+    // An odd factor: all numbers come once, in no order.
+    let [a, b, c, d] = number.wrapping_mul(2_654_435_761).to_be_bytes();
+    [a, b, c, d, b, d]
 }
