@@ -4,6 +4,7 @@ pub(crate) mod addresses;
 pub(crate) mod compare;
 pub(crate) mod coverage;
 pub(crate) mod director;
+pub(crate) mod expiry;
 pub(crate) mod generate;
 pub(crate) mod kernel;
 pub(crate) mod packet;
