@@ -462,3 +462,25 @@ fn spec_9_4_removed_servers_leave_their_sets_when_they_are_the_most_loaded() {
         "C has weight 0: {why:?}"
     );
 }
+
+/// Spec §9.4: the kernel keeps a removed server for as long as the cache knows it, connections or
+/// not, so that it comes back as the same one; afterwards it is a new one.
+#[test]
+fn spec_9_4_a_removed_server_is_kept_while_the_cache_knows_it() {
+    for algorithm in BOTH {
+        for (back_after, expected) in [(HALF_HOUR, true), (HALF_HOUR + 4 * MINUTE, false)] {
+            let mut caches = caches(algorithm, Semantics::LINUX_6_1, HALF_HOUR);
+            caches.pick(0);
+            let id = caches.service.destinations().next().unwrap().id();
+            caches.remove('A');
+            for secs in (0..=back_after).step_by(20) {
+                caches.service.advance(Duration::from_secs(secs));
+            }
+            let is_kept = caches.service.destination(id).is_some();
+            assert_eq!(is_kept, expected, "{algorithm} {back_after}");
+            caches.add('A', 1);
+            let again = caches.service.destinations().next().unwrap().id();
+            assert_eq!(again == id, expected, "{algorithm} {back_after}");
+        }
+    }
+}

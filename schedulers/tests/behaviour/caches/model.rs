@@ -537,6 +537,35 @@ proptest! {
 }
 
 proptest! {
+    /// The caller forgets all hooks: what is picked is in the list and takes connections, whatever
+    /// was remembered.
+    #[test]
+    fn without_hooks_picks_are_in_the_list(
+        algorithm in prop_oneof![Just(Algorithm::Lblc), Just(Algorithm::Lblcr)],
+        picks in prop::collection::vec(
+            (prop::sample::subsequence(&NAMES[..], 0..=5), any::<bool>(), 0_u32..4, 0_u32..3),
+            1..60,
+        ),
+    ) {
+        let mut scheduler = algorithm.scheduler(Semantics::LINUX_6_1);
+        for (names, is_reversed, number, weight) in picks {
+            let mut list: Vec<_> = names
+                .into_iter()
+                .map(|name| Server { name, weight, active: 1, inactive: 0, overloaded: false })
+                .collect();
+            if is_reversed {
+                list.reverse();
+            }
+            let flow = Flow::tcp(([192, 0, 2, 7], 40_000).into(), target(number));
+            let picked = scheduler.pick(&list, &flow, &mut Context::new(Duration::ZERO));
+            let is_any = weight > 0 && !list.is_empty();
+            prop_assert_eq!(picked.is_some(), is_any);
+            prop_assert!(picked.is_none_or(|index| index < list.len()));
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 64, ..ProptestConfig::default() })]
 
     /// Addresses by the thousand: collections that make room, the hard limit, and the count that is
