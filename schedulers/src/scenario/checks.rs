@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 
 use crate::destination::Destination;
+use crate::persistence::{Persistence, PersistenceMask};
 use crate::scenario::error::{Place, Problem, ScenarioError};
 use crate::scenario::event::{Change, Event};
 use crate::scenario::{Server, Target};
@@ -41,6 +42,18 @@ impl State {
             addresses: BTreeMap::new(),
             flows: 0,
         })
+    }
+
+    /// Whether all addresses are IPv6, once that is known.
+    pub(super) const fn ipv6(&self) -> Option<bool> {
+        self.ipv6
+    }
+
+    /// The family is known from elsewhere.
+    pub(super) const fn set_family(&mut self, ipv6: Option<bool>) {
+        if self.ipv6.is_none() {
+            self.ipv6 = ipv6;
+        }
     }
 
     /// Takes a server that is there from the beginning, the one of that index.
@@ -160,6 +173,40 @@ impl State {
             present,
         };
         self.servers.insert(id, settings);
+    }
+}
+
+/// Which family all addresses have, as far as is known, if this persistence is for them.
+pub(super) fn persistence(
+    persistence: Persistence,
+    known: Option<bool>,
+) -> Result<Option<bool>, ScenarioError> {
+    let timeout = persistence.timeout();
+    let seconds = u32::try_from(timeout.as_secs()).unwrap_or(0);
+    if seconds == 0 || timeout.subsec_nanos() != 0 {
+        return Err(Problem::Timeout { timeout }.at(Place::Document));
+    }
+    let ipv6 = match persistence.mask() {
+        PersistenceMask::Client => return Ok(known),
+        PersistenceMask::Inet(_) => false,
+        PersistenceMask::Inet6(length) => {
+            let (least, most) = (1, 128);
+            if !(least..=most).contains(&length) {
+                let problem = Problem::MaskLength {
+                    length,
+                    least,
+                    most,
+                };
+                return Err(problem.at(Place::Document));
+            }
+            true
+        }
+    };
+    match known {
+        Some(known) if known != ipv6 => {
+            Err(Problem::MaskFamily { ipv6: known }.at(Place::Document))
+        }
+        _ => Ok(Some(ipv6)),
     }
 }
 

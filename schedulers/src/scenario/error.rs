@@ -134,6 +134,31 @@ pub enum Problem {
         /// The service.
         address: SocketAddr,
     },
+    /// The timeout of persistence is none that the kernel takes.
+    #[error("{timeout:?} is not a whole number of seconds from 1 to 4294967295")]
+    Timeout {
+        /// The timeout.
+        timeout: Duration,
+    },
+    /// The mask of persistence is for the other address family.
+    #[error("a mask for IPv{mask}, but the addresses are IPv{version}", mask = if *.ipv6 { 4 } else { 6 }, version = if *.ipv6 { 6 } else { 4 })]
+    MaskFamily {
+        /// Whether the addresses are IPv6.
+        ipv6: bool,
+    },
+    /// The prefix length of persistence is out of its range.
+    #[error("{length} is outside {least} to {most}")]
+    MaskLength {
+        /// The length.
+        length: u8,
+        /// The shortest length possible.
+        least: u8,
+        /// The longest length possible.
+        most: u8,
+    },
+    /// There is a mask without persistence.
+    #[error("only with \"persistent\"")]
+    SurplusMask,
     /// An event is about a flow that has not begun.
     #[error("{flow} is out of range: flows so far: {flows}")]
     FlowRange {
@@ -161,6 +186,8 @@ impl Problem {
             Self::Weight { .. } => "weight",
             Self::Thresholds { .. } => "lower",
             Self::MissingTo | Self::SurplusTo { .. } => "to",
+            Self::Timeout { .. } => "persistent",
+            Self::MaskFamily { .. } | Self::MaskLength { .. } | Self::SurplusMask => "mask",
             Self::FlowRange { .. } => "flow",
             Self::Advance { .. } => "seconds",
         }

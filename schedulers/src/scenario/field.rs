@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Display};
 use core::marker::PhantomData;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
@@ -13,6 +13,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Unexpected, Visitor};
 
 use crate::destination::Destination;
+use crate::persistence::PersistenceMask;
+use crate::scenario::error::{Place, Problem, ScenarioError};
 use crate::scenario::event::{Event, to_microseconds};
 
 /// Reads a string with `parse`, which says what is wrong with it.
@@ -207,5 +209,68 @@ impl Visitor<'_> for SecondsVisitor {
             .map(to_microseconds)
             .filter(|by| *by <= Event::MAX_ADVANCE);
         by.ok_or_else(|| E::invalid_value(Unexpected::Float(seconds), &self))
+    }
+}
+
+/// A netmask or a prefix length.
+#[derive(Clone, Copy)]
+pub(super) enum Mask {
+    Netmask(Ipv4Addr),
+    Length(u8),
+}
+
+impl Mask {
+    /// What it means for addresses of that family.
+    pub(super) fn of_family(self, ipv6: bool) -> Result<PersistenceMask, ScenarioError> {
+        match self {
+            Self::Netmask(mask) => Ok(PersistenceMask::Inet(mask)),
+            Self::Length(length) if ipv6 => Ok(PersistenceMask::Inet6(length)),
+            Self::Length(length @ 0..=32) => {
+                let beyond = u32::MAX.checked_shr(length.into()).unwrap_or_default();
+                Ok(PersistenceMask::Inet(Ipv4Addr::from_bits(!beyond)))
+            }
+            Self::Length(length) => {
+                let (least, most) = (0, 32);
+                let problem = Problem::MaskLength {
+                    length,
+                    least,
+                    most,
+                };
+                Err(problem.at(Place::Document))
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Mask {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MaskVisitor)
+    }
+}
+
+struct MaskVisitor;
+
+impl Visitor<'_> for MaskVisitor {
+    type Value = Mask;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an IPv4 netmask or a prefix length from 0 to 128")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Mask, E> {
+        let mask = text.parse().map(Mask::Netmask);
+        mask.map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Mask, E> {
+        let length = u8::try_from(number).ok().filter(|length| *length <= 128);
+        length
+            .map(Mask::Length)
+            .ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    /// Only negative numbers come this way.
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Mask, E> {
+        Err(E::invalid_value(Unexpected::Signed(number), &self))
     }
 }

@@ -39,7 +39,7 @@
 //! | `protocol` | `tcp`, `udp` or `sctp` | `tcp` |
 //! | `virtual` | `ADDR:PORT`, `[ADDR6]:PORT` or `fwmark N` | required |
 //! | `persistent` | timeout of persistence in seconds | no persistence |
-//! | `mask` | with `persistent`: netmask (IPv4) or prefix length | single addresses |
+//! | `mask` | with `persistent`: netmask (IPv4) or prefix length (0 to 32, IPv6 1 to 128) | each client by itself |
 //! | `seed` | where the random numbers of `twos` start, 0 to 2⁶⁴ - 1 | 0 |
 //! | `servers` | list of `id`, `address`, `weight`, `upper` (0), `lower` (0), added in this order | required |
 //! | `events` | list of what follows, see [`Event`] | none |
@@ -68,6 +68,7 @@ use core::str::FromStr;
 use crate::destination::{Destination, DestinationEntry};
 use crate::flags::SchedulerFlags;
 use crate::flow::Protocol;
+use crate::persistence::Persistence;
 use crate::scheduler::{Algorithm, Scheduler};
 use crate::semantics::Semantics;
 
@@ -162,6 +163,7 @@ struct Settings {
     semantics: Semantics,
     protocol: Protocol,
     target: Target,
+    persistence: Option<Persistence>,
     seed: u64,
 }
 
@@ -191,6 +193,7 @@ impl Scenario {
                 semantics: Semantics::LINUX_6_1,
                 protocol: Protocol::Tcp,
                 target,
+                persistence: None,
                 seed: 0,
             },
             servers,
@@ -226,6 +229,20 @@ impl Scenario {
     pub const fn with_protocol(mut self, protocol: Protocol) -> Self {
         self.settings.protocol = protocol;
         self
+    }
+
+    /// Makes the service persistent.
+    ///
+    /// # Errors
+    ///
+    /// A timeout that is not a whole number of seconds from 1 to 2³² - 1; a mask of the other
+    /// address family; an IPv6 prefix length outside 1 to 128.
+    pub fn with_persistence(mut self, persistence: Persistence) -> Result<Self, ScenarioError> {
+        let ipv6 = checks::persistence(persistence, self.state.ipv6())?;
+        self.start.set_family(ipv6);
+        self.state.set_family(ipv6);
+        self.settings.persistence = Some(persistence);
+        Ok(self)
     }
 
     /// Sets where the random numbers of `twos` start.
@@ -286,6 +303,11 @@ impl Scenario {
     /// How the service is reached.
     pub const fn target(&self) -> Target {
         self.settings.target
+    }
+
+    /// Persistence of the service, if it is persistent.
+    pub const fn persistence(&self) -> Option<Persistence> {
+        self.settings.persistence
     }
 
     /// Where the random numbers of `twos` start.

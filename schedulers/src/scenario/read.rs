@@ -5,6 +5,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer};
 
@@ -12,10 +13,11 @@ use crate::destination::Destination;
 use crate::error::UnknownScheduler;
 use crate::flags::SchedulerFlags;
 use crate::flow::Protocol;
-use crate::scenario::error::ScenarioError;
+use crate::persistence::Persistence;
+use crate::scenario::error::{Place, Problem, ScenarioError};
 use crate::scenario::event::{Change, Event};
 use crate::scenario::field::{
-    Address, FlowIndex, Number, Seconds, Weight, given, object, text, whole, word,
+    Address, FlowIndex, Mask, Number, Seconds, Weight, given, object, text, whole, word,
 };
 use crate::scenario::kernel::Kernel;
 use crate::scenario::{Scenario, Server, Target};
@@ -35,19 +37,50 @@ pub(super) fn read(text: &str) -> Result<Scenario, ScenarioError> {
         kernel,
         protocol,
         target,
+        persistent,
+        mask,
         seed,
         servers,
         events,
     } = document.0;
+    let ipv6 = is_ipv6(target, &servers, &events);
     let mut scenario = Scenario::new(scheduler, target, servers)?
         .with_flags(flags)
         .with_semantics(kernel.0)
         .with_protocol(protocol)
         .with_seed(seed);
+    if let Some(seconds) = persistent {
+        let mask = mask.map(|mask| mask.of_family(ipv6)).transpose()?;
+        let persistence = Persistence::new(Duration::from_secs(seconds.into()))
+            .with_mask(mask.unwrap_or_default());
+        scenario = scenario.with_persistence(persistence)?;
+    } else if mask.is_some() {
+        return Err(Problem::SurplusMask.at(Place::Document));
+    }
     for event in events {
         scenario.push(event)?;
     }
     Ok(scenario)
+}
+
+/// Whether the first address is IPv6. Another family further on is an error wherever it stands.
+fn is_ipv6(target: Target, servers: &[Server], events: &[Event]) -> bool {
+    let first = match target {
+        Target::Address(address) => Some(address),
+        Target::Mark(_) => None,
+    };
+    let of_server = || servers.first().map(|server| server.destination().address());
+    let of_event = || {
+        events.iter().find_map(|event| match event {
+            Event::Flow { client, .. } => Some(*client),
+            Event::Add(change) => change.address(),
+            _ => None,
+        })
+    };
+    first
+        .or_else(of_server)
+        .or_else(of_event)
+        .is_some_and(|address| address.is_ipv6())
 }
 
 fn unreadable(path: String, error: &serde_json::Error) -> ScenarioError {
@@ -98,6 +131,10 @@ struct Fields {
     protocol: Protocol,
     #[serde(rename = "virtual", deserialize_with = "target")]
     target: Target,
+    #[serde(default, deserialize_with = "persistent")]
+    persistent: Option<u32>,
+    #[serde(default, deserialize_with = "given")]
+    mask: Option<Mask>,
     #[serde(default, deserialize_with = "seed")]
     seed: u64,
     servers: Vec<Server>,
@@ -115,6 +152,10 @@ impl<'de> Deserialize<'de> for Document {
 
 const fn tcp() -> Protocol {
     Protocol::Tcp
+}
+
+fn persistent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    whole(deserializer, 1..=u32::MAX).map(Some)
 }
 
 fn seed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

@@ -122,8 +122,11 @@ impl Replayer {
         scheduler: Box<dyn Scheduler<DestinationEntry>>,
     ) -> Self {
         let settings = &scenario.settings;
-        let service = VirtualService::with_scheduler(scheduler, settings.semantics)
+        let mut service = VirtualService::with_scheduler(scheduler, settings.semantics)
             .with_flags(settings.flags);
+        if let Some(persistence) = settings.persistence {
+            service = service.with_persistence(persistence);
+        }
         let mut replayer = Self {
             service,
             protocol: settings.protocol,

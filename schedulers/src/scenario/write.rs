@@ -6,6 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::flow::Protocol;
+use crate::persistence::PersistenceMask;
 use crate::scenario::event::{Change, Event};
 use crate::scenario::kernel::Kernel;
 use crate::scenario::{Scenario, Server};
@@ -24,6 +25,14 @@ impl fmt::Display for Scenario {
             writeln!(f, "  \"protocol\": \"{}\",", name(self.protocol()))?;
         }
         writeln!(f, "  \"virtual\": \"{}\",", self.target())?;
+        if let Some(persistence) = self.persistence() {
+            writeln!(f, "  \"persistent\": {},", persistence.timeout().as_secs())?;
+            match persistence.mask() {
+                PersistenceMask::Client => {}
+                PersistenceMask::Inet(mask) => writeln!(f, "  \"mask\": \"{mask}\",")?,
+                PersistenceMask::Inet6(length) => writeln!(f, "  \"mask\": {length},")?,
+            }
+        }
         if self.seed() != 0 {
             writeln!(f, "  \"seed\": {},", self.seed())?;
         }

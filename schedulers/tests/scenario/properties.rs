@@ -5,8 +5,9 @@ use core::time::Duration;
 
 use lvs_schedulers::scenario::{Change, Event, Scenario, Server, Target};
 use lvs_schedulers::{
-    AddressHash, Algorithm, CacheLimit, Destination, MhWord, Overhead, Protocol, SchedulerFlags,
-    Semantics, TcpActive, TemplateThresholds, ThresholdEdits,
+    AddressHash, Algorithm, CacheLimit, Destination, MhWord, Overhead, Persistence,
+    PersistenceMask, Protocol, SchedulerFlags, Semantics, TcpActive, TemplateThresholds,
+    ThresholdEdits,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -134,6 +135,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp]),
         (any::<bool>(), any::<bool>()),
         any::<u64>(),
+        option::weighted(0.3, (1..=u32::MAX, any::<u32>(), option::of(0..=128_u8))),
     );
     (any::<bool>(), any::<bool>(), settings)
         .prop_flat_map(|(mark, ipv6, settings)| {
@@ -144,14 +146,14 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             };
             let servers = vec(server(ipv6), 0..6);
             (
-                Just(settings),
+                Just((settings, ipv6)),
                 target,
                 servers,
                 vec(event(mark, ipv6), 0..60),
             )
         })
-        .prop_map(|(settings, target, candidates, events)| {
-            let (algorithm, semantics, protocol, (fallback, port), seed) = settings;
+        .prop_map(|((settings, ipv6), target, candidates, events)| {
+            let (algorithm, semantics, protocol, (fallback, port), seed, persistence) = settings;
             let mut servers: Vec<Server> = Vec::new();
             for server in candidates {
                 let mut more = servers.clone();
@@ -173,6 +175,16 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 .with_semantics(semantics)
                 .with_protocol(protocol)
                 .with_seed(seed);
+            if let Some((seconds, mask, length)) = persistence {
+                let mask = match (length, ipv6) {
+                    (None, _) => PersistenceMask::Client,
+                    (Some(_), false) => PersistenceMask::Inet(mask.into()),
+                    (Some(length), true) => PersistenceMask::Inet6(length.max(1)),
+                };
+                let timeout = Duration::from_secs(seconds.into());
+                let persistence = Persistence::new(timeout).with_mask(mask);
+                scenario = scenario.with_persistence(persistence).unwrap();
+            }
             for event in events {
                 let _ = scenario.push(event);
             }
@@ -191,14 +203,15 @@ proptest! {
         fuzzed::check(&text);
     }
 
-    /// Only servers that are present, have weight and were not full before are picked.
+    /// Only servers that are present are picked, and without persistence only those with weight.
     #[test]
     fn picks_are_present_and_not_quiesced(scenario in scenario()) {
         let mut replayer = scenario.replayer();
         for event in scenario.events() {
             if let lvs_schedulers::scenario::Outcome::Picked(id) = replayer.step(event).unwrap() {
                 let server = replayer.server(id).unwrap();
-                prop_assert!(server.is_available() && server.weight() > 0);
+                prop_assert!(server.is_available());
+                prop_assert!(server.weight() > 0 || scenario.persistence().is_some());
             }
         }
     }

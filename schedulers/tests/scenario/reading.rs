@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use lvs_schedulers::scenario::{Change, Event, Place, Problem, Scenario, ScenarioError, Target};
 use lvs_schedulers::{
-    AddressHash, Algorithm, CacheLimit, MhWord, Overhead, Protocol, SchedulerFlags, Semantics,
-    TcpActive, TemplateThresholds, ThresholdEdits,
+    AddressHash, Algorithm, CacheLimit, MhWord, Overhead, Persistence, PersistenceMask, Protocol,
+    SchedulerFlags, Semantics, TcpActive, TemplateThresholds, ThresholdEdits,
 };
 
 const WHOLE: &str = r#"{
@@ -164,6 +164,50 @@ fn every_algorithm_flag_protocol_and_target_has_its_name() {
     for (text, target) in targets {
         let text = small(&format!(r#""virtual": "{text}""#));
         assert_eq!(Scenario::from_json(&text).unwrap().target(), target);
+    }
+}
+
+#[test]
+fn persistence_is_read_with_netmask_or_prefix_length() {
+    let read = |fields: &str| {
+        let scenario = Scenario::from_json(&small(fields)).unwrap();
+        let persistence = scenario.persistence().unwrap();
+        (persistence.timeout().as_secs(), persistence.mask())
+    };
+    let ipv4 = |bits: u32| PersistenceMask::Inet(bits.into());
+    assert_eq!(read(r#""persistent": 300"#), (300, PersistenceMask::Client));
+    assert_eq!(
+        read(r#""persistent": 1, "mask": "255.255.255.0""#),
+        (1, ipv4(0xffff_ff00))
+    );
+    for (length, bits) in [(0, 0), (1, 0x8000_0000), (24, 0xffff_ff00), (32, u32::MAX)] {
+        let fields = format!(r#""persistent": 1, "mask": {length}"#);
+        assert_eq!(read(&fields), (1, ipv4(bits)));
+    }
+    let ipv6 = r#""virtual": "[2001:db8::1]:80", "persistent": 9, "mask": 48"#;
+    assert_eq!(read(ipv6), (9, PersistenceMask::Inet6(48)));
+    // What decides for a service by mark is the first address there is.
+    let flow = r#"{"op": "flow", "client": "[2001:db8::2]:1", "to": "[2001:db8::1]:80"}"#;
+    let fields =
+        format!(r#""virtual": "fwmark 1", "persistent": 9, "mask": 48, "events": [{flow}]"#);
+    assert_eq!(read(&fields), (9, PersistenceMask::Inet6(48)));
+
+    let scenario = Scenario::new(Algorithm::Rr, Target::Mark(1), []).unwrap();
+    for (timeout, message) in [
+        (
+            Duration::ZERO,
+            "persistent: 0ns is not a whole number of seconds from 1 to 4294967295",
+        ),
+        (
+            Duration::from_millis(1500),
+            "persistent: 1.5s is not a whole number of seconds from 1 to 4294967295",
+        ),
+    ] {
+        let error = scenario
+            .clone()
+            .with_persistence(Persistence::new(timeout))
+            .unwrap_err();
+        assert_eq!(error.to_string(), message);
     }
 }
 
@@ -395,6 +439,21 @@ fn what_cannot_be_read_is_named_with_line_and_column() {
             "(line 7",
         ),
         (
+            small(r#""persistent": 0"#),
+            "persistent: invalid value: integer `0`, expected a whole number from 1 to 4294967295",
+            "(line 1",
+        ),
+        (
+            small(r#""persistent": 1, "mask": "255.255""#),
+            "mask: invalid value: string \"255.255\", expected an IPv4 netmask or a prefix length from 0 to 128",
+            "(line 1",
+        ),
+        (
+            small(r#""persistent": 1, "mask": 129"#),
+            "mask: invalid value: integer `129`, expected an IPv4 netmask or a prefix length from 0 to 128",
+            "(line 1",
+        ),
+        (
             String::new(),
             "EOF while parsing a value",
             "(line 1, column 0)",
@@ -549,7 +608,22 @@ fn contradictions_are_named_with_place_and_field() {
             "servers[0].address: 10.2.1.1:80 is not IPv6, as the addresses before are",
         ),
     ];
-    for (text, message) in cases {
+    let persistence = [
+        (small(r#""mask": 24"#), "mask: only with \"persistent\""),
+        (
+            small(r#""persistent": 1, "mask": 33"#),
+            "mask: 33 is outside 0 to 32",
+        ),
+        (
+            small(r#""persistent": 1, "mask": 0, "virtual": "[2001:db8::1]:80""#),
+            "mask: 0 is outside 1 to 128",
+        ),
+        (
+            small(r#""persistent": 1, "mask": "255.0.0.0", "virtual": "[2001:db8::1]:80""#),
+            "mask: a mask for IPv4, but the addresses are IPv6",
+        ),
+    ];
+    for (text, message) in cases.into_iter().chain(persistence) {
         assert_eq!(error_of(&text), message);
     }
 }

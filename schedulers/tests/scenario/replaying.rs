@@ -131,6 +131,61 @@ fn returning_server_has_its_connections_and_is_the_newest() {
     assert_eq!(picks(&scenario("lc", [1; 3], &events)), "CBAAA");
 }
 
+/// Spec §1.6, step 5: the network's template decides until it has timed out, also for a quiesced
+/// server, but not for a removed one.
+#[test]
+fn persistent_clients_return_to_their_server() {
+    let text = r#"{
+      "scheduler": "rr", "virtual": "10.1.0.100:80", "persistent": 300, "mask": "255.255.255.0",
+      "servers": [
+        {"id": 0, "address": "10.2.1.1:80", "weight": 1},
+        {"id": 1, "address": "10.2.1.2:80", "weight": 1},
+        {"id": 2, "address": "10.2.1.3:80", "weight": 1}
+      ],
+      "events": [
+        {"op": "flow", "client": "10.1.1.1:1000"},
+        {"op": "flow", "client": "10.1.2.1:1000"},
+        {"op": "flow", "client": "10.1.1.2:1000"},
+        {"op": "edit", "id": 2, "weight": 0},
+        {"op": "flow", "client": "10.1.1.3:1000"},
+        {"op": "expire", "flow": 0}, {"op": "expire", "flow": 2}, {"op": "expire", "flow": 3},
+        {"op": "remove", "id": 1},
+        {"op": "flow", "client": "10.1.2.2:1000"},
+        {"op": "advance", "seconds": 301},
+        {"op": "flow", "client": "10.1.1.1:1001"}
+      ]
+    }"#;
+    let scenario = Scenario::from_json(text).unwrap();
+    assert_eq!(scenario.replay().to_string(), r#"{"picks":[2,1,2,2,0,0]}"#);
+}
+
+/// The end of a handshake and of a connection, seen by the counts.
+#[test]
+fn established_sctp_connections_are_active_until_closed() {
+    let text = r#"{
+      "scheduler": "rr", "virtual": "10.1.0.100:80", "protocol": "sctp",
+      "servers": [{"id": 0, "address": "10.2.1.1:80", "weight": 1}],
+      "events": [
+        {"op": "flow", "client": "10.1.1.1:1000"},
+        {"op": "establish", "flow": 0},
+        {"op": "close", "flow": 0},
+        {"op": "expire", "flow": 0}
+      ]
+    }"#;
+    let scenario = Scenario::from_json(text).unwrap();
+    let mut replayer = scenario.replayer();
+    let counts: Vec<(u32, u32)> = scenario
+        .events()
+        .iter()
+        .map(|event| {
+            replayer.step(event).unwrap();
+            let server = replayer.server(0).unwrap();
+            (server.active(), server.inactive())
+        })
+        .collect();
+    assert_eq!(counts, [(0, 1), (1, 0), (0, 1), (0, 0)]);
+}
+
 /// A scheduler that is none of the kernel's: always the oldest.
 #[derive(Debug)]
 struct Oldest;
