@@ -179,8 +179,8 @@ impl<V: Copy> Cache<V> {
 
     /// Replaces an entry by a new one for the same address, as lblc does; returns the former value.
     ///
-    /// This leaves no more entries than before, so the limit allows it. Kernels that know no limit
-    /// forget to count the former entry off, and collect the more.
+    /// This leaves no more entries than before, so the limit allows it **(unsure)**. Kernels that
+    /// know no limit forget to count the former entry off, and collect the more.
     pub(crate) fn replace(&mut self, id: Id, value: V) -> Option<V> {
         let entry = self.entries.get_mut(id)?;
         entry.used = self.now;

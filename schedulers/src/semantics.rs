@@ -136,9 +136,12 @@ pub enum TcpActive {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum CacheLimit {
-    /// Go on; the next collection makes room (6.1.176, 6.12.95 and before).
+    /// Go on; the next collection makes room. When lblc moves an address to another destination it
+    /// counts the entry once more, and after enough moves makes room all the time (6.1.176, 6.12.95
+    /// and before).
     Soft,
-    /// Make no new entry when there are one and a half times as many as wanted (7.2.13, 6.1.192).
+    /// Make no new entry when there are one and a half times as many as wanted, 24,576, and count
+    /// them right (7.2.13, 6.1.192).
     Hard,
 }
 
