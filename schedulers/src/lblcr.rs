@@ -257,10 +257,14 @@ impl Lblcr {
             link = member.next;
         }
         let now = self.cache.now();
-        let first = self.members.insert(Member {
+        let member = Member {
             server: held,
             next: set.first,
-        })?;
+        };
+        let Some(first) = self.members.insert(member) else {
+            self.remembered.release(held);
+            return None;
+        };
         let set = self.cache.get_mut(entry)?;
         set.first = Some(first);
         set.len += 1;
@@ -287,10 +291,14 @@ impl Lblcr {
     ) -> Option<()> {
         let server = list.get(index)?.address();
         let held = self.remembered.hold(list, index)?;
-        let first = self.members.insert(Member {
+        let member = Member {
             server: held,
             next: None,
-        })?;
+        };
+        let Some(first) = self.members.insert(member) else {
+            self.remembered.release(held);
+            return None;
+        };
         let set = Set {
             first: Some(first),
             len: 1,
