@@ -16,6 +16,8 @@ pub(crate) enum Content {
     Udp,
     /// One chunk of that type, with a body of zeroes.
     Sctp(u8),
+    /// Three of them.
+    SctpBundle([u8; 3]),
 }
 
 pub(crate) const FIN: u8 = 0x01;
@@ -46,7 +48,7 @@ impl Packet {
         match self.content {
             Content::Tcp(_) => Protocol::Tcp,
             Content::Udp => Protocol::Udp,
-            Content::Sctp(_) => Protocol::Sctp,
+            Content::Sctp(_) | Content::SctpBundle(_) => Protocol::Sctp,
         }
     }
 
@@ -81,10 +83,11 @@ impl Packet {
                 (17, Some(6))
             }
             Content::Sctp(kind) => {
-                // Tag, CRC (nobody on the way looks at it), and a chunk as long as an INIT.
-                payload.extend([0; 8]);
-                payload.extend([kind, 0, 0, 20]);
-                payload.extend([0; 16]);
+                extend_with_chunks(&mut payload, &[kind]);
+                (132, None)
+            }
+            Content::SctpBundle(kinds) => {
+                extend_with_chunks(&mut payload, &kinds);
                 (132, None)
             }
         };
@@ -120,6 +123,15 @@ impl Packet {
         }
         frame.extend(payload);
         frame
+    }
+}
+
+/// Tag, CRC (nobody on the way looks at it), and chunks as long as an INIT.
+fn extend_with_chunks(payload: &mut Vec<u8>, kinds: &[u8]) {
+    payload.extend([0; 8]);
+    for &kind in kinds {
+        payload.extend([kind, 0, 0, 20]);
+        payload.extend([0; 16]);
     }
 }
 
@@ -183,7 +195,10 @@ fn transport(number: u8, source: IpAddr, destination: IpAddr, payload: &[u8]) ->
     let content = match number {
         6 => Content::Tcp(*payload.get(13)?),
         17 => Content::Udp,
-        132 => Content::Sctp(*payload.get(12)?),
+        132 => match (payload.get(12)?, payload.get(32), payload.get(52)) {
+            (&first, Some(&second), Some(&third)) => Content::SctpBundle([first, second, third]),
+            (&kind, ..) => Content::Sctp(kind),
+        },
         _ => return None,
     };
     Some(Packet {
