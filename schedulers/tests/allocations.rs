@@ -4,6 +4,7 @@
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
+use std::collections::VecDeque;
 
 use allocation_counter::measure;
 use lvs_schedulers::{
@@ -49,6 +50,31 @@ fn looking_a_client_up_allocates_nothing() {
             assert_eq!(count.count_total, 0, "{algorithm}");
             assert!(picked > 700, "{algorithm}: {picked}");
         }
+    }
+}
+
+/// Every algorithm, once it knows the addresses that clients ask for: picks, and connections that
+/// come and go.
+#[test]
+fn neither_picks_nor_connections_allocate_in_steady_state() {
+    for &algorithm in Algorithm::ALL {
+        let mut service = service(algorithm, 100);
+        let mut context = Context::new(Duration::ZERO);
+        let mut open = VecDeque::new();
+        let mut round = || {
+            for flow in flows() {
+                service.schedule(&flow, &mut context);
+                open.push_back(service.connect(&flow, &mut context));
+                if open.len() > 50 {
+                    let oldest = open.pop_front().flatten();
+                    oldest.map(|connection| service.expire(connection));
+                }
+            }
+        };
+        round();
+        assert_eq!(measure(round).count_total, 0, "{algorithm}");
+        let connected = open.iter().flatten().count();
+        assert!(connected > 30, "{algorithm}: {connected} of 50");
     }
 }
 
