@@ -133,6 +133,9 @@ impl VirtualService {
     /// whether it counts as active; its timer starts again. Returns the state it is in now; `None` if
     /// there is no such connection, or the packet is of another protocol.
     ///
+    /// What the client sends to a destination that was removed changes nothing either: the kernel drops
+    /// it, and the timer goes on (seen with 7.2.7).
+    ///
     /// Packets from servers that are not masqueraded ([`Forwarding`](crate::Forwarding)) change
     /// nothing: the kernel takes them for none of its own, even where they pass the director (seen
     /// with 6.1.176 and 7.2.7).
@@ -177,10 +180,16 @@ impl VirtualService {
         direction: Direction,
         packet: Packet,
     ) -> Option<ConnectionState> {
+        let destination = self.connections.get(id.0)?.destination;
+        let is_available = self.destination(destination)?.is_available();
         let connection = self.connections.get_mut(id.0)?;
-        let former = connection.state;
+        let (former, unchanged) = (connection.state, *connection);
         let taken =
             connection.take(packet, direction, &self.settings, self.semantics.tcp_active)?;
+        if !is_available && direction == Direction::In {
+            *connection = unchanged;
+            return Some(former);
+        }
         let Some(activity) = taken else {
             return Some(former);
         };

@@ -355,3 +355,26 @@ fn source_port_20_is_never_scheduled() {
         assert_eq!((service.connections(), service.templates()), (0, 0));
     }
 }
+
+/// Seen with 7.2.7: the kernel drops what clients send to a removed destination, but passes on what
+/// that sends.
+#[test]
+fn clients_of_a_removed_destination_are_not_heard() {
+    let mut service = masquerading();
+    let flow = Flow::sctp(CLIENT, VIRTUAL);
+    let connection = service.connect(&flow, &mut at(0)).unwrap();
+    service.establish(connection);
+    let removed = service.destination_of(connection).unwrap().id();
+    service.remove(address('A')).unwrap();
+
+    let abort = service.packet(connection, Direction::In, SctpChunk::Abort, &mut at(10));
+    assert_eq!(abort.unwrap().to_string(), "ESTABLISHED");
+    assert_eq!(service.destination(removed).unwrap().active(), 1);
+    let wrong = service.packet(connection, Direction::In, TcpFlags::FIN, &mut at(10));
+    assert_eq!(wrong, None);
+    assert_eq!(service.due_of(connection), Some(Duration::from_secs(900)));
+
+    let abort = service.packet(connection, Direction::Out, SctpChunk::Abort, &mut at(10));
+    assert_ne!(abort.unwrap().to_string(), "ESTABLISHED");
+    assert_eq!(service.destination(removed).unwrap().active(), 0);
+}

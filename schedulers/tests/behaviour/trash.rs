@@ -155,3 +155,18 @@ fn counts_and_marks_come_back() {
         );
     }
 }
+
+/// Seen with 6.1.176: mh gives no slots to a destination that comes back with weight 0, whatever it
+/// weighed before (section 1.2: the last weight is set to the initial one on addition, even if 0).
+#[test]
+fn destination_that_comes_back_forgets_what_it_weighed() {
+    let mut run = Run::new(Algorithm::Mh, &[3]);
+    let before = run.service.connect(&flow(), &mut Context::new(secs(0)));
+    assert!(before.is_some());
+    run.edit('A', 0);
+    assert_eq!(run.entry('A').last_weight(), 3, "an edit keeps it");
+    run.remove('A');
+    run.add('A', 0);
+    assert_eq!(run.entry('A').active(), 1, "it is the same destination");
+    assert_eq!(run.entry('A').last_weight(), 0);
+}
