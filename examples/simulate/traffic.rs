@@ -87,12 +87,18 @@ impl Traffic {
         let base = &self.base;
         let servers = base.servers().iter().copied();
         let scenario = Scenario::new(base.algorithm(), base.target(), servers);
-        let scenario = scenario.map_err(Failure::Servers)?;
-        Ok(scenario
+        let scenario = scenario
+            .map_err(Failure::Servers)?
             .with_flags(base.flags())
             .with_semantics(base.semantics())
             .with_protocol(base.protocol())
-            .with_seed(base.seed()))
+            .with_seed(base.seed());
+        match base.persistence() {
+            None => Ok(scenario),
+            Some(persistence) => scenario
+                .with_persistence(persistence)
+                .map_err(Failure::Servers),
+        }
     }
 
     fn generator(&self) -> Result<Generator, Failure> {
