@@ -51,6 +51,9 @@ fn beginning(scenario: &Scenario, last: usize) -> Scenario {
         .with_protocol(scenario.protocol())
         .with_flags(scenario.flags())
         .with_semantics(scenario.semantics());
+    if let Some(persistence) = scenario.persistence() {
+        beginning = beginning.with_persistence(persistence).unwrap();
+    }
     for event in &scenario.events()[..=last] {
         beginning.push(*event).unwrap();
     }

@@ -3,8 +3,8 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use lvs_schedulers::Protocol;
 use lvs_schedulers::scenario::{Event, Scenario, Target};
+use lvs_schedulers::{PersistenceMask, Protocol};
 
 use super::kernel::Picks;
 
@@ -35,6 +35,12 @@ impl Coverage {
             Target::Address(address) if address.port() == 0 => "with port 0",
             Target::Address(_) => "by address",
         });
+        if let Some(persistence) = scenario.persistence() {
+            kinds.push("with persistence");
+            if persistence.mask() != PersistenceMask::Client {
+                kinds.push("with a persistence mask");
+            }
+        }
         let flags = scenario.flags();
         if flags.fallback() {
             kinds.push("with fallback");

@@ -1,9 +1,12 @@
 //! Scenarios at random: the same number gives the same scenario everywhere.
 
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use lvs_schedulers::scenario::{Change, Event, Scenario, Server, Target};
-use lvs_schedulers::{Algorithm, Destination, Protocol, SchedulerFlags};
+use lvs_schedulers::{
+    Algorithm, Destination, Persistence, PersistenceMask, Protocol, SchedulerFlags,
+};
 
 use super::addresses::Addresses;
 use super::random::Random;
@@ -66,7 +69,8 @@ struct Generator {
 
 impl Generator {
     fn new(mut random: Random, slot: usize, kind: Generated, algorithm: Algorithm) -> Self {
-        let mut addresses = Addresses::new(slot, random.percent(35));
+        let is_ipv6 = random.percent(35);
+        let mut addresses = Addresses::new(slot, is_ipv6);
         if random.percent(40) {
             let networks = 1 + random.below(6);
             addresses.draw_networks(&mut random, networks);
@@ -91,16 +95,27 @@ impl Generator {
         } else {
             Vec::new()
         };
+        let persistence = persistence(&mut random, is_ipv6);
         let target = if is_marked {
             Target::Mark(1 + u32::try_from(slot).unwrap())
         } else {
+            // All ports together: only with persistence.
+            let is_any = persistence.is_some() && random.percent(30);
+            let port = if is_any { 0 } else { service_port(&mut random) };
             Target::Address(SocketAddr::new(
                 addresses.virtual_address(&mut random),
-                service_port(&mut random),
+                port,
             ))
         };
-        // 0 keeps the port of the packet.
-        let port = *random.pick(&[80, 8080, 443, if is_marked { 0 } else { 53 }]);
+        // Servers of any port keep that of the packet, as do all where several ports persist together.
+        let keeps_ports = match target {
+            Target::Mark(_) => persistence.is_some() || random.percent(40),
+            Target::Address(address) => address.port() == 0,
+        };
+        let port = match keeps_ports {
+            true => 0,
+            false => *random.pick(&[80, 8080, 443, 53]),
+        };
         let habits = Habits::draw(&mut random, kind);
         // Those that go by a server's load are only told from simpler ones once it is above its weight.
         let weights = match algorithm.name() {
@@ -124,10 +139,13 @@ impl Generator {
                 flags = flags.with_port();
             }
         }
-        let scenario = Scenario::new(algorithm, target, servers)
+        let mut scenario = Scenario::new(algorithm, target, servers)
             .unwrap()
             .with_protocol(protocol)
             .with_flags(flags);
+        if let Some(persistence) = persistence {
+            scenario = scenario.with_persistence(persistence).unwrap();
+        }
         Self {
             random,
             addresses,
@@ -329,6 +347,24 @@ impl Weights {
             Self::Coprime => *random.pick(&[1, 2, 3, 5, 7, 11, 13, 64, 81, 125, 289]),
         }
     }
+}
+
+/// Whom the service remembers, for longer than a scenario takes.
+fn persistence(random: &mut Random, is_ipv6: bool) -> Option<Persistence> {
+    if !random.percent(22) {
+        return None;
+    }
+    let timeout = 300 + u64::try_from(random.below(3000)).unwrap();
+    let persistence = Persistence::new(Duration::from_secs(timeout));
+    let mask = match (random.percent(60), is_ipv6) {
+        (false, _) => PersistenceMask::Client,
+        (true, true) => PersistenceMask::Inet6(*random.pick(&[16, 48, 64, 124, 127, 128])),
+        (true, false) => {
+            let mask = *random.pick(&[0, 0xffc0_0000, 0xffff_0000, 0xffff_ff00, 0xffff_fffc, !0]);
+            PersistenceMask::Inet(Ipv4Addr::from_bits(mask))
+        }
+    };
+    Some(persistence.with_mask(mask))
 }
 
 fn service_port(random: &mut Random) -> u16 {

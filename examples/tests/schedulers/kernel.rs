@@ -82,7 +82,7 @@ impl<'a> Kernel<'a> {
             let sent = self.send();
             self.read_picks();
             changes = self.players.iter_mut().flat_map(Player::changes).collect();
-            if !sent && changes.is_empty() && !self.expire() && !self.pause() {
+            if !sent && changes.is_empty() && !self.expire() && !self.pause(start) {
                 break;
             }
         }
@@ -185,11 +185,13 @@ impl<'a> Kernel<'a> {
     }
 
     /// Lets the time pass that has to pass next, really; false if there is none.
-    fn pause(&mut self) -> bool {
+    fn pause(&mut self, start: Instant) -> bool {
         let pauses = self.players.iter_mut().filter_map(Player::pause);
         let Some(longest) = pauses.max() else {
             return false;
         };
+        // The timers that are waited for were to go on until now.
+        assert!(start.elapsed() < longest, "took {:?}", start.elapsed());
         thread::sleep(longest + SLACK);
         true
     }

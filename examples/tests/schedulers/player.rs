@@ -5,11 +5,12 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lvs_ipvs::{
-    Change, Destination as Server, DestinationKey, Family, Protocol as ServiceProtocol, Scheduler,
-    SchedulerName, ServiceFlags, ServiceKey, VirtualService,
+    Change, Destination as Server, DestinationKey, Family, Persistence, PersistenceMask as Mask,
+    Protocol as ServiceProtocol, Scheduler, SchedulerName, ServiceFlags, ServiceKey,
+    VirtualService,
 };
 use lvs_schedulers::scenario::{self, Event, Scenario, Target};
-use lvs_schedulers::{Destination, Protocol};
+use lvs_schedulers::{Destination, PersistenceMask, Protocol};
 
 use super::kernel::Picks;
 use super::packet::Packet;
@@ -123,9 +124,19 @@ impl<'a> Player<'a> {
         let mut flags = ServiceFlags::empty();
         flags.set(ServiceFlags::SCHED_1, scenario.flags().fallback());
         flags.set(ServiceFlags::SCHED_2, scenario.flags().port());
-        let service = VirtualService::new(self.service)
+        let mut service = VirtualService::new(self.service)
             .with_scheduler(Scheduler::from_name(name))
             .with_flags(flags);
+        if let Some(persistence) = scenario.persistence() {
+            let seconds = u32::try_from(persistence.timeout().as_secs()).unwrap();
+            let mut settings = Persistence::new(seconds);
+            settings.mask = match persistence.mask() {
+                PersistenceMask::Inet(mask) => Some(mask.into()),
+                PersistenceMask::Inet6(length) => Some(Mask::Inet6(length.into())),
+                _ => None,
+            };
+            service = service.with_persistence(settings);
+        }
         let mut changes = vec![Change::AddService(service)];
         for server in scenario.servers() {
             let add = self.add(server.id(), *server.destination());

@@ -4,11 +4,12 @@
 //! it, the library plays it with each value, and exactly one value must give the kernel's picks.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use lvs_schedulers::scenario::{Change, Event, Scenario, Server, Target};
 use lvs_schedulers::{
-    AddressHash, Algorithm, CacheLimit, Destination, MhWord, Overhead, Protocol, Semantics,
-    TcpActive, ThresholdEdits,
+    AddressHash, Algorithm, CacheLimit, Destination, MhWord, Overhead, Persistence, Protocol,
+    Semantics, TcpActive, TemplateThresholds, ThresholdEdits,
 };
 
 use super::addresses::Addresses;
@@ -44,7 +45,14 @@ pub(crate) fn semantics() -> Semantics {
     for (probe, picks) in probes.iter().zip(&picks) {
         semantics = probe.only(semantics, picks);
     }
-    semantics
+    if semantics.threshold_edits == ThresholdEdits::Recompute {
+        // Marks are always right there, so nobody can see who looks after them.
+        semantics.template_thresholds = TemplateThresholds::Ignore;
+        return semantics;
+    }
+    let probe = template_thresholds();
+    let picks = play(core::slice::from_ref(&probe.scenario));
+    probe.only(semantics, &picks[0])
 }
 
 impl Probe {
@@ -160,6 +168,29 @@ fn threshold_edits() -> Probe {
     let values = [ThresholdEdits::ClearOnRaise, ThresholdEdits::Recompute];
     Probe::new(script.scenario, values, |it, value| {
         it.threshold_edits = value
+    })
+}
+
+/// A server whose mark an edit of its thresholds left wrong: it stays so when a template of it leaves
+/// the table, or not.
+fn template_thresholds() -> Probe {
+    let mut script = Script::new(0, "rr", false, &[1]);
+    // Longer than it takes the connections to go, or it would be prolonged.
+    let timeout = Duration::from_secs(6);
+    let persistent = script.scenario.with_persistence(Persistence::new(timeout));
+    script.scenario = persistent.unwrap();
+    script.then(Event::Edit(Change::new(0).with_upper(8)));
+    let flows: Vec<_> = (0..8).map(|_| script.flow()).collect();
+    // Marked until there are fewer than six, one template without connections.
+    for flow in &flows[..2] {
+        script.then(Event::Expire { flow: *flow });
+    }
+    script.then(Event::Edit(Change::new(0).with_lower(7)));
+    script.then(Event::Advance { by: timeout });
+    script.flow();
+    let values = [TemplateThresholds::Evaluate, TemplateThresholds::Ignore];
+    Probe::new(script.scenario, values, |it, value| {
+        it.template_thresholds = value;
     })
 }
 
