@@ -22,17 +22,15 @@ mod schedulers;
 
 use std::collections::BTreeSet;
 use std::env;
-use std::sync::OnceLock;
 use std::time::Instant;
 
-use lvs_schedulers::Semantics;
 use lvs_schedulers::scenario::Scenario;
 use schedulers::compare::difference;
 use schedulers::coverage::Coverage;
 use schedulers::generate::{Generated, algorithms};
 use schedulers::kernel::{Picks, play};
 use schedulers::probe;
-use schedulers::record::{Record, release};
+use schedulers::record::Record;
 
 /// Scenarios in one namespace: a multiple of the number of schedulers.
 const AT_ONCE: usize = 104;
@@ -49,24 +47,12 @@ fn number(variable: &str) -> Option<u64> {
     Some(number.unwrap_or_else(|_| panic!("{variable} is '{text}', not a number")))
 }
 
-/// What the running kernel does, found out once.
-fn semantics() -> Semantics {
-    static SEMANTICS: OnceLock<Semantics> = OnceLock::new();
-    *SEMANTICS.get_or_init(|| {
-        let start = Instant::now();
-        let semantics = probe::semantics();
-        println!("{} has {semantics:#?}", release());
-        println!("probing took {:?}", start.elapsed());
-        semantics
-    })
-}
-
 /// Scenarios of these numbers and the kernel's picks in them.
 fn played(numbers: &[Generated]) -> Vec<(Generated, Scenario, Picks)> {
     let scenarios: Vec<_> = numbers
         .iter()
         .enumerate()
-        .map(|(slot, generated)| generated.scenario(slot).with_semantics(semantics()))
+        .map(|(slot, generated)| generated.scenario(slot).with_semantics(probe::semantics()))
         .collect();
     let picks = play(&scenarios);
     let numbered = numbers.iter().copied().zip(scenarios);
@@ -79,7 +65,7 @@ fn played(numbers: &[Generated]) -> Vec<(Generated, Scenario, Picks)> {
 #[test]
 #[ignore = "needs a kernel with IPVS: run through .ci/test"]
 fn generated_scenarios_are_scheduled_alike() {
-    semantics();
+    probe::semantics();
     let start = Instant::now();
     let first = number("SCENARIO_FIRST").unwrap_or(0);
     let count = number("SCENARIOS").unwrap_or(520);

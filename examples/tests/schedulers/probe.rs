@@ -5,6 +5,8 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use lvs_schedulers::scenario::{Change, Event, Scenario, Server, Target};
 use lvs_schedulers::{
@@ -15,6 +17,7 @@ use lvs_schedulers::{
 use super::addresses::Addresses;
 use super::kernel::{Picks, play};
 use super::random::Random;
+use super::record::release;
 
 /// Entries that the caches of lblc and lblcr never exceed where they have a hard limit.
 const CACHE_LIMIT: usize = 24_576;
@@ -27,8 +30,19 @@ struct Probe {
 
 type Variant = Box<dyn Fn(&mut Semantics)>;
 
-/// Probes the running kernel.
+/// What the running kernel does: probed once.
 pub(crate) fn semantics() -> Semantics {
+    static FOUND: OnceLock<Semantics> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let start = Instant::now();
+        let semantics = probe();
+        println!("{} has {semantics:#?}", release());
+        println!("probing took {:?}", start.elapsed());
+        semantics
+    })
+}
+
+fn probe() -> Semantics {
     // In this order: the later ones rely on what the earlier ones found.
     let probes = [
         tcp_active(),
