@@ -27,8 +27,9 @@ impl Record {
 
     /// Adds a scenario and what the kernel made of it.
     pub(crate) fn add(&mut self, scenario: &Scenario, picks: &Picks) {
-        // The same document without its line breaks; none is within a string.
+        // The same document without its line breaks and blanks; none of these are within a string.
         let scenario: String = scenario.to_json().lines().map(str::trim).collect();
+        let scenario = scenario.replace("\": ", "\":").replace(", \"", ",\"");
         let picks: Vec<_> = picks
             .iter()
             .map(|pick| pick.map_or("null".to_owned(), |id| id.to_string()))
