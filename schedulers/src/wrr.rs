@@ -123,17 +123,23 @@ impl<D: Candidate> Choose<D> for Wrr {
         _: &mut Context<'_>,
         trace: &mut impl Tracer,
     ) -> Option<usize> {
-        // Mostly it is the next one. Below index 0 and the head, no list has anything.
-        let next = self.cursor.wrapping_sub(1);
-        match list.get(next) {
-            Some(d) if self.highest > 0 && !d.is_overloaded() && d.weight() >= self.current => {
-                trace.step(|| self.pass());
-                trace.step(|| Look::new(next, d, Verdict::Taken).into());
-                self.cursor = next;
-                Some(next)
-            }
-            _ => self.walk(list, trace),
+        if self.highest == 0 {
+            return None;
         }
+        // The rest of the pass, where mostly the next one will do. Above the head and below the last
+        // index, no list has anything.
+        let mut index = self.cursor.wrapping_sub(1);
+        if index < list.len() {
+            trace.step(|| self.pass());
+        }
+        while let Some(d) = list.get(index) {
+            if self.takes(index, d, trace) {
+                self.cursor = index;
+                return Some(index);
+            }
+            index = index.wrapping_sub(1);
+        }
+        self.pass_on(list, trace)
     }
 }
 
@@ -146,36 +152,49 @@ impl Wrr {
         }
     }
 
-    /// From the cursor on, with passes until somebody has the weight or all were looked at.
+    #[inline]
+    fn takes<D: Candidate>(&self, index: usize, d: &D, trace: &mut impl Tracer) -> bool {
+        let verdict = if d.is_overloaded() {
+            Verdict::Overloaded
+        } else if d.weight() < self.current {
+            Verdict::BelowCurrentWeight
+        } else {
+            Verdict::Taken
+        };
+        trace.step(|| Look::new(index, d, verdict).into());
+        verdict == Verdict::Taken
+    }
+
+    /// Passes over the whole list, each with a lower weight than the one before, until somebody has
+    /// it or all were looked at. The first one is over if it began after the head.
     #[inline(never)]
-    fn walk<D: Candidate>(&mut self, list: &[D], trace: &mut impl Tracer) -> Option<usize> {
-        if self.highest == 0 {
-            return None;
-        }
+    fn pass_on<D: Candidate>(&mut self, list: &[D], trace: &mut impl Tracer) -> Option<usize> {
         let last = self.cursor;
         let mut stop = HEAD;
         let (mut last_pass, mut restarted) = (false, false);
-        let mut start = last.min(list.len());
+        // The best weight there is, once a complete pass has shown it.
+        let mut best = None;
+        let mut begins = last == HEAD;
         loop {
-            trace.step(|| self.pass());
-            let mut best = 0;
-            for (index, d) in list.iter().enumerate().take(start).rev() {
-                if d.is_overloaded() {
-                    trace.step(|| Look::new(index, d, Verdict::Overloaded).into());
-                } else {
-                    if d.weight() >= self.current {
-                        trace.step(|| Look::new(index, d, Verdict::Taken).into());
+            if begins {
+                trace.step(|| self.pass());
+                let mut seen = 0;
+                for (index, d) in list.iter().enumerate().rev() {
+                    if self.takes(index, d, trace) {
                         self.cursor = index;
                         return Some(index);
                     }
-                    trace.step(|| Look::new(index, d, Verdict::BelowCurrentWeight).into());
-                    best = best.max(d.weight());
+                    if !d.is_overloaded() {
+                        seen = seen.max(d.weight());
+                    }
+                    if index == stop {
+                        self.cursor = index;
+                        return None;
+                    }
                 }
-                if index == stop {
-                    self.cursor = index;
-                    return None;
-                }
+                best = Some(seen);
             }
+            begins = true;
 
             if self.current > self.divisor {
                 self.current -= self.divisor;
@@ -187,10 +206,9 @@ impl Wrr {
                 }
                 restarted = true;
             }
-            if start == list.len() {
-                // A complete pass has shown the best weight there is. Passes above it find nothing
-                // and, before the last pass, have no other effect: they are skipped, for high
-                // weights would make them billions.
+            if let Some(best) = best {
+                // Passes above it find nothing and, before the last pass, have no other effect: they
+                // are skipped, for high weights would make them billions.
                 let useful = best.max(self.divisor);
                 let passes = self.current.saturating_sub(useful).div_ceil(self.divisor);
                 self.current -= passes * self.divisor;
@@ -199,7 +217,6 @@ impl Wrr {
             if last_pass && restarted {
                 stop = last;
             }
-            start = list.len();
         }
     }
 }
