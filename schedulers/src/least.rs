@@ -13,7 +13,8 @@ pub(crate) fn least<D: Candidate>(
     cost: impl Fn(&D) -> u64,
     trace: &mut impl Tracer,
 ) -> Option<usize> {
-    // No cost is that high: 32-bit counts cannot add up to it.
+    // No cost is that high: 32-bit counts cannot add up to it. One at a time, for with two the compiler
+    // makes conditional moves, which wait for each other.
     let (mut best, mut least) = (None, u64::MAX);
     for (index, d) in list.iter().enumerate().rev() {
         let cost = cost(d);
