@@ -12,6 +12,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::{fs, panic, thread};
 
+use lvs_ipvs::sysctl::RUN_ESTIMATION;
 use lvs_ipvs::{Client, Namespace, Timeouts};
 use nix::sched::{CloneFlags, unshare};
 
@@ -86,11 +87,18 @@ impl Director {
             let path = format!("/proc/sys/net/{key}");
             fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
         }
+        let namespace = Namespace::current().unwrap();
+        // Where it can be: rates take time, and a 6.12 kernel was seen to fall over the thread that
+        // estimates them in a namespace that goes away.
+        match namespace.sysctls().unwrap().set(RUN_ESTIMATION, &false) {
+            Err(lvs_ipvs::Error::Sysctl(error)) if error.is_absent() => {}
+            done => done.unwrap(),
+        }
         let mut ipvs = Client::connect().unwrap();
         ipvs.set_timeouts(LONG).unwrap();
         Self {
             ipvs,
-            namespace: Namespace::current().unwrap(),
+            namespace,
             wire: Wire::open("lo", "outside"),
         }
     }

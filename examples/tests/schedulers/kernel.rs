@@ -120,20 +120,18 @@ impl<'a> Kernel<'a> {
         is_any
     }
 
+    /// Each first packet has its answer when all packets have been dealt with.
     fn read_picks(&mut self) {
         let mut seen = Vec::new();
-        let mut polls = 0;
-        eventually("an answer for each first packet", || {
-            self.director.wire.receive(|packet| seen.push(packet));
-            for packet in core::mem::take(&mut seen) {
-                self.take(packet);
-            }
-            polls += 1;
-            if polls % 100 == 0 {
-                println!("no answer yet: {:?}", self.waiting);
-            }
-            self.waiting.is_empty()
-        });
+        self.director.wire.settle(|packet| seen.push(packet));
+        for packet in seen {
+            self.take(packet);
+        }
+        let waiting = &self.waiting;
+        assert!(
+            waiting.is_empty(),
+            "neither passed nor refused: {waiting:?}"
+        );
     }
 
     /// Notes the pick that a packet shows, if it shows one.
@@ -212,12 +210,14 @@ impl<'a> Kernel<'a> {
         for (player, ends) in self.players.iter().zip(&ends) {
             wire.send(player.mark().unwrap_or(0), &ends.touches);
         }
+        wire.settle(drop);
         ipvs.set_timeouts(LONG).unwrap();
         if ends.iter().any(|ends| !ends.provocations.is_empty()) {
             sysctls.set(EXPIRE_NODEST_CONN, &true).unwrap();
             for (player, ends) in self.players.iter().zip(&ends) {
                 wire.send(player.mark().unwrap_or(0), &ends.provocations);
             }
+            wire.settle(drop);
             sysctls.set(EXPIRE_NODEST_CONN, &false).unwrap();
         }
         thread::sleep(Duration::from_secs(1));
@@ -226,10 +226,8 @@ impl<'a> Kernel<'a> {
             let mut rows = namespace.connections().unwrap();
             while let Some(row) = rows.next_row() {
                 let row = row.unwrap().connection;
-                let Some(protocol) = row.protocol else {
-                    continue;
-                };
-                if wanted.contains(&(protocol, row.client, row.virtual_address)) {
+                let key = |protocol| (protocol, row.client, row.virtual_address);
+                if row.protocol.is_some_and(|it| wanted.contains(&key(it))) {
                     return false;
                 }
             }

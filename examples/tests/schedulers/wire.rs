@@ -1,10 +1,11 @@
 //! Where packets go in and come out: packet sockets on two interfaces.
 //!
 //! Frames written to the loopback interface come in there, with the mark of the socket still on
-//! them; the kernel has dealt with each when the call that wrote it returns. What IPVS forwards, and
-//! what the director itself answers, leaves by a dummy interface, where it can be read. Hundreds of
-//! packets travel in one system call, which counts: system calls are dear in the guest.
+//! them. What IPVS forwards, and what the director itself answers, leaves by a dummy interface, where
+//! it can be read. Hundreds of packets travel in one system call, which counts: system calls are dear
+//! in the guest.
 
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,7 +19,7 @@ use nix::sys::socket::{
     recvmmsg, sendmmsg, setsockopt, socket, sockopt,
 };
 
-use super::packet::{Packet, Seen, read};
+use super::packet::{Content, Packet, Seen, read};
 
 /// Packets in one system call.
 const AT_ONCE: usize = 512;
@@ -29,12 +30,17 @@ const LONGEST: usize = 160;
 /// Room for what comes out until it is read, in bytes.
 const BUFFER: usize = 64 << 20;
 
+/// The hosts that mark an end talk to each other; no client has such an address.
+const ENDS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)];
+
 /// Both ends of the director, in the network namespace of the thread that opened them.
 #[derive(Debug)]
 pub(crate) struct Wire {
     inside: OwnedFd,
     outside: OwnedFd,
     mark: u32,
+    /// How many packets marked an end.
+    ends: u16,
 }
 
 impl Wire {
@@ -44,11 +50,11 @@ impl Wire {
         let inside = attach(inside, None);
         let outside = attach(outside, Some(SockProtocol::EthAll));
         setsockopt(&outside, sockopt::RcvBufForce, &BUFFER).unwrap();
-        let mark = 0;
         Self {
             inside,
             outside,
-            mark,
+            mark: 0,
+            ends: 0,
         }
     }
 
@@ -68,6 +74,28 @@ impl Wire {
             let sent = sendmmsg(inside, &mut headers, &slices, addresses, [], flags);
             assert_eq!(sent.unwrap().count(), packets.len());
         }
+    }
+
+    /// Waits until all that was sent has been dealt with, and reads what has come out.
+    ///
+    /// On a busy machine the kernel leaves packets to a thread of its own; but it keeps their order.
+    /// So a last one is sent, between two hosts that have nothing to do with IPVS.
+    pub(crate) fn settle(&mut self, mut each: impl FnMut(Seen)) {
+        self.ends = self.ends.wrapping_add(1);
+        let end = Packet {
+            source: SocketAddr::new(IpAddr::V4(ENDS[0]), self.ends),
+            destination: SocketAddr::new(IpAddr::V4(ENDS[1]), 9),
+            content: Content::Udp,
+        };
+        self.send(0, &[end]);
+        let mut has_ended = false;
+        eventually("the last packet comes out", || {
+            self.receive(|seen| match seen {
+                Seen::Packet(packet) if packet == end => has_ended = true,
+                seen => each(seen),
+            });
+            has_ended
+        });
     }
 
     /// Reads what has come out.
