@@ -192,37 +192,41 @@ impl Connection {
         self.seen.saturating_add(self.timeout)
     }
 
-    /// The column of the state table; `None` for what the director does not take for a part of the
-    /// connection.
-    pub(crate) const fn column(&self, direction: Direction) -> Option<Column> {
-        match (direction, self.is_one_way) {
-            (Direction::In, false) => Some(Column::In),
-            (Direction::In, true) => Some(Column::OneWay),
-            (Direction::Out, false) => Some(Column::Out),
-            (Direction::Out, true) => None,
+    /// The column of the state table for what the client sends.
+    pub(crate) const fn column_in(&self) -> Column {
+        if self.is_one_way {
+            Column::OneWay
+        } else {
+            Column::In
         }
     }
 
-    /// A packet comes: state, activity and timeout follow. `None` if it is of another protocol,
-    /// `Some(None)` if it is not taken for a part of the connection.
+    /// The column of the state table; `None` for what the director drops, because the destination is
+    /// not available, or does not take for a part of the connection.
+    pub(crate) const fn column(&self, direction: Direction, is_available: bool) -> Option<Column> {
+        match direction {
+            Direction::In if is_available => Some(self.column_in()),
+            Direction::Out if !self.is_one_way => Some(Column::Out),
+            _ => None,
+        }
+    }
+
+    /// A packet comes: state, activity and timeout follow. `None` if it is of another protocol.
     pub(crate) fn take(
         &mut self,
         packet: Packet,
-        direction: Direction,
+        column: Column,
         settings: &Settings,
         rule: TcpActive,
-    ) -> Option<Option<Activity>> {
-        let Some(column) = self.column(direction) else {
-            return Some(None);
-        };
+    ) -> Option<Activity> {
         let state = self.state.after(column, packet, settings)?;
         self.timeout = state.timeout(settings);
         // Only a change of the state has the activity looked at.
         if state == self.state {
-            return Some(Some(Activity::Unchanged));
+            return Some(Activity::Unchanged);
         }
         self.state = state;
-        Some(Some(self.set_active(state.is_active(rule))))
+        Some(self.set_active(state.is_active(rule)))
     }
 
     pub(crate) const fn set_active(&mut self, is_active: bool) -> Activity {

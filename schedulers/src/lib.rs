@@ -32,7 +32,9 @@
 //! ```
 //!
 //! [`schedule`](VirtualService::schedule) only picks. [`connect`](VirtualService::connect) also
-//! counts the connection until it [expires](VirtualService::expire), which thresholds need.
+//! counts the connection until it [expires](VirtualService::expire), which thresholds and the
+//! algorithms that look at connections need; [`packet`](VirtualService::packet) follows it through its
+//! states, which decide whether it counts as active, and its timeout.
 //!
 //! # One algorithm on your own servers
 //!
@@ -66,6 +68,9 @@
 //! |---|---|
 //! | [`virtual_service`] | destinations in the kernel's order, hooks, thresholds, connection accounting |
 //! | [`destination`] | settings of a destination, and what is read back: counts, overloaded, available |
+//! | [`connection`], [`tcp_states`], [`sctp_states`] | what each packet does to the state of its connection |
+//! | [`persistence`] | templates: what a service remembers of its clients |
+//! | [`settings`] | what an administrator sets for all connections: timeouts, `secure_tcp` |
 //! | [`scheduler`] | the open trait, what a scheduler sees of a destination, lookup by kernel name |
 //! | [`rr`], [`wrr`], [`lc`], [`wlc`], [`fo`], [`ovf`], [`lblc`], [`lblcr`], [`dh`], [`sh`], [`sed`], [`nq`], [`mh`], [`twos`] | the algorithms |
 //! | [`hash`], [`siphash`] | what `dh`, `sh`, `lblc` and `lblcr`, and what `mh` makes of an address |

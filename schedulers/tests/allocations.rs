@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use allocation_counter::measure;
 use lvs_schedulers::{
-    Algorithm, Context, Destination, Flow, SchedulerFlags, Semantics, VirtualService,
+    Algorithm, Context, Destination, Direction, Flow, Persistence, SchedulerFlags, Semantics,
+    TcpFlags, VirtualService,
 };
 
 const TABLES: [Algorithm; 3] = [Algorithm::Dh, Algorithm::Sh, Algorithm::Mh];
@@ -88,6 +89,35 @@ fn an_edit_fills_the_table_in_its_former_room() {
             }
         });
         assert_eq!(count.count_total, 0, "{algorithm}");
+    }
+}
+
+/// Connections that come and go, with all their packets, in the room of former ones.
+#[test]
+fn connections_allocate_nothing_where_as_many_were_before() {
+    for persistence in [None, Some(Persistence::default())] {
+        let mut service = service(Algorithm::Wlc, 10);
+        service.set_persistence(persistence);
+        let mut connections = Vec::with_capacity(1000);
+        let mut round = |service: &mut VirtualService, now| {
+            let mut context = Context::new(Duration::from_secs(now));
+            connections.extend(flows().filter_map(|flow| service.connect(&flow, &mut context)));
+            assert_eq!(connections.len(), 1000);
+            for &connection in &connections {
+                let answer = TcpFlags::SYN | TcpFlags::ACK;
+                service.packet(connection, Direction::Out, answer, &mut context);
+                service.packet(connection, Direction::In, TcpFlags::ACK, &mut context);
+            }
+            for connection in connections.drain(..) {
+                assert!(service.close(connection) && service.expire(connection));
+            }
+        };
+        round(&mut service, 0);
+        let count = measure(|| round(&mut service, 0));
+        assert_eq!(count.count_current, 0, "{persistence:?}");
+        if persistence.is_none() {
+            assert_eq!(count.count_total, 0);
+        }
     }
 }
 

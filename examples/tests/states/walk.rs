@@ -2,6 +2,7 @@
 //! side by side, packet by packet.
 
 use core::net::SocketAddr;
+use core::ops::Range;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -21,7 +22,10 @@ use crate::schedulers::random::Random;
 const CONNECTIONS: u8 = 120;
 
 /// Packets of each connection, after its first.
-const STEPS: usize = 8;
+const STEPS: usize = 12;
+
+/// Those that find the destination removed.
+const REMOVED: Range<usize> = 5..8;
 
 /// Chunks that bear on states, and two that do not.
 const CHUNKS: [u8; 11] = [0, 1, 2, 4, 6, 7, 8, 9, 10, 11, 14];
@@ -58,7 +62,7 @@ pub(crate) fn walk(
     settings.secure_tcp = is_secure;
     let mut model = VirtualService::new(Algorithm::Rr, Semantics::LINUX_6_1);
     model.set_settings(settings);
-    let destination = model
+    let id = model
         .add(Destination::new(server).with_forwarding(forwarding))
         .unwrap();
 
@@ -70,6 +74,23 @@ pub(crate) fn walk(
     let mut connections: Vec<ConnectionId> = Vec::new();
     let mut compared = 0;
     for step in 0..=STEPS {
+        // For a while the destination is not there.
+        if step == REMOVED.start {
+            director
+                .ipvs
+                .remove_destination(service.key(), destination.key())
+                .unwrap();
+            model.remove(server).unwrap();
+        }
+        if step == REMOVED.end {
+            director
+                .ipvs
+                .add_destination(service.key(), &destination)
+                .unwrap();
+            model
+                .add(Destination::new(server).with_forwarding(forwarding))
+                .unwrap();
+        }
         let mut context = Context::new(start.elapsed());
         let mut packets = Vec::new();
         for (index, &client) in clients.iter().enumerate() {
@@ -128,16 +149,14 @@ pub(crate) fn walk(
             );
             compared += 1;
         }
-        let entries = director.ipvs.destinations(service.key()).unwrap();
-        let entry = model.destination(destination).unwrap();
-        assert_eq!(
-            (
-                entries[0].active_connections,
-                entries[0].inactive_connections
-            ),
-            (entry.active(), entry.inactive()),
-            "{protocol:?} {forwarding:?} step {step}"
-        );
+        for entry in director.ipvs.destinations(service.key()).unwrap() {
+            let modelled = model.destination(id).unwrap();
+            assert_eq!(
+                (entry.active_connections, entry.inactive_connections),
+                (modelled.active(), modelled.inactive()),
+                "{protocol:?} {forwarding:?} step {step}"
+            );
+        }
     }
     compared
 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::{ConnectionId, VirtualService, is_left_alone};
 use crate::arena::Key;
-use crate::connection::{Connection, ConnectionState, Direction, Packet, Synced};
+use crate::connection::{Column, Connection, ConnectionState, Direction, Packet, Synced};
 use crate::context::{Context, Timestamp};
 use crate::destination::DestinationEntry;
 use crate::explanation::Step;
@@ -41,9 +41,14 @@ impl VirtualService {
             Protocol::Udp => Packet::Udp,
             Protocol::Sctp => Packet::Sctp(SctpChunk::Init),
         };
+        let first_column = if connection.is_one_way {
+            Column::OneWay
+        } else {
+            Column::In
+        };
         connection.take(
             first,
-            Direction::In,
+            first_column,
             &self.settings,
             self.semantics.tcp_active,
         );
@@ -134,7 +139,7 @@ impl VirtualService {
     /// there is no such connection, or the packet is of another protocol.
     ///
     /// What the client sends to a destination that was removed changes nothing either: the kernel drops
-    /// it, and the timer goes on (seen with 7.2.7).
+    /// it, and the timer goes on (seen with 6.1.176 and 7.2.7).
     ///
     /// Packets from servers that are not masqueraded ([`Forwarding`](crate::Forwarding)) change
     /// nothing: the kernel takes them for none of its own, even where they pass the director (seen
@@ -183,16 +188,15 @@ impl VirtualService {
         let destination = self.connections.get(id.0)?.destination;
         let is_available = self.destination(destination)?.is_available();
         let connection = self.connections.get_mut(id.0)?;
-        let (former, unchanged) = (connection.state, *connection);
-        let taken =
-            connection.take(packet, direction, &self.settings, self.semantics.tcp_active)?;
-        if !is_available && direction == Direction::In {
-            *connection = unchanged;
-            return Some(former);
-        }
-        let Some(activity) = taken else {
-            return Some(former);
+        let former = connection.state;
+        let Some(column) = connection.column(direction, is_available) else {
+            // Not heard; but a packet of another protocol is an error of the caller's all the same.
+            return former
+                .after(Column::In, packet, &self.settings)
+                .and(Some(former));
         };
+        let rule = self.semantics.tcp_active;
+        let activity = connection.take(packet, column, &self.settings, rule)?;
         connection.seen = self.now;
         let &mut Connection {
             state,

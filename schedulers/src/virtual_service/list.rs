@@ -39,7 +39,7 @@ impl VirtualService {
     }
 
     /// Replaces weight and thresholds of the destination with this address. Its connections and
-    /// its place in the list stay; thresholds act as [`Semantics::threshold_edits`] says.
+    /// its place in the list stay; thresholds act as [`Semantics::threshold_edits`](crate::Semantics::threshold_edits) says.
     ///
     /// # Errors
     ///

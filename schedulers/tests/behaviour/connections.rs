@@ -356,7 +356,7 @@ fn source_port_20_is_never_scheduled() {
     }
 }
 
-/// Seen with 7.2.7: the kernel drops what clients send to a removed destination, but passes on what
+/// Seen with 6.1.176 and 7.2.7: the kernel drops what clients send to a removed destination, but passes on what
 /// that sends.
 #[test]
 fn clients_of_a_removed_destination_are_not_heard() {

@@ -1,6 +1,8 @@
 //! Behaviour of services and schedulers through the public interface.
 
 #[cfg(test)]
+mod accounting;
+#[cfg(test)]
 mod caches;
 #[cfg(test)]
 mod connections;

@@ -145,6 +145,21 @@ fn template_with_connections_is_prolonged_by_a_minute_each_time() {
     assert_eq!(sticky.service.templates(), 0);
 }
 
+/// Timers of connections and templates fire in the order of their times, in one leap too.
+#[test]
+fn connection_that_expires_meanwhile_has_prolonged_its_template() {
+    let mut sticky = Sticky::new(Semantics::LINUX_6_1);
+    sticky
+        .service
+        .set_persistence(Some(Persistence::new(secs(10))));
+    let (_, connection) = sticky.connect("198.51.100.1:1000").unwrap();
+    assert_eq!(sticky.service.expire_due(secs(65)), [connection]);
+    let template = sticky.service.template(ip("198.51.100.1")).unwrap();
+    assert_eq!((template.due, template.connections), (secs(70), 0));
+    sticky.service.expire_due(secs(70));
+    assert_eq!(sticky.service.templates(), 0);
+}
+
 /// Spec 1.5: persistence templates keep using an overloaded or weight-0 server.
 #[test]
 fn overloaded_and_quiesced_destinations_are_still_remembered() {
