@@ -30,9 +30,10 @@ use crate::semantics::{Overhead, Semantics};
 /// The cache ages from the moment the scheduler is bound. A full scan, every 30 minutes while the
 /// cache is small, drops addresses unused for the [expiration](Self::with_expiration). As long as
 /// more than 16,384 are counted, every minute makes room by dropping some that were unused for 6
-/// minutes. [`Semantics::cache_limit`] says whether there is a limit besides, and how exact the
-/// kernel counts: one without a limit counts an address twice that has moved, and after enough
-/// moves never comes to another full scan.
+/// minutes. (The kernel's minutes are up to a few seconds longer, for its timers are coarse.)
+/// [`Semantics::cache_limit`] says whether there is a limit besides, and how exact the kernel counts:
+/// one without a limit counts an address twice that has moved, and after enough moves never comes to
+/// another full scan.
 ///
 /// ```
 /// use lvs_schedulers::{Algorithm, Context, Destination, Flow, Semantics, VirtualService};
