@@ -2,10 +2,11 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::Instant;
 
-use lvs_ipvs::procfs::Connections;
+use lvs_ipvs::procfs::{Connection, Connections};
 use lvs_ipvs::{self as kernel, PersistenceMask, ServiceKey, Timeouts};
 use lvs_schedulers::{
     Algorithm, Context, Destination, Flow, Persistence, Protocol, Semantics, Settings,
@@ -194,13 +195,16 @@ impl<'a> Pair<'a> {
     /// Compares templates, as they are asked for, and the counts of all destinations.
     pub(crate) fn compare(&mut self, what: &str) {
         self.now();
-        let mut templates = 0;
-        for row in Connections::open().unwrap().map(Result::unwrap) {
-            // Those that are not honoured any more lead to port 65535.
-            if !row.is_template() || row.destination.port == u16::MAX {
-                continue;
+        // A reading repeats or misses some while others come and go, also those of other namespaces.
+        let mut templates = BTreeMap::new();
+        for _ in 0..5 {
+            templates.extend(honoured());
+            if templates.len() == self.model.templates() {
+                break;
             }
-            templates += 1;
+        }
+        assert_eq!(self.model.templates(), templates.len(), "{what}");
+        for row in templates.values() {
             let template = self.model.template(row.client.ip());
             let template = *template.unwrap_or_else(|| panic!("{what}: not known: {row:?}"));
             let destination = self.model.destination(template.destination).unwrap();
@@ -224,7 +228,6 @@ impl<'a> Pair<'a> {
                 "{what}: {row:?}, not {left:?}"
             );
         }
-        assert_eq!(self.model.templates(), templates, "{what}");
         for entry in self.director.ipvs.destinations(self.key).unwrap() {
             let key = entry.destination.key();
             let address = SocketAddr::new(key.address, key.port);
@@ -248,4 +251,13 @@ impl<'a> Pair<'a> {
         send(self.director, &[first]);
         super::planted::table().contains_key(&client)
     }
+}
+
+/// The templates of this namespace by client, but those that are not honoured any more: they lead to
+/// port 65535.
+fn honoured() -> BTreeMap<SocketAddr, Connection> {
+    let rows = Connections::open().unwrap().map(Result::unwrap);
+    rows.filter(|row| row.is_template() && row.destination.port != u16::MAX)
+        .map(|row| (row.client, row))
+        .collect()
 }
