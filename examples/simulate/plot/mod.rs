@@ -42,10 +42,10 @@ pub(crate) fn draw(comparison: &Comparison) -> Result<String, String> {
         let root = SVGBackend::with_string(&mut image, size).into_drawing_area();
         root.fill(&WHITE).map_err(|error| text(&error))?;
         let (header, body) = root.split_vertically(HEADER);
-        title(&header, comparison).map_err(|error| text(&error))?;
+        let scale = time::Scale::of(comparison);
+        title(&header, comparison, &scale).map_err(|error| text(&error))?;
         let (charts, side) = body.split_horizontally(WIDTH - LEGEND);
         let (over_time, shares) = charts.split_vertically(height);
-        let scale = time::Scale::of(comparison);
         let areas = over_time.split_evenly((rows as usize, columns));
         for (area, figures) in areas.iter().zip(&comparison.figures) {
             time::draw(area, figures, &scale).map_err(|error| text(&error))?;
@@ -62,7 +62,7 @@ pub(crate) fn draw(comparison: &Comparison) -> Result<String, String> {
 type Drawn<E> = Result<(), DrawingAreaErrorKind<E>>;
 type DrawnSvg = Drawn<<SVGBackend<'static> as DrawingBackend>::ErrorType>;
 
-fn title(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
+fn title(area: &Area<'_>, comparison: &Comparison, scale: &time::Scale) -> DrawnSvg {
     let flows = comparison
         .figures
         .first()
@@ -82,8 +82,14 @@ fn title(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
         ),
         (
             format!(
-                "Top: {} per server over time. Bottom: which share of the flows each server got.",
-                comparison.counted.name()
+                "Top: {} per server over time{}. Bottom: which share of the flows each server got; \
+                 dashes: its share by weight.",
+                comparison.counted.name(),
+                if scale.is_shared() {
+                    ""
+                } else {
+                    ", each chart with a scale of its own"
+                }
             ),
             15,
             46,

@@ -76,7 +76,12 @@ pub(super) fn draw(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
             Look::of(column).fill(area, corners)?;
             if bottom - top >= 15 {
                 let id = first.servers.get(column).map_or(0, |server| server.id);
-                let words = format!("{id}: {:.1} %", 100.0 * share);
+                // As much as there is room for.
+                let words = match right - left {
+                    ..36 => String::new(),
+                    36..68 => format!("{:.0} %", 100.0 * share),
+                    _ => format!("{id}: {:.1} %", 100.0 * share),
+                };
                 write(area, Look::of(column), &words, corners)?;
             }
             below = above;
@@ -91,7 +96,8 @@ fn write(area: &Area<'_>, look: Look, words: &str, corners: [(i32, i32); 2]) -> 
     let (x, y) = ((left + right) / 2, (top + bottom) / 2);
     if look.cycle > 0 {
         // A place without stripes.
-        let plate = [(x - 34, y - 7), (x + 34, y + 7)];
+        let half = (right - left).min(68) / 2;
+        let plate = [(x - half, y - 7), (x + half, y + 7)];
         area.draw(&Rectangle::new(plate, look.colour.filled()))?;
     }
     let ink = look.ink();

@@ -7,10 +7,11 @@ use crate::figures::Figures;
 use crate::plot::look::Look;
 use crate::plot::{Area, DrawnSvg, SERVERS};
 
-/// How many marks a line has.
-const MARKS: usize = 6;
+/// How many marks there are in a chart, as far as each line has at least two.
+const MARKS: usize = 30;
 
-/// The axes, the same for all schedulers so that their charts can be compared.
+/// The axes. They are the same for all schedulers, so that their charts can be compared, unless one
+/// has so many connections that the others would be flat lines.
 #[derive(Debug)]
 pub(super) struct Scale {
     x_unit: &'static str,
@@ -18,7 +19,8 @@ pub(super) struct Scale {
     per_unit: f64,
     x_end: f64,
     y_name: &'static str,
-    y_end: f64,
+    /// None if each chart has its own.
+    y_end: Option<f64>,
 }
 
 impl Scale {
@@ -34,16 +36,34 @@ impl Scale {
         } else {
             ("events", 1.0)
         };
-        let connections = samples().flat_map(|sample| &sample.connections);
-        let most = connections.copied().max().unwrap_or(0).max(1);
+        let highest = comparison.figures.iter().map(most);
+        let (least, most) = (highest.clone().min(), highest.max());
+        let shared = least.zip(most).filter(|(least, most)| 3 * least >= *most);
         Self {
             x_unit,
             per_unit,
             x_end: end as f64 / per_unit,
             y_name: comparison.counted.name(),
-            y_end: 1.06 * f64::from(most),
+            y_end: shared.map(|(_, most)| top(most)),
         }
     }
+
+    /// Whether connections have the same scale in all charts.
+    pub(super) const fn is_shared(&self) -> bool {
+        self.y_end.is_some()
+    }
+}
+
+/// The most connections that a server had.
+fn most(figures: &Figures) -> u32 {
+    let samples = figures.samples.iter();
+    let connections = samples.flat_map(|sample| &sample.connections);
+    connections.copied().max().unwrap_or(0)
+}
+
+/// Where an axis for so many connections ends.
+fn top(connections: u32) -> f64 {
+    1.06 * f64::from(connections.max(1))
 }
 
 /// A unit in which so many microseconds are a handy number.
@@ -58,12 +78,13 @@ const fn unit(microseconds: u64) -> (&'static str, f64) {
 }
 
 pub(super) fn draw(area: &Area<'_>, figures: &Figures, scale: &Scale) -> DrawnSvg {
+    let y_end = scale.y_end.unwrap_or_else(|| top(most(figures)));
     let mut chart = ChartBuilder::on(area)
         .caption(&figures.scheduler, ("sans-serif", 18))
         .margin(8)
         .x_label_area_size(42)
         .y_label_area_size(64)
-        .build_cartesian_2d(0.0..scale.x_end, 0.0..scale.y_end)?;
+        .build_cartesian_2d(0.0..scale.x_end, 0.0..y_end)?;
     chart
         .configure_mesh()
         .x_desc(scale.x_unit)
@@ -71,7 +92,7 @@ pub(super) fn draw(area: &Area<'_>, figures: &Figures, scale: &Scale) -> DrawnSv
         .x_labels(8)
         .y_labels(6)
         .x_label_formatter(&|x| label(*x, scale.x_end))
-        .y_label_formatter(&|y| label(*y, scale.y_end))
+        .y_label_formatter(&|y| label(*y, y_end))
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.12))
         .axis_desc_style(("sans-serif", 14))
@@ -100,8 +121,9 @@ pub(super) fn draw(area: &Area<'_>, figures: &Figures, scale: &Scale) -> DrawnSv
             }
         }
         // Marks of different servers are not above each other.
-        let distance = (points.len() / MARKS).max(1);
-        let first = distance * (column + 1) / (figures.servers.len().min(SERVERS) + 1);
+        let lines = figures.servers.len().min(SERVERS);
+        let distance = (points.len() / (MARKS / lines).clamp(2, 6)).max(1);
+        let first = distance * (column + 1) / (lines + 1);
         for point in points.iter().skip(first).step_by(distance) {
             let pixel = chart.backend_coord(point);
             let (left, top) = area.get_base_pixel();

@@ -201,6 +201,7 @@ fn written_traffic_replays_to_the_same_picks() {
 #[test]
 fn traffic_can_be_made_for_the_servers_of_a_scenario() {
     let base = r#"{"scheduler": "wrr", "virtual": "[2001:db8::1]:53", "protocol": "udp",
+        "kernel": "7.2", "flags": ["sh-port"], "seed": 5, "persistent": 60, "mask": 128,
         "servers": [{"id": 7, "address": "[fd00::7]:53", "weight": 2},
                     {"id": 9, "address": "[fd00::9]:53", "weight": 1}],
         "events": [{"op": "remove", "id": 9}]}"#;
@@ -211,12 +212,21 @@ fn traffic_can_be_made_for_the_servers_of_a_scenario() {
         base,
     );
     assert!(
-        table.contains("     7  [fd00::7]:53       2      200  66.7 %     66.7 %"),
+        table.contains("     7  [fd00::7]:53       2      206  68.7 %     66.7 %"),
         "{table}"
     );
     let scenario = Scenario::from_json(&fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(scenario.protocol(), Protocol::Udp);
     assert_eq!(scenario.servers().len(), 2);
+    // The rest of the scenario is kept, but for its events.
+    let settings = |scenario: &Scenario| {
+        let (flags, semantics) = (scenario.flags(), scenario.semantics());
+        (flags, semantics, scenario.seed(), scenario.persistence())
+    };
+    assert_eq!(
+        settings(&scenario),
+        settings(&Scenario::from_json(base).unwrap())
+    );
     assert!(clients(&scenario).all(|client| client.is_ipv6()));
     // UDP flows just begin and end.
     let begins_or_ends = |event: &Event| {

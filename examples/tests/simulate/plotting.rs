@@ -99,6 +99,30 @@ fn scenario_without_time_is_drawn_by_events_and_udp_by_all_connections() {
     );
 }
 
+/// Four connections beside hundreds would be a line on the axis.
+#[test]
+fn charts_share_a_scale_unless_one_would_be_flat() {
+    let own_scale = |arguments: &str| {
+        let texts = texts(&drawn(arguments, ""));
+        texts
+            .iter()
+            .any(|text| text.contains("each chart with a scale of its own"))
+    };
+    assert!(!own_scale("--generate --flows 2000 --compare wrr,wlc"));
+    assert!(own_scale("--generate --flows 2000 --compare wrr,ovf"));
+}
+
+#[test]
+fn narrow_bars_have_short_labels() {
+    let names = "rr,wrr,lc,wlc,lblc,lblcr,dh,sh,sed,nq,mh,twos";
+    let image = drawn(
+        &format!("--generate --flows 500 --servers 1 --compare {names}"),
+        "",
+    );
+    let count = texts(&image).iter().filter(|text| *text == "100 %").count();
+    assert_eq!(count, 13);
+}
+
 #[test]
 fn nothing_and_very_much_can_be_drawn() {
     let empty = r#"{"scheduler": "rr", "virtual": "10.1.0.100:80", "servers": []}"#;
