@@ -199,9 +199,8 @@ impl Templates {
 
     /// The client is remembered no more; the template lives on, useless, until its timer fires.
     pub(crate) fn invalidate(&mut self, client: IpAddr) {
-        if let Some(key) = self.by_client.remove(&client)
-            && let Some(held) = self.all.get_mut(key)
-        {
+        let key = self.by_client.remove(&client);
+        if let Some(held) = key.and_then(|key| self.all.get_mut(key)) {
             held.client = None;
         }
     }

@@ -192,7 +192,8 @@ impl TcpState {
         let Some(event) = Event::of(flags) else {
             return CL;
         };
-        if secure && let Some(state) = self.after_secure(column, event) {
+        let exception = self.after_secure(column, event).filter(|_| secure);
+        if let Some(state) = exception {
             return state;
         }
         let [within, out, one_way] = TABLE.get(self.number()).copied().unwrap_or_default();

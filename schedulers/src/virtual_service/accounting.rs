@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use super::{ConnectionId, VirtualService, is_left_alone};
+use super::{ConnectionId, DestinationId, VirtualService, is_left_alone};
 use crate::arena::Key;
-use crate::connection::{Column, Connection, ConnectionState, Direction, Packet, Synced};
+use crate::connection::{Activity, Column, Connection, ConnectionState, Direction, Packet, Synced};
 use crate::context::{Context, Timestamp};
 use crate::destination::DestinationEntry;
 use crate::explanation::Step;
@@ -82,6 +82,12 @@ impl VirtualService {
         }
     }
 
+    /// Whether templates that lead to this destination of the list are honoured.
+    fn is_honoured(&self, index: usize) -> bool {
+        let is_quiesced = || self.list.get(index).is_none_or(|entry| entry.weight() == 0);
+        !(self.settings.expire_quiescent_template && is_quiesced())
+    }
+
     /// Where a connection of a persistent service goes, and the template it is made through.
     fn pick_persistent(
         &mut self,
@@ -97,10 +103,9 @@ impl VirtualService {
         let mut forgotten = false;
         if let Some((key, template)) = self.templates.find(client) {
             // Only those in the list are available.
-            if let Some(index) = self.index_of(template.destination)
-                && let Some(entry) = self.list.get(index)
-                && !(self.settings.expire_quiescent_template && entry.weight() == 0)
-            {
+            let index = self.index_of(template.destination);
+            let index = index.filter(|index| self.is_honoured(*index));
+            if let Some(index) = index {
                 if let Some(explanation) = context.trace() {
                     explanation.clear();
                     explanation.push(Step::Template { client, index });
@@ -113,7 +118,7 @@ impl VirtualService {
             forgotten = true;
         }
         let pick = self.pick(flow, context);
-        if forgotten && let Some(explanation) = context.trace() {
+        if let Some(explanation) = context.trace().filter(|_| forgotten) {
             explanation.begin_with(Step::TemplateRefused { client });
         }
         let index = pick?;
@@ -205,17 +210,22 @@ impl VirtualService {
             ..
         } = connection;
         let answered = matches!((state, direction), (ConnectionState::Udp, Direction::Out));
-        if let Some(template) = template
-            && (answered || state != former && state.assures())
-        {
+        let assures = answered || state != former && state.assures();
+        if let Some(template) = template.filter(|_| assures) {
             self.templates.assure(template);
         }
-        if self.passing != Some(id)
-            && let Some(entry) = self.entry_mut(destination)
-        {
+        self.note(id, destination, activity);
+        Some(state)
+    }
+
+    /// Counts a connection as what it is now, unless it is counted no more.
+    fn note(&mut self, id: ConnectionId, destination: DestinationId, activity: Activity) {
+        if self.passing == Some(id) {
+            return;
+        }
+        if let Some(entry) = self.entry_mut(destination) {
             entry.note(activity);
         }
-        Some(state)
     }
 
     /// The server answers and the client acknowledges, at the service's time: TCP and SCTP
@@ -373,11 +383,7 @@ impl VirtualService {
         known.seen = now;
         let activity = known.set_active(report.is_active);
         let destination = known.destination;
-        if self.passing != Some(connection)
-            && let Some(entry) = self.entry_mut(destination)
-        {
-            entry.note(activity);
-        }
+        self.note(connection, destination, activity);
         true
     }
 

@@ -301,9 +301,8 @@ impl VirtualService {
             }
             if template <= trash {
                 let rule = self.semantics.template_thresholds;
-                if let Some(gone) = self.templates.fire(self.now)
-                    && let Some(entry) = self.entry_mut(gone.destination)
-                {
+                let gone = self.templates.fire(self.now);
+                if let Some(entry) = gone.and_then(|gone| self.entry_mut(gone.destination)) {
                     entry.unbind_template(rule);
                 }
             } else {
