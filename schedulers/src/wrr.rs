@@ -161,7 +161,11 @@ impl Wrr {
         } else {
             Verdict::Taken
         };
-        trace.step(|| Look::new(index, d, verdict).into());
+        trace.step(|| {
+            // Weight 0 is below any, but that is not what to say.
+            let verdict = Verdict::of(d).unwrap_or(verdict);
+            Look::new(index, d, verdict).into()
+        });
         verdict == Verdict::Taken
     }
 

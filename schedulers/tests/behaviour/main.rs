@@ -9,6 +9,8 @@ mod connections;
 #[cfg(test)]
 mod eligibility;
 #[cfg(test)]
+mod explanations;
+#[cfg(test)]
 mod hashing;
 #[cfg(test)]
 mod hooks;
