@@ -37,6 +37,11 @@ pub enum Column {
     /// From the server.
     Out,
     /// From the client, of a connection that is not masqueraded: what the server says is not seen.
+    ///
+    /// The first packet of the server would end this for good, and does where a connection was
+    /// reported as one-way by another director before its masqueraded destination was there. Packets
+    /// of other servers are not taken for the connection's, so there it does not come to that (both
+    /// seen with 6.1.176 and 7.2.7).
     OneWay,
 }
 

@@ -145,6 +145,27 @@ fn template_with_connections_is_prolonged_by_a_minute_each_time() {
     assert_eq!(sticky.service.templates(), 0);
 }
 
+/// Seen with 6.1.176: each datagram restarts the timer and is gone at once, so nothing prolongs it.
+#[test]
+fn one_packet_templates_have_no_connections() {
+    let mut service = VirtualService::new(Algorithm::Rr, Semantics::LINUX_6_1)
+        .with_persistence(Persistence::new(secs(100)))
+        .with_one_packet();
+    for name in ['A', 'B'] {
+        service.add(Destination::new(address(name))).unwrap();
+    }
+    let mut sticky = Sticky { service, now: 0 };
+    let flow = Flow::udp(client("198.51.100.1:1000"), client("192.0.2.1:53"));
+    for now in [0, 90] {
+        sticky.to(now);
+        assert_eq!(sticky.flow(&flow).map(|it| it.0), Some('B'));
+        let template = sticky.service.template(ip("198.51.100.1")).unwrap();
+        assert_eq!((template.due, template.connections), (secs(now + 100), 0));
+    }
+    sticky.to(190);
+    assert_eq!((sticky.service.templates(), sticky.templates('B')), (0, 0));
+}
+
 /// Timers of connections and templates fire in the order of their times, in one leap too.
 #[test]
 fn connection_that_expires_meanwhile_has_prolonged_its_template() {

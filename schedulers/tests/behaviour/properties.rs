@@ -230,4 +230,10 @@ fn public_types_are_send_and_sync() {
     check::<lvs_schedulers::Nq>();
     check::<lvs_schedulers::Twos>();
     check::<lvs_schedulers::Explanation>();
+    check::<lvs_schedulers::ConnectionState>();
+    check::<lvs_schedulers::Packet>();
+    check::<lvs_schedulers::Persistence>();
+    check::<lvs_schedulers::Settings>();
+    check::<lvs_schedulers::Synced>();
+    check::<lvs_schedulers::Template>();
 }
