@@ -75,10 +75,11 @@ pub(crate) fn service(algorithm: Algorithm, weights: Weights, servers: u32) -> V
     semantics.mh_table_index = if servers < 4_093 { 12 } else { 17 };
     let plan = Plan { number: 0, left: 1 };
     let mut service = VirtualService::with_scheduler(Box::new(plan), semantics);
-    for (number, weight) in (0..).zip(weights.of(servers)) {
-        // The addresses differ, so none is refused.
-        let _ = service.add(Destination::new(address(number)).with_weight(weight));
-    }
+    let plan = (0..).zip(weights.of(servers));
+    // The addresses differ, so none is refused.
+    let _ = service.add_all(
+        plan.map(|(number, weight)| Destination::new(address(number)).with_weight(weight)),
+    );
     let mut clients = Clients::default();
     let mut context = Context::new(Duration::ZERO);
     while service.connect(clients.next(), &mut context).is_some() {}

@@ -54,10 +54,11 @@ impl Destination {
     /// The highest weight: the kernel's is a signed 32-bit number that may not be negative.
     pub const MAX_WEIGHT: u32 = i32::MAX.unsigned_abs();
 
-    /// A destination with weight 1 and no thresholds, as `ipvsadm` adds it, but masqueraded.
+    /// A destination with weight 1 and no thresholds, as `ipvsadm` adds it, but masqueraded. Scope
+    /// and flow label of an IPv6 address are dropped: the kernel's table has neither.
     pub const fn new(address: SocketAddr) -> Self {
         Self {
-            address,
+            address: SocketAddr::new(address.ip(), address.port()),
             weight: 1,
             upper: 0,
             lower: 0,

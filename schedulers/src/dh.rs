@@ -96,6 +96,12 @@ impl<D: Candidate> Scheduler<D> for Dh {
         self.fill(list);
     }
 
+    fn added_all(&mut self, list: &[D], from: usize) {
+        if from < list.len() {
+            self.fill(list);
+        }
+    }
+
     fn removed(&mut self, list: &[D], _: usize) {
         self.fill(list);
     }

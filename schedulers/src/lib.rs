@@ -36,6 +36,41 @@
 //! algorithms that look at connections need; [`packet`](VirtualService::packet) follows it through its
 //! states, which decide whether it counts as active, and its timeout.
 //!
+//! # Why that one?
+//!
+//! Any pick explains itself, if asked, by the very code that picks:
+//!
+//! ```
+//! # use lvs_schedulers::{Algorithm, Context, Destination, Explanation, Flow, Semantics, VirtualService};
+//! # let mut service = VirtualService::new(Algorithm::Sed, Semantics::LINUX_6_1);
+//! # service.add(Destination::new("10.2.1.1:80".parse()?).with_weight(4))?;
+//! # service.add(Destination::new("10.2.1.2:80".parse()?).with_weight(3))?;
+//! # let flow = Flow::tcp("192.0.2.7:40000".parse()?, "192.0.2.1:80".parse()?);
+//! let mut why = Explanation::new();
+//! service.schedule(&flow, &mut Context::new(Default::default()).with_trace(&mut why));
+//! assert_eq!(why.to_string(), "\
+//! sed picks 10.2.1.1:80
+//!   10.2.1.2:80: weight 3, 0 active, 0 inactive, cost 1, best so far
+//!   10.2.1.1:80: weight 4, 0 active, 0 inactive, cost 1, best so far
+//! ");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where to look
+//!
+//! | For | Look at |
+//! |---|---|
+//! | connections that open, close and expire | [`connect`](VirtualService::connect), [`packet`](VirtualService::packet), [`establish`](VirtualService::establish), [`expire_due`](VirtualService::expire_due) |
+//! | clients that come back to their server | [`with_persistence`](VirtualService::with_persistence) |
+//! | `sh-port`, `mh-fallback` and the like | [`SchedulerFlags`] |
+//! | another kernel than 6.1 | [`Semantics`] |
+//! | thousands of destinations at once | [`add_all`](VirtualService::add_all) |
+//! | traffic from a file, or a scheduler of your own in it | the module `scenario` |
+//!
+//! Names such as `VirtualService` and `Destination` are the field's, and `lvs-ipvs` uses them for what
+//! it writes into the kernel; with both crates, import one of them as a module:
+//! `use lvs_schedulers as model;`.
+//!
 //! # One algorithm on your own servers
 //!
 //! Every algorithm also works alone, on a slice of any type that is a [`Candidate`]:
@@ -110,6 +145,7 @@ pub mod explanation;
 pub mod flags;
 pub mod flow;
 pub mod fo;
+mod generator;
 pub mod hash;
 mod heaviest;
 pub mod lblc;

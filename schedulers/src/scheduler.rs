@@ -122,6 +122,17 @@ pub trait Scheduler<D>: fmt::Debug + Send + Sync {
         let _ = (list, index);
     }
 
+    /// Destinations were appended: all from `list[from]` on. Must come to the same as
+    /// [`added`](Self::added) for one after the other, which is what it does unless a scheduler knows
+    /// a shorter way.
+    fn added_all(&mut self, list: &[D], from: usize) {
+        for index in from..list.len() {
+            if let Some(so_far) = list.get(..=index) {
+                self.added(so_far, index);
+            }
+        }
+    }
+
     /// The destination that was at `index` is gone; those above it have moved down by one.
     fn removed(&mut self, list: &[D], index: usize) {
         let _ = (list, index);

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::explanation::{Choose, Look, Step, Tracer, Verdict, traced};
 use crate::flow::Flow;
+use crate::generator::Generator;
 use crate::scheduler::{Candidate, Scheduler};
 use crate::semantics::Overhead;
 
@@ -62,7 +63,7 @@ impl Twos {
     pub const fn with_seed(overhead: Overhead, seed: u64) -> Self {
         Self {
             overhead,
-            generator: Generator(seed),
+            generator: Generator::new(seed),
         }
     }
 
@@ -174,36 +175,5 @@ impl<D: Candidate> Choose<D> for Twos {
             second_is_better,
         });
         Some(if second_is_better { second } else { first }.index)
-    }
-}
-
-/// SplitMix64: a counter in steps of the golden ratio, mixed. Every seed has the full period.
-#[derive(Clone, Debug)]
-struct Generator(u64);
-
-impl Generator {
-    fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) >> 32) as u32
-    }
-
-    /// A number from 0 to `highest`, each exactly as likely as the others.
-    fn up_to(&mut self, highest: u32) -> u32 {
-        let Some(count) = highest.checked_add(1) else {
-            return self.next();
-        };
-        // The high half of a product maps 2^32 numbers onto `count`. The 2^32 mod `count` lowest
-        // products, which would make some results likelier, are drawn again; all of those are below
-        // `count`, so the remainder is seldom needed.
-        loop {
-            let product = u64::from(self.next()) * u64::from(count);
-            let low = product as u32;
-            if low >= count || low >= count.wrapping_neg() % count {
-                return (product >> 32) as u32;
-            }
-        }
     }
 }

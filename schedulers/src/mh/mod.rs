@@ -4,8 +4,6 @@ mod hash;
 mod modulus;
 mod table;
 
-use core::net::IpAddr;
-
 use crate::context::{Context, Timestamp};
 use crate::explanation::{Choose, Hashed, Step, Tracer, Verdict, traced};
 use crate::flags::SchedulerFlags;
@@ -135,8 +133,9 @@ impl Mh {
     /// The family of the service is known now. It matters for destinations that have IPv6 addresses.
     #[cold]
     fn learn_family<D: Addressed>(&mut self, ipv6: bool, list: &[D]) {
-        let assumed = self.ipv6.replace(ipv6).unwrap_or(true);
-        if assumed != ipv6 && list.iter().any(|d| d.address().is_ipv6()) {
+        self.ipv6 = Some(ipv6);
+        // Before it counted as IPv6.
+        if !ipv6 && list.iter().any(|d| d.address().is_ipv6()) {
             self.fill(list);
         }
     }
@@ -185,6 +184,14 @@ impl<D: Addressed> Scheduler<D> for Mh {
         self.fill(list);
     }
 
+    fn added_all(&mut self, list: &[D], from: usize) {
+        // With more destinations than slots, the table of the last list that fitted stays.
+        let slots = self.builder.modulus().divisor() as usize;
+        if from < slots.min(list.len()) {
+            self.fill(list.get(..slots).unwrap_or(list));
+        }
+    }
+
     fn removed(&mut self, list: &[D], index: usize) {
         if list.len() > self.builder.modulus().divisor() as usize {
             // The old table stays and has to follow the indices of the list.
@@ -217,9 +224,8 @@ impl<D: Addressed> Choose<D> for Mh {
         trace: &mut impl Tracer,
     ) -> Option<usize> {
         let address = flow.client().ip();
-        let ipv6 = matches!(address, IpAddr::V6(_));
-        if self.ipv6 != Some(ipv6) {
-            self.learn_family(ipv6, list);
+        if self.ipv6.is_none() {
+            self.learn_family(address.is_ipv6(), list);
         }
         let port = client_port(flow, self.flags);
         let input = fold(address).wrapping_add(port.into());

@@ -311,9 +311,14 @@ fn destinations_of_the_other_family_are_folded_as_the_services() {
     let ipv6: Vec<_> = mh.owners().collect();
     pick(&mut mh, &list, "[2001:db8::1]:0");
     assert!(mh.owners().eq(ipv6.iter().copied()));
+
+    let mut mh = bound(&list, MhWord::Bits64, 12);
     pick(&mut mh, &list, "192.168.0.1:0");
     let ipv4: Vec<_> = mh.owners().collect();
-    assert_ne!(ipv4, ipv6);
+    assert!(ipv4 != ipv6);
+    // A service has one family: no later flow changes it.
+    pick(&mut mh, &list, "[2001:db8::1]:0");
+    assert!(mh.owners().eq(ipv4.iter().copied()));
     assert_eq!(ipv4, literal_table(&list, MhWord::Bits64, 12, false));
     assert_eq!(ipv6, literal_table(&list, MhWord::Bits64, 12, true));
     // Kept for the rebuilds to come.

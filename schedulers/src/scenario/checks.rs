@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 
-use crate::destination::Destination;
+use crate::destination::{Destination, Forwarding};
 use crate::persistence::{Persistence, PersistenceMask};
 use crate::scenario::error::{Place, Problem, ScenarioError};
 use crate::scenario::event::{Change, Event};
@@ -240,6 +240,9 @@ fn check_settings(destination: &Destination) -> Result<(), Problem> {
     }
     if lower > upper {
         return Err(Problem::Thresholds { upper, lower });
+    }
+    if destination.forwarding() != Forwarding::Masquerade {
+        return Err(Problem::Forwarding);
     }
     Ok(())
 }

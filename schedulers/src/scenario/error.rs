@@ -115,6 +115,9 @@ pub enum Problem {
         /// The lower threshold.
         lower: u32,
     },
+    /// A server is not masqueraded.
+    #[error("servers are masqueraded; the format has no other method")]
+    Forwarding,
     /// IPv4 where all before is IPv6, or the other way round.
     #[error("{address} is not IPv{version}, as the addresses before are", version = if *.ipv6 { 6 } else { 4 })]
     Family {
@@ -185,6 +188,7 @@ impl Problem {
             Self::Missing { field, .. } | Self::Family { field, .. } => field,
             Self::Weight { .. } => "weight",
             Self::Thresholds { .. } => "lower",
+            Self::Forwarding => "forwarding",
             Self::MissingTo | Self::SurplusTo { .. } => "to",
             Self::Timeout { .. } => "persistent",
             Self::MaskFamily { .. } | Self::MaskLength { .. } | Self::SurplusMask => "mask",

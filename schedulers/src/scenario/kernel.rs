@@ -11,7 +11,7 @@
 //! | `address_hash` | `high-bits`, `low-bits` | `high-bits` | `high-bits` |
 //! | `tcp_active` | `from-syn`, `established` | `from-syn` | `from-syn` |
 //! | `cache_limit` | `soft`, `hard` | `soft` | `hard` |
-//! | `mh_word` | `64-bit`, `32-bit` | `64-bit` | `64-bit` |
+//! | `mh_word` | `64-bit`, `32-bit`, and both with `-big-endian` | `64-bit` | `64-bit` |
 //! | `sh_table_bits` | 4 to 20 | 8 | 8 |
 //! | `mh_table_index` | 8 to 17 | 12 | 12 |
 //!
@@ -50,47 +50,52 @@ const PRESETS: [(&str, Semantics); 3] = [
 
 /// A switch whose values have names.
 trait Named: Copy + PartialEq + 'static {
-    /// The values by name.
-    const WORDS: [(&'static str, Self); 2];
+    /// All values by name.
+    const WORDS: &'static [(&'static str, Self)];
 }
 
 impl Named for ThresholdEdits {
-    const WORDS: [(&'static str, Self); 2] = [
+    const WORDS: &'static [(&'static str, Self)] = &[
         ("clear-on-raise", Self::ClearOnRaise),
         ("recompute", Self::Recompute),
     ];
 }
 
 impl Named for TemplateThresholds {
-    const WORDS: [(&'static str, Self); 2] =
-        [("evaluate", Self::Evaluate), ("ignore", Self::Ignore)];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("evaluate", Self::Evaluate), ("ignore", Self::Ignore)];
 }
 
 impl Named for Overhead {
-    const WORDS: [(&'static str, Self); 2] = [
+    const WORDS: &'static [(&'static str, Self)] = &[
         ("active-and-inactive", Self::ActiveAndInactive),
         ("active-and-total", Self::ActiveAndTotal),
     ];
 }
 
 impl Named for AddressHash {
-    const WORDS: [(&'static str, Self); 2] =
-        [("high-bits", Self::HighBits), ("low-bits", Self::LowBits)];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("high-bits", Self::HighBits), ("low-bits", Self::LowBits)];
 }
 
 impl Named for TcpActive {
-    const WORDS: [(&'static str, Self); 2] = [
+    const WORDS: &'static [(&'static str, Self)] = &[
         ("from-syn", Self::FromSyn),
         ("established", Self::Established),
     ];
 }
 
 impl Named for CacheLimit {
-    const WORDS: [(&'static str, Self); 2] = [("soft", Self::Soft), ("hard", Self::Hard)];
+    const WORDS: &'static [(&'static str, Self)] = &[("soft", Self::Soft), ("hard", Self::Hard)];
 }
 
 impl Named for MhWord {
-    const WORDS: [(&'static str, Self); 2] = [("64-bit", Self::Bits64), ("32-bit", Self::Bits32)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("64-bit", Self::Bits64),
+        ("32-bit", Self::Bits32),
+        ("64-bit-big-endian", Self::Bits64BigEndian),
+        ("32-bit-big-endian", Self::Bits32BigEndian),
+    ];
 }
 
 /// The range of [`Semantics::sh_table_bits`].
@@ -170,7 +175,7 @@ impl fmt::Display for Kernel {
 
 /// The word for a value, unless it is the one that goes without saying.
 fn differing<T: Named>(value: T, standard: T) -> Option<&'static str> {
-    let word = T::WORDS.into_iter().find(|(_, named)| *named == value)?;
+    let word = T::WORDS.iter().find(|(_, named)| *named == value)?;
     (value != standard).then_some(word.0)
 }
 
@@ -225,7 +230,7 @@ struct Switch<T>(T);
 
 impl<'de, T: Named> Deserialize<'de> for Switch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        word(deserializer, &T::WORDS).map(Self)
+        word(deserializer, T::WORDS).map(Self)
     }
 }
 

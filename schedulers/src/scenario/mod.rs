@@ -49,7 +49,6 @@
 //! is, and where a document cannot be read at all, its line and column.
 
 mod checks;
-mod draw;
 mod error;
 mod event;
 mod field;

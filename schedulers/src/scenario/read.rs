@@ -89,8 +89,8 @@ fn unreadable(path: String, error: &serde_json::Error) -> ScenarioError {
     let position = format!(" at line {line} column {column}");
     let message = message.strip_suffix(&position).unwrap_or(&message);
     ScenarioError::Unreadable {
-        // What the walk calls the document itself.
-        path: if path == "." {
+        // What the walk calls the document itself, and what it has not entered.
+        path: if matches!(path.as_str(), "." | "?") {
             String::new()
         } else {
             plain(&path)
@@ -216,7 +216,11 @@ fn target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Target, D::Error
                 mark.parse().ok().map(Target::Mark)
             }
             Some(_) => None,
-            None => text.parse().ok().map(Target::Address),
+            None => text
+                .parse()
+                .ok()
+                .filter(|_| !text.contains('%'))
+                .map(Target::Address),
         };
         target.ok_or_else(|| format!("bad address {text:?}, expected {EXPECTED}"))
     })

@@ -9,8 +9,8 @@ use crate::context::{Context, Timestamp};
 use crate::destination::{Destination, DestinationEntry};
 use crate::explanation::Explanation;
 use crate::flow::{Flow, Protocol};
+use crate::generator::Generator;
 use crate::scenario::checks::State;
-use crate::scenario::draw::Draw;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::event::{Change, Event};
 use crate::scenario::{Scenario, Target};
@@ -108,7 +108,7 @@ pub struct Replayer {
     state: State,
     events: usize,
     now: Timestamp,
-    draw: Draw,
+    draw: Generator,
     /// The destinations by server id, and the other way round.
     destinations: BTreeMap<u32, DestinationId>,
     ids: BTreeMap<DestinationId, u32>,
@@ -134,13 +134,18 @@ impl Replayer {
             state: scenario.start.clone(),
             events: 0,
             now: Timestamp::ZERO,
-            draw: Draw::new(settings.seed),
+            draw: Generator::new(settings.seed),
             destinations: BTreeMap::new(),
             ids: BTreeMap::new(),
             connections: Vec::new(),
         };
-        for server in &scenario.servers {
-            replayer.add(server.id(), *server.destination());
+        let servers = scenario.servers.iter();
+        let added = replayer
+            .service
+            .add_all(servers.clone().map(|it| *it.destination()));
+        debug_assert!(added.is_ok(), "{added:?}");
+        for (server, destination) in servers.zip(added.unwrap_or_default()) {
+            replayer.name(server.id(), destination);
         }
         replayer
     }
@@ -273,8 +278,12 @@ impl Replayer {
         let added = self.service.add(destination);
         debug_assert!(added.is_ok(), "{added:?}");
         if let Ok(destination) = added {
-            self.destinations.insert(id, destination);
-            self.ids.insert(destination, id);
+            self.name(id, destination);
         }
+    }
+
+    fn name(&mut self, id: u32, destination: DestinationId) {
+        self.destinations.insert(id, destination);
+        self.ids.insert(destination, id);
     }
 }

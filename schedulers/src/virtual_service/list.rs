@@ -1,5 +1,7 @@
 //! The list of destinations, in the kernel's order, and what an administrator does to it.
 
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::trash::Place;
@@ -21,8 +23,15 @@ impl VirtualService {
         if self.position(address).is_some() {
             return Err(Error::Exists { address });
         }
+        let id = self.append(destination);
+        self.scheduler.added(&self.list, self.list.len() - 1);
+        Ok(id)
+    }
+
+    /// Appends a destination, which may come out of the trash. The scheduler is to be told.
+    fn append(&mut self, destination: Destination) -> DestinationId {
         let index = self.list.len();
-        let entry = match self.take_from_trash(address, index) {
+        let entry = match self.take_from_trash(destination.address(), index) {
             Some(mut entry) => {
                 entry.restore(destination, self.semantics.threshold_edits);
                 entry
@@ -34,12 +43,56 @@ impl VirtualService {
         };
         let id = entry.id();
         self.list.push(entry);
-        self.scheduler.added(&self.list, index);
-        Ok(id)
+        id
     }
 
-    /// Replaces weight and thresholds of the destination with this address. Its connections and
-    /// its place in the list stay; thresholds act as [`Semantics::threshold_edits`](crate::Semantics::threshold_edits) says.
+    /// Adds several destinations, as [`add`](Self::add) one after the other does, and with the same
+    /// picks afterwards. A scheduler with a big table fills it once only. Returns their names; after
+    /// an error those before it are in the list.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add), of the first destination that is refused.
+    ///
+    /// ```
+    /// use lvs_schedulers::{Algorithm, Destination, Semantics, VirtualService};
+    ///
+    /// let mut service = VirtualService::new(Algorithm::Mh, Semantics::LINUX_6_1);
+    /// let servers = (1..=200).map(|host| Destination::new(([10, 0, 0, host], 80).into()));
+    /// assert_eq!(service.add_all(servers)?.len(), 200);
+    /// # Ok::<(), lvs_schedulers::Error>(())
+    /// ```
+    pub fn add_all(
+        &mut self,
+        destinations: impl IntoIterator<Item = Destination>,
+    ) -> Result<Vec<DestinationId>, Error> {
+        let from = self.list.len();
+        let mut known: BTreeSet<_> = self.list.iter().map(DestinationEntry::address).collect();
+        let mut refused = None;
+        for destination in destinations {
+            let address = destination.address();
+            let checked = destination.validate().and_then(|()| {
+                if known.insert(address) {
+                    Ok(())
+                } else {
+                    Err(Error::Exists { address })
+                }
+            });
+            if let Err(error) = checked {
+                refused = Some(error);
+                break;
+            }
+            self.append(destination);
+        }
+        self.scheduler.added_all(&self.list, from);
+        let ids = self.list.iter().skip(from).map(DestinationEntry::id);
+        refused.map_or_else(|| Ok(ids.collect()), Err)
+    }
+
+    /// Replaces all settings of the destination with this address: weight, thresholds and forwarding
+    /// method; to change one of them, begin with the [present ones](DestinationEntry::destination).
+    /// Its connections and its place in the list stay; thresholds act as
+    /// [`Semantics::threshold_edits`](crate::Semantics::threshold_edits) says.
     ///
     /// # Errors
     ///
@@ -110,6 +163,7 @@ impl VirtualService {
     }
 
     fn position(&self, address: SocketAddr) -> Option<usize> {
+        let address = SocketAddr::new(address.ip(), address.port());
         self.list
             .iter()
             .position(|entry| entry.address() == address)

@@ -201,6 +201,24 @@ impl VirtualService {
         self
     }
 
+    /// Sets whether each UDP datagram is scheduled for itself, as an edit of the service does; it
+    /// applies to connections from now on.
+    pub const fn set_one_packet(&mut self, one_packet: bool) {
+        self.one_packet = one_packet;
+    }
+
+    /// Whether each UDP datagram is scheduled for itself.
+    pub const fn is_one_packet(&self) -> bool {
+        self.one_packet
+    }
+
+    /// The same service with what holds for all connections of its network namespace.
+    #[must_use]
+    pub const fn with_settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// Sets what holds for all connections of the network namespace; it applies to packets from now
     /// on.
     pub const fn set_settings(&mut self, settings: Settings) {
@@ -227,7 +245,11 @@ impl VirtualService {
     /// When something happens next by a timer: of a connection, a template or a removed destination.
     /// Schedulers' caches are not asked. Takes time in proportion to the connections.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let connections = self.connections.values().map(Connection::due).min();
+        let counted = self.connections.iter().filter(|&(key, _)| {
+            // One that was a single packet is gone, only still readable.
+            self.passing != Some(ConnectionId(key))
+        });
+        let connections = counted.map(|(_, connection)| connection.due()).min();
         let timers = (self.next_timer < Timestamp::MAX).then_some(self.next_timer);
         connections.into_iter().chain(timers).min()
     }
@@ -266,6 +288,8 @@ impl VirtualService {
             let mut lent = context.lend().with_removed(&removed);
             self.scheduler.pick(&self.list, flow, &mut lent)
         };
+        // A scheduler of the caller's own may answer anything.
+        let pick = pick.filter(|&index| index < self.list.len());
         if let Some(explanation) = context.trace() {
             explanation.conclude(self.scheduler.name(), pick);
             explanation.name(self.list.iter().map(DestinationEntry::address));

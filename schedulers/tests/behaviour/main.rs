@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounting;
 #[cfg(test)]
+mod adding;
+#[cfg(test)]
 mod caches;
 #[cfg(test)]
 mod connections;

@@ -100,7 +100,12 @@ fn semantics() -> impl Strategy<Value = Semantics> {
         select(vec![AddressHash::LowBits, AddressHash::HighBits]),
         select(vec![TcpActive::Established, TcpActive::FromSyn]),
         select(vec![CacheLimit::Soft, CacheLimit::Hard]),
-        select(vec![MhWord::Bits32, MhWord::Bits64]),
+        select(vec![
+            MhWord::Bits32,
+            MhWord::Bits64,
+            MhWord::Bits32BigEndian,
+            MhWord::Bits64BigEndian,
+        ]),
         4..=20_u8,
         8..=17_u8,
     );
