@@ -4,9 +4,9 @@ use crate::context::{Context, Timestamp};
 use crate::explanation::{Choose, Hashed, Tracer, Verdict, traced};
 use crate::flow::Flow;
 use crate::hash::fold;
+use crate::hash::slots::{Found, Slots};
 use crate::scheduler::{Candidate, Scheduler};
 use crate::semantics::AddressHash;
-use crate::slots::{Found, Slots};
 
 /// Destination hashing, as the kernel's `ip_vs_dh`.
 ///
@@ -141,7 +141,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::slots::tests::Server;
+    use crate::hash::slots::tests::Server;
 
     fn bound(list: &[Server]) -> Dh {
         let mut dh = Dh::new(AddressHash::HighBits);

@@ -3,8 +3,8 @@
 use crate::context::Context;
 use crate::explanation::{Choose, Tracer, traced};
 use crate::flow::Flow;
-use crate::heaviest::heaviest;
 use crate::scheduler::{Candidate, Scheduler};
+use crate::walk::heaviest::heaviest;
 
 /// Weighted fail-over, as the kernel's `ip_vs_fo` (since 3.18).
 ///

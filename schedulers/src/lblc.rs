@@ -3,16 +3,16 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use crate::busy::is_too_busy;
-use crate::cache::Cache;
 use crate::context::{Context, Timestamp};
 use crate::explanation::{CacheStep, Choose, Look, Silent, Tracer, Verdict, traced};
 use crate::flow::Flow;
-use crate::least::least_for_weight;
-use crate::pool::Id;
-use crate::remembered::Remembered;
+use crate::locality::busy::is_too_busy;
+use crate::locality::cache::Cache;
+use crate::locality::pool::Id;
+use crate::locality::remembered::Remembered;
 use crate::scheduler::{Addressed, Scheduler};
 use crate::semantics::{Overhead, Semantics};
+use crate::walk::least::least_for_weight;
 
 /// Locality-based least connections, as the kernel's `ip_vs_lblc`.
 ///

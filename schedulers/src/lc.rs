@@ -3,9 +3,9 @@
 use crate::context::Context;
 use crate::explanation::{Choose, Tracer, traced};
 use crate::flow::Flow;
-use crate::least::least;
 use crate::scheduler::{Candidate, Scheduler};
 use crate::semantics::Overhead;
+use crate::walk::least::least;
 
 /// Least connections, as the kernel's `ip_vs_lc`.
 ///

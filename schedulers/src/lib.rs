@@ -108,7 +108,7 @@
 //! | [`settings`] | what an administrator sets for all connections: timeouts, `secure_tcp` |
 //! | [`scheduler`] | the open trait, what a scheduler sees of a destination, lookup by kernel name |
 //! | [`rr`], [`wrr`], [`lc`], [`wlc`], [`fo`], [`ovf`], [`lblc`], [`lblcr`], [`dh`], [`sh`], [`sed`], [`nq`], [`mh`], [`twos`] | the algorithms |
-//! | [`hash`], [`siphash`] | what `dh`, `sh`, `lblc` and `lblcr`, and what `mh` makes of an address |
+//! | [`hash`] | what `dh`, `sh`, `lblc`, `lblcr` and `mh` make of an address |
 //! | [`flow`] | the packet that asks for a destination |
 //! | [`flags`] | what a service wants of `sh` and `mh` |
 //! | [`context`] | what is passed in: time, random numbers, the wish for an explanation |
@@ -134,8 +134,6 @@ extern crate alloc;
 extern crate std;
 
 mod arena;
-mod busy;
-mod cache;
 pub mod connection;
 pub mod context;
 pub mod destination;
@@ -145,19 +143,17 @@ pub mod explanation;
 pub mod flags;
 pub mod flow;
 pub mod fo;
+mod gcd;
 mod generator;
 pub mod hash;
-mod heaviest;
 pub mod lblc;
 pub mod lblcr;
 pub mod lc;
-mod least;
+mod locality;
 pub mod mh;
 pub mod nq;
 pub mod ovf;
 pub mod persistence;
-mod pool;
-mod remembered;
 pub mod rr;
 #[cfg(feature = "scenario")]
 pub mod scenario;
@@ -167,11 +163,10 @@ pub mod sed;
 pub mod semantics;
 pub mod settings;
 pub mod sh;
-pub mod siphash;
-mod slots;
 pub mod tcp_states;
 pub mod twos;
 pub mod virtual_service;
+mod walk;
 pub mod wlc;
 pub mod wrr;
 

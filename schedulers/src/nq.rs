@@ -3,8 +3,8 @@
 use crate::context::Context;
 use crate::explanation::{Choose, Tracer, traced};
 use crate::flow::Flow;
-use crate::least::idle_or_least_for_weight;
 use crate::scheduler::{Candidate, Scheduler};
+use crate::walk::least::idle_or_least_for_weight;
 
 /// Never queue, as the kernel's `ip_vs_nq`.
 ///

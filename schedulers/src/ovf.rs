@@ -3,8 +3,8 @@
 use crate::context::Context;
 use crate::explanation::{Choose, Tracer, Verdict, traced};
 use crate::flow::Flow;
-use crate::heaviest::heaviest;
 use crate::scheduler::{Candidate, Scheduler};
+use crate::walk::heaviest::heaviest;
 
 /// Weighted overflow, as the kernel's `ip_vs_ovf` (since 4.3).
 ///

@@ -3,8 +3,8 @@
 use crate::context::Context;
 use crate::explanation::{Choose, Tracer, traced};
 use crate::flow::Flow;
-use crate::least::least_for_weight;
 use crate::scheduler::{Candidate, Scheduler};
+use crate::walk::least::least_for_weight;
 
 /// Shortest expected delay, as the kernel's `ip_vs_sed`.
 ///

@@ -4,10 +4,10 @@ use crate::context::{Context, Timestamp};
 use crate::explanation::{Choose, Hashed, Step, Tracer, Verdict, traced};
 use crate::flags::SchedulerFlags;
 use crate::flow::Flow;
+use crate::hash::slots::{Found, Slots};
 use crate::hash::{client_port, fold};
 use crate::scheduler::{Candidate, Scheduler};
 use crate::semantics::AddressHash;
-use crate::slots::{Found, Slots};
 
 /// Source hashing, as the kernel's `ip_vs_sh` since about 3.11.
 ///

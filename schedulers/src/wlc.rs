@@ -3,9 +3,9 @@
 use crate::context::Context;
 use crate::explanation::{Choose, Tracer, traced};
 use crate::flow::Flow;
-use crate::least::least_for_weight;
 use crate::scheduler::{Candidate, Scheduler};
 use crate::semantics::Overhead;
+use crate::walk::least::least_for_weight;
 
 /// Weighted least connections, as the kernel's `ip_vs_wlc`, its default.
 ///

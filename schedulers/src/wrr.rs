@@ -3,6 +3,7 @@
 use crate::context::{Context, Timestamp};
 use crate::explanation::{Choose, Look, Step, Tracer, Verdict, traced};
 use crate::flow::Flow;
+use crate::gcd::gcd;
 use crate::scheduler::{Candidate, Scheduler};
 
 /// Weighted round robin, as the kernel's `ip_vs_wrr` since 3.10.
@@ -223,13 +224,6 @@ impl Wrr {
             }
         }
     }
-}
-
-pub(crate) fn gcd(mut a: u32, mut b: u32) -> u32 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::step::{Step, Verdict};
-use crate::slots::Slots;
+use crate::hash::slots::Slots;
 
 /// An address was hashed to a slot of the table (`dh`, `sh`, `mh`).
 #[non_exhaustive]

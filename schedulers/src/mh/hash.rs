@@ -1,7 +1,7 @@
 //! The hash of mh: a folded address, a port and an offset, under one of two keys.
 
+use crate::hash::siphash::{halfsiphash_1_3, siphash_1_3};
 use crate::semantics::MhWord;
-use crate::siphash::{halfsiphash_1_3, siphash_1_3};
 
 /// The key of slots and offsets.
 const KEY_1: u32 = 2_654_435_761;

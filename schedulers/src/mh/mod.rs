@@ -8,10 +8,10 @@ use crate::context::{Context, Timestamp};
 use crate::explanation::{Choose, Hashed, Step, Tracer, Verdict, traced};
 use crate::flags::SchedulerFlags;
 use crate::flow::Flow;
+use crate::hash::slots::{Found, Slots};
 use crate::hash::{client_port, fold};
 use crate::scheduler::{Addressed, Scheduler};
 use crate::semantics::MhWord;
-use crate::slots::{Found, Slots};
 use hash::slot_hash;
 use table::Builder;
 

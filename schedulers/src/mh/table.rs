@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 
 use super::hash::{skip_hash, slot_hash};
 use super::modulus::Modulus;
+use crate::gcd::gcd;
 use crate::hash::fold_destination;
+use crate::hash::slots::Slots;
 use crate::scheduler::Addressed;
 use crate::semantics::MhWord;
-use crate::slots::Slots;
-use crate::wrr::gcd;
 
 /// Fills tables; keeps its working memory from one to the next.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use super::modulus::Modulus;
 use super::*;
 use crate::explanation::Explanation;
 use crate::hash::fold_destination;
-use crate::slots::tests::Server;
+use crate::hash::slots::tests::Server;
 
 const NONE: SchedulerFlags = SchedulerFlags::NONE;
 
@@ -591,7 +591,7 @@ proptest! {
     #[test]
     fn shares_follow_the_weights(weights in prop::collection::vec(1_u32..64, 1..30)) {
         let mh = bound(&servers(&weights), MhWord::Bits64, 12);
-        let divisor = weights.iter().copied().fold(0, crate::wrr::gcd);
+        let divisor = weights.iter().copied().fold(0, crate::gcd::gcd);
         let rounds = 4093 / (weights.iter().sum::<u32>() / divisor);
         for (owned, weight) in counts(&mh, weights.len()).into_iter().zip(weights) {
             let turns = weight / divisor;

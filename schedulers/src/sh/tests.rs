@@ -4,7 +4,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::slots::tests::Server;
+use crate::hash::slots::tests::Server;
 
 const NONE: SchedulerFlags = SchedulerFlags::NONE;
 

@@ -21,7 +21,7 @@ use core::time::Duration;
 use crate::context::Timestamp;
 use crate::explanation::{CacheStep, Tracer};
 use crate::hash::fold;
-use crate::pool::{Id, Pool};
+use crate::locality::pool::{Id, Pool};
 use crate::semantics::{AddressHash, CacheLimit, Semantics};
 
 /// How long an unused entry stays unless set otherwise: a day, the default of the sysctls.

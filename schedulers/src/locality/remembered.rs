@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use crate::pool::{Id, Pool};
+use crate::locality::pool::{Id, Pool};
 use crate::scheduler::Addressed;
 
 /// Each destination that entries refer to, once. A destination is known by its address: removed

@@ -4,7 +4,7 @@
 //! [`AddressHash`] picks as many bits of a product as the table needs. Kernels until about 4.17 took
 //! the low bits of the product, later ones the high bits, see
 //! [`Semantics::address_hash`](crate::Semantics::address_hash). mh folds in the same way and hashes
-//! with [`siphash`](crate::siphash).
+//! with [`siphash`](crate::hash::siphash).
 //!
 //! ```
 //! use lvs_schedulers::AddressHash;
@@ -19,6 +19,9 @@
 //!
 //! Sources: `ip_vs_dh.c`, `ip_vs_sh.c`, `ip_vs_mh.c`, `ip_vs_lblc.c`, `ip_vs_lblcr.c` and
 //! `include/linux/hash.h` of the kernel.
+
+pub mod siphash;
+pub(crate) mod slots;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
