@@ -4,7 +4,7 @@
 //! [`AddressHash`] picks as many bits of a product as the table needs. Kernels until about 4.17 took
 //! the low bits of the product, later ones the high bits, see
 //! [`Semantics::address_hash`](crate::Semantics::address_hash). mh folds in the same way and hashes
-//! with [`siphash`](crate::hash::siphash).
+//! with [`siphash`].
 //!
 //! ```
 //! use lvs_schedulers::AddressHash;
