@@ -64,6 +64,8 @@ pub(super) fn read(text: &str) -> Result<Scenario, ScenarioError> {
 }
 
 /// Whether the first address is IPv6. Another family further on is an error wherever it stands.
+/// Where there is no address at all, a prefix length is one of IPv6: it is the only way to give one,
+/// and IPv4 has another.
 fn is_ipv6(target: Target, servers: &[Server], events: &[Event]) -> bool {
     let first = match target {
         Target::Address(address) => Some(address),
@@ -80,7 +82,7 @@ fn is_ipv6(target: Target, servers: &[Server], events: &[Event]) -> bool {
     first
         .or_else(of_server)
         .or_else(of_event)
-        .is_some_and(|address| address.is_ipv6())
+        .is_none_or(|address| address.is_ipv6())
 }
 
 fn unreadable(path: String, error: &serde_json::Error) -> ScenarioError {

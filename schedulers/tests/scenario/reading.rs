@@ -192,6 +192,10 @@ fn persistence_is_read_with_netmask_or_prefix_length() {
         format!(r#""virtual": "fwmark 1", "persistent": 9, "mask": 48, "events": [{flow}]"#);
     assert_eq!(read(&fields), (9, PersistenceMask::Inet6(48)));
 
+    // Without any address a length is one of IPv6.
+    let nowhere = r#""virtual": "fwmark 1", "persistent": 9, "mask": 24"#;
+    assert_eq!(read(nowhere), (9, PersistenceMask::Inet6(24)));
+
     let scenario = Scenario::new(Algorithm::Rr, Target::Mark(1), []).unwrap();
     for (timeout, message) in [
         (
