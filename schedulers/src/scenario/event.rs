@@ -54,12 +54,21 @@ impl Event {
     /// The longest time that one event can let pass: 2³² - 1 seconds.
     pub const MAX_ADVANCE: Duration = Duration::from_secs(0xffff_ffff);
 
-    /// The same with its time to the nearest microsecond.
-    pub(super) fn rounded(self) -> Self {
+    /// The same as a document has it: times to the nearest microsecond, addresses without scope and
+    /// flow label, which the kernel does not look at either.
+    pub(super) fn normalized(self) -> Self {
         match self {
             Self::Advance { by } => Self::Advance {
                 by: to_microseconds(by),
             },
+            Self::Flow { client, to } => Self::Flow {
+                client: bare(client),
+                to: to.map(bare),
+            },
+            Self::Add(change) => Self::Add(Change {
+                address: change.address.map(bare),
+                ..change
+            }),
             other => other,
         }
     }
@@ -90,6 +99,11 @@ impl Event {
             Self::Advance { .. } => "advance",
         }
     }
+}
+
+/// The address without scope and flow label.
+pub(super) fn bare(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port())
 }
 
 pub(super) fn to_microseconds(by: Duration) -> Duration {

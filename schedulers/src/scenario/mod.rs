@@ -40,7 +40,7 @@
 //! | `virtual` | `ADDR:PORT`, `[ADDR6]:PORT` or `fwmark N` | required |
 //! | `persistent` | timeout of persistence in seconds | no persistence |
 //! | `mask` | with `persistent`: netmask (IPv4) or prefix length (0 to 32, IPv6 1 to 128) | each client by itself |
-//! | `seed` | where the random numbers of `twos` start, 0 to 2⁶⁴ - 1 | 0 |
+//! | `seed` | where the random numbers of `twos` start (SplitMix64), 0 to 2⁶⁴ - 1 | 0 |
 //! | `servers` | list of `id`, `address`, `weight`, `upper` (0), `lower` (0), added in this order | required |
 //! | `events` | list of what follows, see [`Event`] | none |
 //!
@@ -180,6 +180,10 @@ impl Scenario {
         target: Target,
         servers: impl IntoIterator<Item = Server>,
     ) -> Result<Self, ScenarioError> {
+        let target = match target {
+            Target::Address(address) => Target::Address(event::bare(address)),
+            Target::Mark(_) => target,
+        };
         let mut state = State::new(target)?;
         let servers: Vec<Server> = servers.into_iter().collect();
         for (index, server) in servers.iter().enumerate() {
@@ -257,7 +261,7 @@ impl Scenario {
     ///
     /// What happens contradicts what happened before: see [`Problem`]. The scenario is as before.
     pub fn push(&mut self, event: Event) -> Result<(), ScenarioError> {
-        let event = event.rounded();
+        let event = event.normalized();
         self.state.apply(&event, self.events.len())?;
         self.events.push(event);
         Ok(())

@@ -665,6 +665,19 @@ fn refused_event_changes_nothing() {
     assert_eq!(error, ScenarioError::Inconsistent { place, problem });
 }
 
+#[test]
+fn scopes_and_flow_labels_are_dropped_as_documents_have_none() {
+    let scoped = |host: u16| {
+        let ip = core::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, host);
+        core::net::SocketAddrV6::new(ip, 80, 5, 3).into()
+    };
+    let mut scenario = Scenario::new(Algorithm::Rr, Target::Address(scoped(1)), []).unwrap();
+    let change = Change::new(0).with_address(scoped(2)).with_weight(1);
+    scenario.push(Event::Add(change)).unwrap();
+    scenario.push(Event::flow(scoped(3))).unwrap();
+    assert_eq!(Scenario::from_json(&scenario.to_json()), Ok(scenario));
+}
+
 /// Specification: fields not given in an `add` that brings back a removed id keep their values.
 #[test]
 fn returning_server_keeps_what_is_not_given() {
