@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use lvs_schedulers::Explanation;
 use lvs_schedulers::scenario::{Change, Event, Outcome, Replayer};
+use lvs_schedulers::{DestinationId, Explanation};
 
 use crate::choice::Choice;
 use crate::failure::Failure;
@@ -27,6 +27,7 @@ pub(crate) fn write(out: &mut dyn Write, traffic: &Traffic, choice: Choice) -> R
     }
     for (index, event) in traffic.events()?.enumerate() {
         write!(out, "\nevent {index}: ")?;
+        let concerned = concerned(&replayer, &event);
         let outcome = replayer
             .step_explained(&event, &mut why)
             .map_err(Failure::Servers)?;
@@ -45,7 +46,7 @@ pub(crate) fn write(out: &mut dyn Write, traffic: &Traffic, choice: Choice) -> R
         if let Event::Advance { .. } = event {
             writeln!(out, "  it is {} s now", replayer.now().as_secs_f64())?;
         } else {
-            connections(out, &replayer, &event)?;
+            connections(out, &replayer, &event, concerned)?;
         }
     }
     Ok(())
@@ -92,14 +93,26 @@ fn settings(out: &mut dyn Write, change: &Change) -> io::Result<()> {
     Ok(())
 }
 
+/// The server of the connection that an event is about. After an `expire` nobody knows it any more.
+fn concerned(replayer: &Replayer, event: &Event) -> Option<DestinationId> {
+    let (Event::Establish { flow } | Event::Close { flow } | Event::Expire { flow }) = event else {
+        return None;
+    };
+    let connection = replayer.connection(*flow)?;
+    Some(replayer.service().destination_of(connection)?.id())
+}
+
 /// The counts of the server whose connections an event about a flow has changed.
-fn connections(out: &mut dyn Write, replayer: &Replayer, event: &Event) -> io::Result<()> {
-    let (Event::Establish { flow } | Event::Close { flow }) = event else {
+fn connections(
+    out: &mut dyn Write,
+    replayer: &Replayer,
+    event: &Event,
+    concerned: Option<DestinationId>,
+) -> io::Result<()> {
+    let (Event::Establish { .. } | Event::Close { .. } | Event::Expire { .. }) = event else {
         return Ok(());
     };
-    let connection = replayer.connection(*flow);
-    let entry = connection.and_then(|connection| replayer.service().destination_of(connection));
-    let Some(entry) = entry else {
+    let Some(entry) = concerned.and_then(|id| replayer.service().destination(id)) else {
         return writeln!(out, "  it has no server: nothing happens");
     };
     let (address, active, inactive) = (entry.address(), entry.active(), entry.inactive());

@@ -187,7 +187,8 @@ impl Meter {
     /// Plays the next event. One that is impossible here is passed over: it can be about a server
     /// that this run has let go.
     pub(crate) fn step(&mut self, event: &Event) {
-        let until = self.position() + if self.timed { passing(event) } else { 1 };
+        let ahead = if self.timed { passing(event) } else { 1 };
+        let until = self.position().saturating_add(ahead);
         if self.sampler.is_due_before(until) {
             let (replayer, servers) = (&self.replayer, &self.figures.servers);
             let state = || state(replayer, servers, self.counted);

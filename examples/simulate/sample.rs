@@ -113,10 +113,10 @@ impl Sampler {
                 keep = !keep;
                 keep
             });
-            self.interval *= 2;
+            self.interval = self.interval.saturating_mul(2);
         }
         let last = self.samples.last().map_or(0, |sample| sample.at);
-        self.next = last + self.interval;
+        self.next = last.saturating_add(self.interval);
     }
 }
 
@@ -152,6 +152,10 @@ mod tests {
     fn one_long_pause_is_no_work() {
         let mut sampler = Sampler::new();
         sampler.until(u64::MAX / 4, || (vec![3], None));
+        assert!(sampler.samples.len() < LIMIT);
+        // To the end of time, and beyond it.
+        sampler.until(u64::MAX, || (vec![3], None));
+        sampler.until(u64::MAX, || (vec![3], None));
         assert!(sampler.samples.len() < LIMIT);
     }
 

@@ -31,6 +31,9 @@ impl Traffic {
             base = base.with_algorithm(algorithm);
         }
         let load = arguments.generate.then(|| arguments.load.clone());
+        if let Some(load) = &load {
+            base = base.with_seed(load.seed);
+        }
         let traffic = Self { base, load };
         if traffic.load.is_some() {
             // What is refused is refused here, before anything runs.

@@ -24,8 +24,26 @@ const PANEL: u32 = 290;
 const SHARES: u32 = 400;
 /// More servers than this are not told apart by anybody.
 const SERVERS: usize = 24;
+/// The colour of all the others together.
+const OTHERS: RGBColor = RGBColor(170, 170, 170);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+/// The servers that are drawn each by itself, in the order of their appearance: those with the
+/// largest share of the flows of any scheduler, if there are too many.
+fn shown(comparison: &Comparison) -> Vec<usize> {
+    let servers = comparison.figures.first().map_or(0, |it| it.servers.len());
+    let largest = |column: usize| {
+        let shares = comparison.figures.iter();
+        let shares = shares.filter_map(|it| Some(it.share(it.servers.get(column)?)));
+        shares.fold(0.0, f64::max)
+    };
+    let mut columns: Vec<(usize, f64)> = (0..servers).map(|it| (it, largest(it))).collect();
+    columns.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    let mut columns: Vec<usize> = columns.into_iter().map(|it| it.0).take(SERVERS).collect();
+    columns.sort_unstable();
+    columns
+}
 
 /// Draws the comparison as an SVG document.
 pub(crate) fn draw(comparison: &Comparison) -> Result<String, String> {
@@ -42,17 +60,18 @@ pub(crate) fn draw(comparison: &Comparison) -> Result<String, String> {
         let root = SVGBackend::with_string(&mut image, size).into_drawing_area();
         root.fill(&WHITE).map_err(|error| text(&error))?;
         let (header, body) = root.split_vertically(HEADER);
-        let scale = time::Scale::of(comparison);
+        let shown = shown(comparison);
+        let scale = time::Scale::of(comparison, &shown);
         title(&header, comparison, &scale).map_err(|error| text(&error))?;
         let (charts, side) = body.split_horizontally(WIDTH - LEGEND);
         let (over_time, shares) = charts.split_vertically(height);
         let areas = over_time.split_evenly((rows as usize, columns));
         for (area, figures) in areas.iter().zip(&comparison.figures) {
-            time::draw(area, figures, &scale).map_err(|error| text(&error))?;
+            time::draw(area, figures, &shown, &scale).map_err(|error| text(&error))?;
         }
-        shares::draw(&shares, comparison).map_err(|error| text(&error))?;
+        shares::draw(&shares, comparison, &shown).map_err(|error| text(&error))?;
         if let Some(figures) = comparison.figures.first() {
-            legend(&side, figures).map_err(|error| text(&error))?;
+            legend(&side, figures, &shown).map_err(|error| text(&error))?;
         }
         root.present().map_err(|error| text(&error))?;
     }
@@ -104,14 +123,15 @@ fn title(area: &Area<'_>, comparison: &Comparison, scale: &time::Scale) -> Drawn
 }
 
 /// Which line and colour is which server.
-fn legend(area: &Area<'_>, figures: &Figures) -> DrawnSvg {
+fn legend(area: &Area<'_>, figures: &Figures, shown: &[usize]) -> DrawnSvg {
     area.draw(&Text::new(
         "server (weight)",
         (16, 24),
         style(15, HPos::Left),
     ))?;
     let mut y = 50;
-    for (index, server) in figures.servers.iter().enumerate().take(SERVERS) {
+    let servers = shown.iter().filter_map(|&it| figures.servers.get(it));
+    for (index, server) in servers.enumerate() {
         let look = Look::of(index);
         area.draw(&PathElement::new(vec![(16, y), (52, y)], look.line()))?;
         if look.cycle > 0 {
@@ -128,10 +148,14 @@ fn legend(area: &Area<'_>, figures: &Figures) -> DrawnSvg {
         area.draw(&Text::new(name, (88, y), style(14, HPos::Left)))?;
         y += 22;
     }
-    let hidden = figures.servers.len().saturating_sub(SERVERS);
+    let hidden = figures.servers.len().saturating_sub(shown.len());
     if hidden > 0 {
-        let note = format!("{hidden} more not drawn");
-        area.draw(&Text::new(note, (16, y), style(14, HPos::Left)))?;
+        let swatch = [(60, y - 9), (80, y + 9)];
+        area.draw(&Rectangle::new(swatch, OTHERS.filled()))?;
+        let note = format!("{hidden} others");
+        area.draw(&Text::new(note, (88, y), style(14, HPos::Left)))?;
+        let note = Text::new("(only in the bars)", (16, y + 22), style(13, HPos::Left));
+        area.draw(&note)?;
     }
     Ok(())
 }

@@ -5,18 +5,21 @@ use plotters::style::text_anchor::HPos;
 
 use crate::compare::Comparison;
 use crate::plot::look::Look;
-use crate::plot::{Area, DrawnSvg, SERVERS, style};
+use crate::plot::{Area, DrawnSvg, OTHERS, style};
 
-pub(super) fn draw(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
+pub(super) fn draw(area: &Area<'_>, comparison: &Comparison, shown: &[usize]) -> DrawnSvg {
     let Some(first) = comparison.figures.first() else {
         return Ok(());
     };
-    let shares_due = first.servers.iter().map(|server| first.share_due(server));
+    let servers = shown.iter().filter_map(|&it| first.servers.get(it));
+    let shares_due = servers.clone().map(|server| first.share_due(server));
     let mut bars = vec![("by weight".to_owned(), shares_due.collect::<Vec<f64>>())];
     for figures in &comparison.figures {
-        let shares = figures.servers.iter().map(|server| figures.share(server));
+        let servers = shown.iter().filter_map(|&it| figures.servers.get(it));
+        let shares = servers.map(|server| figures.share(server));
         bars.push((figures.scheduler.clone(), shares.collect()));
     }
+    let ids: Vec<u32> = servers.map(|server| server.id).collect();
 
     let mut chart = ChartBuilder::on(area)
         .caption("share of the flows", ("sans-serif", 18))
@@ -47,7 +50,7 @@ pub(super) fn draw(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
     let (left_edge, top_edge) = area.get_base_pixel();
     // Where the weights want the borders, seen between the bars.
     let mut border = 0.0;
-    for share in bars.iter().take(1).flat_map(|bar| &bar.1).take(SERVERS) {
+    for share in bars.iter().take(1).flat_map(|bar| &bar.1) {
         border += 100.0 * share;
         if border > 99.9 {
             break;
@@ -62,20 +65,22 @@ pub(super) fn draw(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
             x += 10;
         }
     }
+    let part = |index, below, above| {
+        let low = chart.backend_coord(&(SegmentValue::Exact(index), below));
+        let high = chart.backend_coord(&(SegmentValue::Exact(index + 1), above));
+        let margin = (high.0 - low.0) / 6;
+        let (left, right) = (low.0 - left_edge + margin, high.0 - left_edge - margin);
+        [(left, high.1 - top_edge), (right, low.1 - top_edge)]
+    };
     for (index, (_, shares)) in bars.iter().enumerate() {
         let mut below = 0.0;
-        for (column, share) in shares.iter().enumerate().take(SERVERS) {
+        for (column, share) in shares.iter().enumerate() {
             let above = below + 100.0 * share;
-            let low = chart.backend_coord(&(SegmentValue::Exact(index), below));
-            let high = chart.backend_coord(&(SegmentValue::Exact(index + 1), above));
-            let margin = (high.0 - low.0) / 6;
-            let left = low.0 - left_edge + margin;
-            let right = high.0 - left_edge - margin;
-            let (bottom, top) = (low.1 - top_edge, high.1 - top_edge);
-            let corners = [(left, top), (right, bottom)];
+            let corners = part(index, below, above);
+            let [(left, top), (right, bottom)] = corners;
             Look::of(column).fill(area, corners)?;
             if bottom - top >= 15 {
-                let id = first.servers.get(column).map_or(0, |server| server.id);
+                let id = ids.get(column).copied().unwrap_or(0);
                 // As much as there is room for.
                 let words = match right - left {
                     ..36 => String::new(),
@@ -85,6 +90,10 @@ pub(super) fn draw(area: &Area<'_>, comparison: &Comparison) -> DrawnSvg {
                 write(area, Look::of(column), &words, corners)?;
             }
             below = above;
+        }
+        // Those that are not shown, unless nobody got anything.
+        if shown.len() < first.servers.len() && below > 0.0 {
+            area.draw(&Rectangle::new(part(index, below, 100.0), OTHERS.filled()))?;
         }
     }
     Ok(())

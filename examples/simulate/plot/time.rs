@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use crate::compare::Comparison;
 use crate::figures::Figures;
 use crate::plot::look::Look;
-use crate::plot::{Area, DrawnSvg, SERVERS};
+use crate::plot::{Area, DrawnSvg};
 
 /// How many marks there are in a chart, as far as each line has at least two.
 const MARKS: usize = 30;
@@ -25,7 +25,7 @@ pub(super) struct Scale {
 
 impl Scale {
     #[expect(clippy::cast_precision_loss, reason = "a picture")]
-    pub(super) fn of(comparison: &Comparison) -> Self {
+    pub(super) fn of(comparison: &Comparison, shown: &[usize]) -> Self {
         let samples = || {
             let figures = comparison.figures.iter();
             figures.flat_map(|figures| &figures.samples)
@@ -36,7 +36,7 @@ impl Scale {
         } else {
             ("events", 1.0)
         };
-        let highest = comparison.figures.iter().map(most);
+        let highest = comparison.figures.iter().map(|it| most(it, shown));
         let (least, most) = (highest.clone().min(), highest.max());
         let shared = least.zip(most).filter(|(least, most)| 3 * least >= *most);
         Self {
@@ -54,10 +54,13 @@ impl Scale {
     }
 }
 
-/// The most connections that a server had.
-fn most(figures: &Figures) -> u32 {
+/// The most connections that one of these servers had.
+fn most(figures: &Figures, shown: &[usize]) -> u32 {
     let samples = figures.samples.iter();
-    let connections = samples.flat_map(|sample| &sample.connections);
+    let connections = samples.flat_map(|sample| {
+        let columns = shown.iter();
+        columns.filter_map(|&column| sample.connections.get(column))
+    });
     connections.copied().max().unwrap_or(0)
 }
 
@@ -77,8 +80,8 @@ const fn unit(microseconds: u64) -> (&'static str, f64) {
     }
 }
 
-pub(super) fn draw(area: &Area<'_>, figures: &Figures, scale: &Scale) -> DrawnSvg {
-    let y_end = scale.y_end.unwrap_or_else(|| top(most(figures)));
+pub(super) fn draw(area: &Area<'_>, figures: &Figures, shown: &[usize], scale: &Scale) -> DrawnSvg {
+    let y_end = scale.y_end.unwrap_or_else(|| top(most(figures, shown)));
     let mut chart = ChartBuilder::on(area)
         .caption(&figures.scheduler, ("sans-serif", 18))
         .margin(8)
@@ -98,8 +101,8 @@ pub(super) fn draw(area: &Area<'_>, figures: &Figures, scale: &Scale) -> DrawnSv
         .axis_desc_style(("sans-serif", 14))
         .label_style(("sans-serif", 13))
         .draw()?;
-    for column in 0..figures.servers.len().min(SERVERS) {
-        let look = Look::of(column);
+    for (place, &column) in shown.iter().enumerate() {
+        let look = Look::of(place);
         let points: Vec<(f64, f64)> = figures
             .samples
             .iter()
@@ -121,9 +124,9 @@ pub(super) fn draw(area: &Area<'_>, figures: &Figures, scale: &Scale) -> DrawnSv
             }
         }
         // Marks of different servers are not above each other.
-        let lines = figures.servers.len().min(SERVERS);
+        let lines = shown.len();
         let distance = (points.len() / (MARKS / lines).clamp(2, 6)).max(1);
-        let first = distance * (column + 1) / (lines + 1);
+        let first = distance * (place + 1) / (lines + 1);
         for point in points.iter().skip(first).step_by(distance) {
             let pixel = chart.backend_coord(point);
             let (left, top) = area.get_base_pixel();
