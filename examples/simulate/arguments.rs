@@ -173,8 +173,8 @@ pub(crate) struct Load {
           value_parser = not_negative)]
     pub(crate) destination_skew: f64,
 
-    /// Where the random numbers start, those of twos too; the same seed makes the same traffic
-    /// everywhere
+    /// Where the random numbers start, those of twos too unless a scenario says its own; the same
+    /// seed makes the same traffic everywhere
     #[arg(long, value_name = "N", default_value_t = 0, requires = "generate")]
     pub(crate) seed: u64,
 }

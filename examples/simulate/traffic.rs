@@ -25,15 +25,14 @@ impl Traffic {
     pub(crate) fn new(arguments: &Arguments) -> Result<Self, Failure> {
         let mut base = match &arguments.scenario {
             Some(path) => read(path)?,
-            None => service(&arguments.service).map_err(Failure::Servers)?,
+            None => service(&arguments.service)
+                .map_err(Failure::Servers)?
+                .with_seed(arguments.load.seed),
         };
         if let Some(Choice::Kernel(algorithm)) = arguments.scheduler {
             base = base.with_algorithm(algorithm);
         }
         let load = arguments.generate.then(|| arguments.load.clone());
-        if let Some(load) = &load {
-            base = base.with_seed(load.seed);
-        }
         let traffic = Self { base, load };
         if traffic.load.is_some() {
             // What is refused is refused here, before anything runs.

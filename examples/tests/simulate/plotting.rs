@@ -132,5 +132,10 @@ fn nothing_and_very_much_can_be_drawn() {
         &format!("--generate --flows 5000 --servers {weights} --compare rr,lc"),
         "",
     );
-    assert!(texts(&image).contains(&"16 more not drawn".to_owned()));
+    assert!(texts(&image).contains(&"16 others".to_owned()));
+    // One of the last gets everything: it is among those that are drawn.
+    let weights = format!("{},9", vec!["1"; 39].join(","));
+    let options = format!("--generate --flows 2000 --servers {weights} --compare fo");
+    let image = drawn(&options, "");
+    assert!(texts(&image).contains(&"39: 100.0 %".to_owned()));
 }
