@@ -5,7 +5,7 @@
 //! two keys that are constants, not secrets; both words of a key are equal.
 //!
 //! ```
-//! use lvs_schedulers::siphash::{halfsiphash_1_3, siphash_1_3};
+//! use lvs_schedulers::hash::siphash::{halfsiphash_1_3, siphash_1_3};
 //!
 //! assert_eq!(siphash_1_3([2_654_435_761; 2], 1) as u32, 384_591_538);
 //! assert_eq!(halfsiphash_1_3([2_654_435_761; 2], 1), 1_829_384_593);
