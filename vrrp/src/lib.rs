@@ -1,0 +1,124 @@
+//! VRRPv2 and VRRPv3 without sockets and clocks: reading and writing advertisements, and the checks
+//! of what was received.
+//!
+//! With VRRP several routers, or directors, share virtual addresses: one is Active and advertises,
+//! the others are Backups and take over when it falls silent. This crate speaks the protocol for a
+//! program that brings its own packets and its own time.
+//!
+//! # Should you use it?
+//!
+//! Yes, to embed VRRP in a router, a director, a test bench or firmware; to look at VRRP traffic;
+//! or to check what another implementation sends.
+//!
+//! No, if a daemon beside your program will do: that is keepalived or FRR. No, if the addresses must
+//! never be held by two at once, whatever the network does: VRRP alone cannot promise that.
+//!
+//! # First minute
+//!
+//! ```
+//! use core::time::Duration;
+//! use lvs_vrrp::checksum::ChecksumFinding;
+//! use lvs_vrrp::codec::{Advertisement, Transmission};
+//! use lvs_vrrp::receive::{LocalRouter, Meta, Observation, SingleRouter, Versions, receive};
+//! use lvs_vrrp::{AddressList, InterfaceIndex, Interval, Priority, Profile, Version, Vrid};
+//!
+//! // One router says that it is Active, four times a second.
+//! let addresses = AddressList::new(["192.0.2.1".parse()?])?;
+//! let vrid = Vrid::try_from(51)?;
+//! let advertisement = Advertisement {
+//!     version: Version::V3,
+//!     vrid,
+//!     priority: Priority::new(200),
+//!     interval: Interval::from_centiseconds(25)?,
+//!     addresses: addresses.as_addresses(),
+//! };
+//! let mut packet = [0; 1500];
+//! let length = Transmission::multicast("192.0.2.11".parse()?)
+//!     .emit_packet(&advertisement, &mut packet)?;
+//!
+//! // Another one, which has this virtual router on its second interface, hears it.
+//! let router = LocalRouter::new(
+//!     Versions::Only(Version::V3),
+//!     Priority::DEFAULT,
+//!     Interval::DEFAULT,
+//!     &addresses,
+//!     Profile::Linux.receive_rules(),
+//! );
+//! let here = SingleRouter::new(InterfaceIndex::new(2), vrid, router);
+//! let meta = Meta::ipv4(InterfaceIndex::new(2), Duration::from_secs(60));
+//! let accepted = receive(&meta, &packet[..length], &here)?;
+//! assert_eq!(accepted.advertisement, advertisement);
+//! assert_eq!(accepted.checksum, Some(ChecksumFinding::PseudoHeader));
+//! assert!(accepted.observations.contains(Observation::IntervalMismatch));
+//!
+//! // A packet that came through a router is dropped for exactly one reason.
+//! packet[8] = 254;
+//! let rejection = receive(&meta, &packet[..length], &here).unwrap_err();
+//! assert_eq!(rejection.to_string(), "ttl");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Modules
+//!
+//! | Module | Content |
+//! |---|---|
+//! | [`vrid`], [`version`], [`priority`], [`interval`], [`address`] | the values, each with its range |
+//! | [`checksum`] | the sum, the two forms of VRRPv3 over IPv4, following the peers' form |
+//! | [`codec`] | views over received bytes; advertisements written as message, packet or frame; authentication; gratuitous ARP, unsolicited neighbour advertisement |
+//! | [`receive`](mod@receive) | the ladder: one reason for each packet dropped, observations for the others |
+//! | [`counters`] | one counter for each reason |
+//! | [`profile`] | presets of the switches: RFC 3768, RFC 5798, RFC 9568, Linux |
+//! | [`timer`] | time |
+//! | [`error`] | what can be wrong with values, and with what is to be sent |
+//!
+//! Rules carry the number of the requirement, such as `VRRP-028`, and tests cite it.
+//!
+//! # Features and `no_std`
+//!
+//! | Feature | Default | Adds |
+//! |---|---|---|
+//! | `std` | yes | nothing but `std` in the dependencies' error types |
+//! | `hmac-trailer` | no | keepalived's `auth_hmac` trailer, which is part of no RFC; needs `sha2` |
+//!
+//! The crate is `no_std` and needs `alloc`, for lists of addresses and keys; reading and writing
+//! allocate nothing. It forbids unsafe code. No input panics.
+//!
+//! # Security
+//!
+//! VRRP has no authentication worth the name (RFC 9568 §9): whoever is on the link can become
+//! Active. The time to live of 255 keeps others out, as no router can make it (`VRRP-138`).
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod address;
+pub mod checksum;
+pub mod codec;
+pub mod counters;
+pub mod error;
+pub mod interval;
+pub mod priority;
+pub mod profile;
+pub mod receive;
+pub mod timer;
+pub mod version;
+pub mod vrid;
+
+pub use address::{AddressList, Addresses, Family, InterfaceIndex, MacAddress};
+pub use error::{EncodeError, ValueError};
+pub use interval::Interval;
+pub use priority::{Priority, Rank};
+pub use profile::Profile;
+pub use receive::{Accepted, Observation, Reason, Rejection, receive};
+pub use timer::Timestamp;
+pub use version::Version;
+pub use vrid::Vrid;
+
+/// Runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
