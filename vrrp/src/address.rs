@@ -297,12 +297,14 @@ impl AddressList {
     ///
     /// The usual case, the same order, is one comparison of bytes; another takes n · log n of them.
     #[must_use]
+    #[inline]
     pub fn is_same_set(&self, other: Addresses<'_>) -> bool {
+        self.as_addresses() == other || self.is_permutation(other)
+    }
+
+    fn is_permutation(&self, other: Addresses<'_>) -> bool {
         if self.family != other.family || self.octets.len() != other.octets.len() {
             return false;
-        }
-        if *self.octets == *other.octets {
-            return true;
         }
         // As many addresses as here, each one of these, and no place found twice.
         let mut seen = [0_u64; 4];

@@ -44,19 +44,23 @@ impl Sum {
     #[inline]
     pub fn with(self, bytes: &[u8]) -> Self {
         // Words of 32 bits fold to the same sum. 2^32 of them fit, more than any packet has.
-        let words = bytes.chunks_exact(4);
-        let rest = words.remainder();
         let mut sum = self.0;
-        for word in words.filter_map(|word| word.first_chunk()) {
-            sum = sum.wrapping_add(u32::from_be_bytes(*word).into());
+        let mut rest = bytes;
+        while let Some((word, further)) = rest.split_first_chunk::<8>() {
+            sum = sum.wrapping_add(halves(u64::from_be_bytes(*word)));
+            rest = further;
         }
-        let rest = match *rest {
+        if let Some((word, further)) = rest.split_first_chunk::<4>() {
+            sum = sum.wrapping_add(u32::from_be_bytes(*word).into());
+            rest = further;
+        }
+        let last = match *rest {
             [a] => [a, 0, 0, 0],
             [a, b] => [a, b, 0, 0],
             [a, b, c] => [a, b, c, 0],
-            _ => [0; 4],
+            _ => return Self(sum),
         };
-        Self(sum.wrapping_add(u32::from_be_bytes(rest).into()))
+        Self(sum.wrapping_add(u32::from_be_bytes(last).into()))
     }
 
     /// Adds the pseudo-header of a VRRP message of `length` bytes between these addresses: both
@@ -75,16 +79,37 @@ impl Sum {
         length: usize,
         protocol: u8,
     ) -> Self {
-        let length = u64::try_from(length).unwrap_or(u64::MAX) & 0xffff_ffff;
-        let sum = self.with_address(source).with_address(destination);
-        Self(sum.0.wrapping_add(length).wrapping_add(protocol.into()))
+        self.with_address(source)
+            .with_address(destination)
+            .with_length(length, protocol)
     }
 
+    /// The pseudo-header without its addresses.
     #[inline]
-    fn with_address(self, address: IpAddr) -> Self {
+    pub(crate) fn with_length(self, length: usize, protocol: u8) -> Self {
+        let length = u64::try_from(length).unwrap_or(u64::MAX) & 0xffff_ffff;
+        Self(self.0.wrapping_add(length).wrapping_add(protocol.into()))
+    }
+
+    /// What two sums give together.
+    #[inline]
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
+    }
+
+    /// An address of the pseudo-header.
+    #[inline]
+    pub(crate) fn with_address(self, address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => Self(self.0.wrapping_add(address.to_bits().into())),
-            IpAddr::V6(address) => self.with(&address.octets()),
+            IpAddr::V6(address) => {
+                let [high, low] = [
+                    address.to_bits() >> 64,
+                    address.to_bits() & u128::from(u64::MAX),
+                ];
+                let half = |bits| halves(u64::try_from(bits).unwrap_or(u64::MAX));
+                Self(self.0.wrapping_add(half(high)).wrapping_add(half(low)))
+            }
         }
     }
 
@@ -104,15 +129,17 @@ impl Sum {
 
     #[inline]
     fn folded(self) -> u16 {
-        let mut sum = self.0;
-        for _ in 0..3 {
-            sum = (sum & 0xffff)
-                .wrapping_add((sum >> 16) & 0xffff)
-                .wrapping_add(sum >> 32);
-        }
-        sum = (sum & 0xffff).wrapping_add(sum >> 16);
+        let sum = halves(halves(self.0));
+        let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+        let sum = (sum & 0xffff).wrapping_add(sum >> 16);
         u16::try_from(sum).unwrap_or(u16::MAX)
     }
+}
+
+/// The sum of the upper and the lower 32 bits.
+#[inline]
+const fn halves(word: u64) -> u64 {
+    (word >> 32).wrapping_add(word & 0xffff_ffff)
 }
 
 #[cfg(test)]

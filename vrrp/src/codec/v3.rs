@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::{Advertisement, DecodeError, Message};
-use crate::address::{Addresses, Family};
+use crate::address::{Addresses, Family, PROTOCOL};
 use crate::checksum::{ChecksumFinding, ChecksumForm, RxChecksum, Sum};
 use crate::interval::Interval;
 use crate::version::Version;
@@ -79,21 +79,31 @@ impl<'a> View<'a> {
         extension: &[u8],
         policy: RxChecksum,
     ) -> Option<ChecksumFinding> {
+        let both = Sum::new().with_address(source).with_address(destination);
+        self.checksum_between(both, source, extension, policy)
+    }
+
+    /// The same with the sum of source and destination at hand.
+    #[inline]
+    pub(crate) fn checksum_between(
+        self,
+        both: Sum,
+        source: IpAddr,
+        extension: &[u8],
+        policy: RxChecksum,
+    ) -> Option<ChecksumFinding> {
         let bytes = self.message.bytes();
         let message = Sum::new().with(bytes);
         if self.addresses.family() == Family::Ipv6 {
             let length = bytes.len().saturating_add(extension.len());
             let sum = message
                 .with(extension)
-                .with_pseudo_header(source, destination, length);
+                .and(both)
+                .with_length(length, PROTOCOL);
             return sum.verifies().then_some(ChecksumFinding::Ipv6PseudoHeader);
         }
-        let with = |destination| {
-            message
-                .with_pseudo_header(source, destination, bytes.len())
-                .verifies()
-        };
-        let found = match (message.verifies(), with(destination)) {
+        let with = message.and(both).with_length(bytes.len(), PROTOCOL);
+        let found = match (message.verifies(), with.verifies()) {
             (true, true) => Some(ChecksumFinding::Ambiguous),
             (true, false) => Some(ChecksumFinding::MessageOnly),
             (false, true) => Some(ChecksumFinding::PseudoHeader),
@@ -108,8 +118,9 @@ impl<'a> View<'a> {
                 RxChecksum::Strict(ChecksumForm::PseudoHeader),
                 Some(ChecksumFinding::MessageOnly),
             ) => None,
-            (RxChecksum::EitherOrGroup, None) if with(Family::Ipv4.group()) => {
-                Some(ChecksumFinding::GroupPseudoHeader)
+            (RxChecksum::EitherOrGroup, None) => {
+                let sum = message.with_pseudo_header(source, Family::Ipv4.group(), bytes.len());
+                sum.verifies().then_some(ChecksumFinding::GroupPseudoHeader)
             }
             _ => found,
         }

@@ -4,6 +4,7 @@ use core::net::{IpAddr, Ipv6Addr};
 
 use super::{Reason, Rejection};
 use crate::address::{Family, InterfaceIndex, PROTOCOL};
+use crate::checksum::Sum;
 use crate::codec::{AhView, Ipv4View, Ipv6View};
 use crate::timer::Timestamp;
 
@@ -99,6 +100,9 @@ impl Meta {
 pub struct Datagram<'a> {
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
+    /// Sum of source and destination, taken where their family is known: behind an `IpAddr` it
+    /// costs several times as much.
+    pub(super) both: Sum,
     pub(super) ttl: u8,
     pub(super) ip_header: &'a [u8],
     pub(super) is_behind_ah: bool,
@@ -125,6 +129,9 @@ impl<'a> Datagram<'a> {
                 let mut datagram = Self {
                     source: packet.source().into(),
                     destination: packet.destination().into(),
+                    both: Sum::new()
+                        .with_address(packet.source().into())
+                        .with_address(packet.destination().into()),
                     ttl: packet.ttl(),
                     ip_header: packet.header(),
                     is_behind_ah: false,
@@ -160,10 +167,13 @@ impl<'a> Datagram<'a> {
         }
     }
 
-    const fn ipv6(source: Ipv6Addr, destination: Ipv6Addr, ttl: u8, message: &'a [u8]) -> Self {
+    fn ipv6(source: Ipv6Addr, destination: Ipv6Addr, ttl: u8, message: &'a [u8]) -> Self {
         Self {
             source: IpAddr::V6(source),
             destination: IpAddr::V6(destination),
+            both: Sum::new()
+                .with_address(IpAddr::V6(source))
+                .with_address(IpAddr::V6(destination)),
             ttl,
             ip_header: &[],
             is_behind_ah: false,

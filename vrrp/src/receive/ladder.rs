@@ -6,10 +6,11 @@ use super::datagram::Datagram;
 use super::{
     LocalRouter, Lookup, Meta, Mode, Observation, Observations, Reason, Rejection, Routers,
 };
-use crate::address::{Family, InterfaceIndex, TTL};
-use crate::checksum::{ChecksumFinding, RxChecksum};
+use crate::address::{Addresses, Family, InterfaceIndex, TTL};
+use crate::checksum::{ChecksumFinding, ChecksumForm, RxChecksum};
 use crate::codec::{Advertisement, AuthType, Authentication, Message, v2, v3};
 use crate::interval::Interval;
+use crate::priority::Priority;
 use crate::profile::{AddressListPolicy, Ipv6FirstAddressPolicy, OwnerPolicy, ReceiveRules};
 use crate::timer::Timestamp;
 use crate::version::Version;
@@ -75,14 +76,11 @@ pub fn receive<'a, R: Routers + ?Sized>(
         return reject(3, Reason::Ttl);
     }
 
-    let find = |number| {
-        let vrid = Vrid::new(number)?;
-        Some((vrid, routers.find(interface, family, vrid, datagram.source)))
-    };
     // For whom a packet is that fails before row 7, if that can be told.
-    let known = |number: Option<&u8>| match find(*number?)? {
-        (vrid, Lookup::Router(_)) => Some(vrid),
-        _ => None,
+    let known = |number: Option<&u8>| {
+        let vrid = Vrid::new(*number?)?;
+        let found = routers.find(interface, family, vrid, datagram.source);
+        matches!(found, Lookup::Router(_)).then_some(vrid)
     };
     let Ok(message) = Message::new(datagram.message) else {
         let router = known(datagram.message.get(1));
@@ -98,32 +96,26 @@ pub fn receive<'a, R: Routers + ?Sized>(
         let router = known(Some(&message.vrid_number()));
         return Err(Rejection::new(6, Reason::Type, router));
     }
-    match find(message.vrid_number()) {
-        None | Some((_, Lookup::Unknown)) => reject(7, Reason::Vrid),
-        Some((vrid, Lookup::Router(router))) => {
-            if !router.versions.accepts(version) {
-                return Err(Rejection::new(8, Reason::Version, Some(vrid)));
-            }
-            let climb = Climb {
-                meta,
-                datagram,
-                vrid,
-                local: Some(&router),
-                rules: &router.rules,
-            };
-            climb.read(version, message)
+    let Some(vrid) = Vrid::new(message.vrid_number()) else {
+        return reject(7, Reason::Vrid);
+    };
+    let found = routers.find(interface, family, vrid, datagram.source);
+    let (local, rules) = match &found {
+        Lookup::Unknown => return reject(7, Reason::Vrid),
+        Lookup::Router(router) if !router.versions.accepts(version) => {
+            return Err(Rejection::new(8, Reason::Version, Some(vrid)));
         }
-        Some((vrid, Lookup::Any(rules))) => {
-            let climb = Climb {
-                meta,
-                datagram,
-                vrid,
-                local: None,
-                rules: &rules,
-            };
-            climb.read(version, message)
-        }
-    }
+        Lookup::Router(router) => (Some(router), &router.rules),
+        Lookup::Any(rules) => (None, rules),
+    };
+    let climb = Climb {
+        meta,
+        datagram: &datagram,
+        vrid,
+        local,
+        rules,
+    };
+    climb.read(version, message)
 }
 
 /// Row 3. A peer's range is for packets to ourselves only: in multicast mode nothing but 255 will
@@ -146,7 +138,7 @@ fn ttl_is_right<R: Routers + ?Sized>(
 /// The way up from row 9 on: whom the packet is for is known.
 struct Climb<'m, 'a, 'l> {
     meta: &'m Meta,
-    datagram: Datagram<'a>,
+    datagram: &'m Datagram<'a>,
     vrid: Vrid,
     /// `None` where there is no configuration to compare with.
     local: Option<&'l LocalRouter<'l>>,
@@ -208,7 +200,14 @@ impl<'a> Climb<'_, 'a, '_> {
             }
             observations = observations.with(Observation::FirstNotLinkLocal);
         }
-        let mut accepted = Accepted {
+        if let Some(local) = self.local {
+            let priority = message.priority();
+            let form = checksum.and_then(ChecksumFinding::form);
+            observations = observations
+                .and(self.compare(local, version, priority, interval, addresses)?)
+                .and(odd(local, priority, self.datagram.source, form));
+        }
+        Ok(Accepted {
             advertisement: Advertisement {
                 version,
                 vrid: self.vrid,
@@ -227,11 +226,7 @@ impl<'a> Climb<'_, 'a, '_> {
             #[cfg(feature = "hmac-trailer")]
             trailer_sequence,
             observations,
-        };
-        if let Some(local) = self.local {
-            accepted.observations = self.compare(local, &accepted)?;
-        }
-        Ok(accepted)
+        })
     }
 
     #[inline]
@@ -241,8 +236,8 @@ impl<'a> Climb<'_, 'a, '_> {
         extension: &[u8],
         policy: RxChecksum,
     ) -> Option<ChecksumFinding> {
-        let (source, destination) = (self.datagram.source, self.datagram.destination);
-        view.checksum(source, destination, extension, policy)
+        let Datagram { both, source, .. } = *self.datagram;
+        view.checksum_between(both, source, extension, policy)
     }
 
     /// Row 13: gives the sequence number of the authentication header, if there is one.
@@ -290,29 +285,35 @@ impl<'a> Climb<'_, 'a, '_> {
         Ok(sequence)
     }
 
-    /// Rows 15 to 21: the comparison with what we are.
+    /// Rows 15 to 20: the comparison with what we are.
     #[inline]
     fn compare(
         &self,
         local: &LocalRouter<'_>,
-        accepted: &Accepted<'_>,
+        version: Version,
+        priority: Priority,
+        interval: Interval,
+        addresses: Addresses<'_>,
     ) -> Result<Observations, Rejection> {
-        let advertisement = &accepted.advertisement;
-        let priority = advertisement.priority;
-        let mut observations = accepted.observations;
+        let mut observations = Observations::NONE;
+        let Datagram {
+            source,
+            destination,
+            ..
+        } = *self.datagram;
         match local.mode {
-            Mode::Multicast { group } if accepted.destination == group => {}
-            Mode::Unicast { .. } if accepted.destination.is_multicast() => {
+            Mode::Multicast { group } if destination == group => {}
+            Mode::Unicast { .. } if destination.is_multicast() => {
                 return self.reject(15, Reason::CastMismatch);
             }
             Mode::Multicast { .. } => return self.reject(15, Reason::CastMismatch),
             Mode::Unicast { peers } => {
-                if !peers.iter().any(|peer| peer.address() == accepted.source) {
+                if !peers.iter().any(|peer| peer.address() == source) {
                     return self.reject(16, Reason::UnknownPeer);
                 }
             }
         }
-        if local.own_addresses.contains(&accepted.source) {
+        if local.own_addresses.contains(&source) {
             let duplicate = Observations::NONE.with_if(
                 priority == local.priority,
                 Observation::DuplicatePrimaryAddress,
@@ -326,8 +327,8 @@ impl<'a> Climb<'_, 'a, '_> {
             }
             observations = observations.with(Observation::Owner);
         }
-        if !local.addresses.is_same_set(advertisement.addresses) {
-            let drops = advertisement.version == Version::V2
+        if !local.addresses.is_same_set(addresses) {
+            let drops = version == Version::V2
                 && self.rules.v2_address_list == AddressListPolicy::DropUnlessOwner
                 && !priority.is_owner();
             if drops {
@@ -335,14 +336,14 @@ impl<'a> Climb<'_, 'a, '_> {
             }
             observations = observations.with(Observation::AddressList);
         }
-        if advertisement.interval != expected_interval(local, advertisement.version) {
+        if interval != expected_interval(local, version) {
             // A router of both versions adopts the rate of the Active in either (`VRRP-133`).
             if local.versions == super::Versions::Only(Version::V2) {
                 return self.reject(20, Reason::IntervalMismatch);
             }
             observations = observations.with(Observation::IntervalMismatch);
         }
-        Ok(odd(local, accepted, observations))
+        Ok(observations)
     }
 }
 
@@ -362,17 +363,14 @@ fn expected_interval(local: &LocalRouter<'_>, version: Version) -> Interval {
 #[inline]
 fn odd(
     local: &LocalRouter<'_>,
-    accepted: &Accepted<'_>,
-    observations: Observations,
+    priority: Priority,
+    source: IpAddr,
+    form: Option<ChecksumForm>,
 ) -> Observations {
-    let priority = accepted.advertisement.priority;
-    let form = accepted.checksum.and_then(ChecksumFinding::form);
-    let other = local
-        .active
-        .filter(|active| active.address() != accepted.source)
-        .map(|active| active.priority());
-    let is_shared = priority == local.priority || Some(priority) == other;
-    observations
+    let other = local.active.filter(|active| active.address() != source);
+    let is_shared =
+        priority == local.priority || other.is_some_and(|active| active.priority() == priority);
+    Observations::NONE
         .with_if(
             form.is_some() && local.peer_form.is_some() && form != local.peer_form,
             Observation::ChecksumFormConflict,

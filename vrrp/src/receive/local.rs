@@ -320,6 +320,7 @@ impl Routers for AnyRouter {
         true
     }
 
+    #[inline]
     fn find(&self, _: InterfaceIndex, _: Family, _: Vrid, _: IpAddr) -> Lookup<'_> {
         Lookup::Any(self.rules)
     }

@@ -98,7 +98,13 @@ impl Observations {
         Self(self.0 | observation.bit())
     }
 
+    /// Those of both sets.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// This one besides if the condition holds.
+    #[inline]
     pub(super) fn with_if(self, condition: bool, observation: Observation) -> Self {
         if condition {
             self.with(observation)
