@@ -68,7 +68,11 @@
 //! | [`receive`](mod@receive) | the ladder: one reason for each packet dropped, observations for the others |
 //! | [`counters`] | one counter for each reason |
 //! | [`profile`] | presets of the switches: RFC 3768, RFC 5798, RFC 9568, Linux |
-//! | [`timer`] | time |
+//! | [`config`] | configuration of a virtual router |
+//! | [`machine`] | its state machine |
+//! | [`event`], [`actions`] | what a state machine is told, and what it wants done |
+//! | [`guard`] | a second condition for being Active |
+//! | [`timer`] | time, and how long a Backup waits |
 //! | [`error`] | what can be wrong with values, and with what is to be sent |
 //!
 //! Rules carry the number of the requirement, such as `VRRP-028`, and tests cite it.
@@ -95,12 +99,17 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod actions;
 pub mod address;
 pub mod checksum;
 pub mod codec;
+pub mod config;
 pub mod counters;
 pub mod error;
+pub mod event;
+pub mod guard;
 pub mod interval;
+pub mod machine;
 pub mod priority;
 pub mod profile;
 pub mod receive;
@@ -108,11 +117,16 @@ pub mod timer;
 pub mod version;
 pub mod vrid;
 
+pub use actions::Actions;
 pub use address::{AddressList, Addresses, Family, InterfaceIndex, MacAddress};
+pub use config::{ConfigError, RouterConfig};
 pub use error::{EncodeError, ValueError};
+pub use event::{Action, Event, State};
+pub use guard::GuardStatus;
 pub use interval::Interval;
+pub use machine::VirtualRouter;
 pub use priority::{Priority, Rank};
-pub use profile::Profile;
+pub use profile::{Profile, Switches};
 pub use receive::{Accepted, Observation, Reason, Rejection, receive};
 pub use timer::Timestamp;
 pub use version::Version;

@@ -1,23 +1,41 @@
 //! Profiles: presets of the switches by which the standards, and what is deployed, differ.
 //!
-//! A profile is nothing but a preset; every switch can be changed afterwards. So far here: the
-//! switches of the receive ladder and the checksum.
+//! A profile is nothing but a preset of [`Switches`]; every switch can be changed afterwards.
+//!
+//! ```
+//! use lvs_vrrp::profile::{AnswerLosing, Profile};
+//!
+//! let mut switches = Profile::Linux.switches();
+//! switches.answer_losing_adverts = AnswerLosing::Always;
+//! ```
 
 use core::fmt;
 use core::str::FromStr;
+use core::time::Duration;
 
 use crate::checksum::{ChecksumForm, ChecksumPolicy, RxChecksum, TxChecksum};
 use crate::error::ValueError;
+use crate::interval::Interval;
+use crate::priority::Priority;
 
 /// Which preset.
 ///
 /// | Switch | `Strict3768` | `Strict5798` | `Strict9568` | `Linux` |
 /// |---|---|---|---|---|
+/// | versions | 2 | 3 | 3 | 2, 3, or both over IPv4 |
 /// | checksum of VRRPv3 over IPv4, receive | – | pseudo-header | message only | either |
 /// | the same, send | – | pseudo-header | message only | as the peer, first pseudo-header |
 /// | owner hears an advertisement | drop | drop | elect, log | elect, log |
 /// | first IPv6 address not link-local | – | log | drop | log |
 /// | address list differs in VRRPv2 | drop, unless the sender owns them | log | log | log |
+/// | answer to a losing advertisement | never | never | at once | VRRPv3 at once, VRRPv2 never |
+/// | announce again after one; advertise once more before giving way | no | no | no | yes |
+/// | authentication of VRRPv2 | refused | – | – | allowed |
+/// | unicast, other groups | refused | refused | refused | allowed |
+/// | down factor | 3 | 3 | 3 | 1 to 100 |
+/// | preempt hold | refused | refused | allowed | allowed |
+/// | accept mode | owner only | off | off | off; [`Switches::ipvs`]: on |
+/// | Active after a long pause | asserts itself | asserts itself | asserts itself | [steps down](StallPolicy::StepDown) |
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Profile {
@@ -49,6 +67,50 @@ impl Profile {
             Self::Strict5798 => "strict-5798",
             Self::Strict9568 => "strict-9568",
             Self::Linux => "linux",
+        }
+    }
+
+    /// The value of every switch.
+    #[must_use]
+    pub const fn switches(self) -> Switches {
+        let permits = match self {
+            Self::Strict3768 => Permits {
+                v2: true,
+                v3: false,
+                ..Permits::BY_THE_RFCS
+            },
+            Self::Strict5798 => Permits::BY_THE_RFCS,
+            Self::Strict9568 => Permits {
+                preempt_hold: true,
+                ..Permits::BY_THE_RFCS
+            },
+            Self::Linux => Permits::ALL,
+        };
+        let is_linux = matches!(self, Self::Linux);
+        Switches {
+            receive: self.receive_rules(),
+            tx_checksum: self.checksum_policy().tx,
+            permits,
+            accept_mode: match self {
+                Self::Strict3768 => AcceptDefault::OwnerOnly,
+                _ => AcceptDefault::Off,
+            },
+            answer_losing_adverts: match self {
+                Self::Strict3768 | Self::Strict5798 => AnswerLosing::Never,
+                Self::Strict9568 | Self::Linux => AnswerLosing::V3,
+            },
+            reannounce: is_linux,
+            yield_with_advert: is_linux,
+            stall: if is_linux {
+                StallPolicy::StepDown
+            } else {
+                StallPolicy::Assert
+            },
+            highest_other_priority: Priority::new(254),
+            max_adopted_interval: None,
+            zero_only_from_current_active: false,
+            promotion_limit: None,
+            fast_handover: false,
         }
     }
 
@@ -109,6 +171,152 @@ impl FromStr for Profile {
             .find(|profile| profile.name() == text)
             .ok_or(ValueError::Profile)
     }
+}
+
+/// Every switch by which profiles differ, and the options that harden a virtual router. The default
+/// is that of [`Profile::Linux`].
+///
+/// Where no other default is told, an option is off, since it deviates from the RFCs.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Switches {
+    /// What the receive ladder drops, and what it only reports.
+    pub receive: ReceiveRules,
+    /// Which checksum form of VRRPv3 over IPv4 is sent.
+    pub tx_checksum: TxChecksum,
+    /// What a configuration may ask for.
+    pub permits: Permits,
+    /// Accept mode, where the configuration does not set it.
+    pub accept_mode: AcceptDefault,
+    /// Whether an Active answers an advertisement that loses against its own with one of its own.
+    pub answer_losing_adverts: AnswerLosing,
+    /// Whether an Active that hears a losing advertisement announces its addresses again, at most
+    /// once in an advertisement interval: neighbours may have learned the other one (`VRRP-213`).
+    pub reannounce: bool,
+    /// Whether an Active that gives way advertises once more before, so that the winner notices that
+    /// there were two and announces again.
+    pub yield_with_advert: bool,
+    /// What an Active does after a pause in which another may have taken over.
+    pub stall: StallPolicy,
+    /// The highest priority another router may have, by default 254: it decides how long a pause
+    /// may be until [`stall`](Self::stall) applies.
+    pub highest_other_priority: Priority,
+    /// The longest interval a Backup adopts. By default any: a forged advertisement of 4095 cs
+    /// makes it wait for 164 s.
+    pub max_adopted_interval: Option<Interval>,
+    /// Whether a Backup believes a resignation only from the router that it takes for the Active. By
+    /// default from any: the loser of a short time with two Active routers makes Backups hurry.
+    pub zero_only_from_current_active: bool,
+    /// How often a router may become Active, to slow down flapping. By default without limit.
+    pub promotion_limit: Option<PromotionLimit>,
+    /// Whether an Active whose priority falls resigns and stays away for a down interval, instead
+    /// of waiting until a Backup times out. By default not.
+    pub fast_handover: bool,
+}
+
+impl Switches {
+    /// Those of [`Profile::Linux`] with accept mode on: a director that is Active must accept
+    /// packets to the virtual addresses, since IPVS picks them up on their way to local programs.
+    #[must_use]
+    pub const fn ipvs() -> Self {
+        let mut switches = Profile::Linux.switches();
+        switches.accept_mode = AcceptDefault::On;
+        switches
+    }
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Profile::default().switches()
+    }
+}
+
+/// What a configuration may ask for.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Permits {
+    /// VRRPv2.
+    pub v2: bool,
+    /// VRRPv3.
+    pub v3: bool,
+    /// Authentication of VRRPv2, which RFC 3768 removed.
+    pub authentication: bool,
+    /// Unicast peers, and groups other than those of the RFCs.
+    pub unicast: bool,
+    /// A down factor other than 3.
+    pub down_factor: bool,
+    /// A preempt hold, which RFC 8347 has.
+    pub preempt_hold: bool,
+}
+
+impl Permits {
+    const BY_THE_RFCS: Self = Self {
+        v2: false,
+        v3: true,
+        authentication: false,
+        unicast: false,
+        down_factor: false,
+        preempt_hold: false,
+    };
+    const ALL: Self = Self {
+        v2: true,
+        v3: true,
+        authentication: true,
+        unicast: true,
+        down_factor: true,
+        preempt_hold: true,
+    };
+}
+
+/// Accept mode where the configuration does not set it: whether an Active that does not own the
+/// virtual addresses accepts packets to them. RFC 9568 §6.1 (`VRRP-046`).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum AcceptDefault {
+    /// It does not, and cannot be told to: VRRPv2 has no accept mode.
+    OwnerOnly,
+    /// It does not.
+    Off,
+    /// It does.
+    On,
+}
+
+/// Whether an Active answers an advertisement that loses against its own by advertising at once.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum AnswerLosing {
+    /// It is silent: RFC 3768, RFC 5798 (`VRRP-080`).
+    Never,
+    /// In VRRPv3 only: RFC 9568 §6.4.3 (`VRRP-079`).
+    V3,
+    /// In both versions, as keepalived does.
+    Always,
+}
+
+/// What an Active does when it finds that it has been silent for so long that another router may
+/// have taken over, as after a suspension (`VRRP-210`).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum StallPolicy {
+    /// It advertises at once and announces its addresses again: what the timers of the RFCs do.
+    Assert,
+    /// It stays Active and sends nothing for one interval, in which it listens.
+    Listen,
+    /// It behaves as a Backup until it has heard nothing for a down interval (OP-5).
+    StepDown,
+}
+
+/// How often a router may become Active.
+///
+/// A promotion beyond the limit is put off by a down interval, the next by two, then by four, and so
+/// on, at most by the window.
+#[expect(clippy::exhaustive_structs, reason = "a number within a time")]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct PromotionLimit {
+    /// How many promotions there may be, at least 1.
+    pub promotions: u8,
+    /// In how much time, counted from the first of them.
+    pub window: Duration,
 }
 
 /// The switches of the receive ladder. The default is that of [`Profile::Linux`].
