@@ -5,9 +5,9 @@ use core::{fmt, slice};
 
 use crate::event::Action;
 
-/// More than any step needs: losing the guard takes six actions, and what happens to a Backup at
-/// the same moment takes three more.
-const CAPACITY: usize = 12;
+/// More than any step needs: to assert oneself after a pause and then give way with all there is to
+/// report takes fourteen.
+const CAPACITY: usize = 16;
 
 /// What one step wants done, in order, without allocation.
 #[derive(Clone, Copy)]

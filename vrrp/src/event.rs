@@ -318,8 +318,10 @@ pub enum LastEvent {
     OwnerPreempt,
     /// Ours: a tracker failed or recovered.
     Tracker,
-    /// Ours: its group failed or recovered, or gave way.
+    /// Ours: its group failed or recovered.
     Group,
+    /// Ours: it gave way with its group, or to a better claim ([`Event::Yield`]).
+    Yielded,
     /// Ours: the guard was lost.
     GuardLost,
     /// Ours: it stepped down after a pause.

@@ -100,6 +100,8 @@ pub struct VirtualRouter {
     pending: Pending,
     /// Backup: the interval at which the Active advertises.
     active_interval: Interval,
+    /// Backup: that interval comes from an Active.
+    is_interval_learned: bool,
     /// Backup: the Active.
     active: Option<Rank>,
     guard: GuardStatus,
@@ -161,6 +163,7 @@ impl VirtualRouter {
             wait: Wait::Down,
             pending: Pending::NoResponse,
             active_interval: config.interval(),
+            is_interval_learned: false,
             active: None,
             guard: GuardStatus::Unknown,
             request: None,
@@ -177,7 +180,7 @@ impl VirtualRouter {
     pub fn handle(&mut self, now: Timestamp, event: Event) -> Actions {
         let mut out = Actions::new();
         let now = self.advance(now);
-        if self.state == State::Active && !matches!(event, Event::Shutdown(_) | Event::Fault(_)) {
+        if !matches!(event, Event::Shutdown(_) | Event::Fault(_)) {
             self.check_guard(now, &mut out);
             self.check_stall(now, event, &mut out);
         }
@@ -381,6 +384,7 @@ impl VirtualRouter {
     /// Nothing learned before counts any more.
     fn forget(&mut self, now: Timestamp) {
         self.active_interval = self.config.interval();
+        self.is_interval_learned = false;
         self.active = None;
         self.hold = NEVER;
         self.not_before = Timestamp::ZERO;
@@ -460,7 +464,7 @@ impl VirtualRouter {
         }
         match self.state {
             State::Initialize => {}
-            State::Backup => self.hear_as_backup(now, &advert, out),
+            State::Backup => self.hear_as_backup(&advert, out),
             State::Active => self.hear_as_active(now, &advert, out),
         }
     }

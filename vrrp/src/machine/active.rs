@@ -89,7 +89,6 @@ impl VirtualRouter {
         self.not_before = Timestamp::ZERO;
         self.pending = Pending::NoResponse;
         self.wait = Wait::Down;
-        self.active_interval = self.config.interval();
         self.adopt(advert, out);
         self.active = Some(rank);
         self.enter_backup_with(now, advert.received_at, event, out);
@@ -181,7 +180,7 @@ impl VirtualRouter {
                 self.resign(out);
                 self.release_guard(out);
                 self.not_before = Timestamp::ZERO;
-                self.enter_backup(now, LastEvent::Group, out);
+                self.enter_backup(now, LastEvent::Yielded, out);
             }
         }
     }

@@ -66,13 +66,8 @@ impl VirtualRouter {
         self.set_down_deadline();
     }
 
-    pub(super) fn hear_as_backup(
-        &mut self,
-        now: Timestamp,
-        advert: &HeardAdvert,
-        out: &mut Actions,
-    ) {
-        let preempts = self.config.preempts() || self.priority.is_owner();
+    pub(super) fn hear_as_backup(&mut self, advert: &HeardAdvert, out: &mut Actions) {
+        let preempts = self.config.preempts();
         if advert.priority.is_resign() {
             self.hear_resignation(advert, out);
         } else if !preempts || advert.priority >= self.priority {
@@ -85,7 +80,6 @@ impl VirtualRouter {
             self.pending = Pending::Preempted;
             self.remember(advert, out);
         }
-        debug_assert!(self.reference <= now);
     }
 
     /// `VRRP-062`: the Active stops. Its interval is not adopted.
@@ -157,6 +151,7 @@ impl VirtualRouter {
             out.push(Action::Notify(Notification::LongInterval(adopted)));
         }
         self.active_interval = adopted;
+        self.is_interval_learned = true;
     }
 
     /// Silence was long enough: become Active, if the guard allows it (`VRRP-059`).
@@ -167,6 +162,7 @@ impl VirtualRouter {
         if let Some(delay) = self.promotion_delay(now) {
             increment(&mut self.counters.refused_promotions);
             out.push(Action::Notify(Notification::PromotionRefused));
+            self.release_guard(out);
             self.not_before = now.saturating_add(delay);
             self.deadline = self.not_before;
             return;

@@ -5,7 +5,9 @@ use core::net::IpAddr;
 use super::{VirtualRouter, Wait};
 use crate::actions::Actions;
 use crate::config::{ConfigError, RouterConfig};
-use crate::event::{Action, Announce, DataPlane, InitReason, LastEvent, Notification, State};
+use crate::event::{
+    Action, Announce, DataPlane, Event, InitReason, LastEvent, Notification, State,
+};
 use crate::timer::Timestamp;
 
 impl VirtualRouter {
@@ -44,18 +46,19 @@ impl VirtualRouter {
             return Ok(out);
         }
         let now = self.advance(now);
-        if self.state == State::Active {
-            self.check_guard(now, &mut out);
+        self.check_guard(now, &mut out);
+        self.check_stall(now, Event::Tick, &mut out);
+        if config.guard_retry().is_none() {
+            self.release_guard(&mut out);
         }
         let old = core::mem::replace(&mut self.config, config.clone());
-        if self.is_guarded() && self.state == State::Active {
-            self.check_guard(now, &mut out);
+        self.check_guard(now, &mut out);
+        if !self.is_interval_learned || old.versions() != self.config.versions() {
+            self.active_interval = self.config.interval();
+            self.is_interval_learned = false;
         }
         match self.state {
-            State::Initialize => {
-                self.active_interval = self.config.interval();
-                self.update_priority(now, &mut out);
-            }
+            State::Initialize => self.update_priority(now, &mut out),
             State::Backup => self.reconfigure_backup(now, &old, &mut out),
             State::Active => self.reconfigure_active(now, &old, &mut out),
         }
@@ -63,12 +66,6 @@ impl VirtualRouter {
     }
 
     fn reconfigure_backup(&mut self, now: Timestamp, old: &RouterConfig, out: &mut Actions) {
-        if old.guard_retry().is_some() && !self.is_guarded() {
-            self.request = None;
-        }
-        if self.active.is_none() || old.versions() != self.config.versions() {
-            self.active_interval = self.config.interval();
-        }
         self.update_priority(now, out);
         let timing =
             |config: &RouterConfig| (config.interval(), config.versions(), config.down_factor());

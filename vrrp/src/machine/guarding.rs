@@ -36,6 +36,8 @@ impl VirtualRouter {
         let is_held = matches!(self.guard, GuardStatus::Held { .. });
         if self.is_guarded() && (is_held || self.request.is_some()) {
             out.push(Action::ReleaseGuard);
+            // From here on nothing may rely on it, however long it was granted for.
+            self.guard = GuardStatus::Unknown;
         }
         self.request = None;
     }
@@ -63,7 +65,7 @@ impl VirtualRouter {
             State::Active => self.check_guard(now, out),
             State::Backup if is_held && self.request.is_some() => self.promote_if_due(now, out),
             // A rightful Active has spoken since it was asked for.
-            State::Backup | State::Initialize if is_held => out.push(Action::ReleaseGuard),
+            State::Backup | State::Initialize if is_held => self.release_guard(out),
             State::Backup | State::Initialize => {}
         }
     }

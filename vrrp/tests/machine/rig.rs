@@ -1,7 +1,7 @@
 //! A virtual router with a clock, for tests.
 
-use std::net::IpAddr;
-use std::time::Duration;
+use core::net::IpAddr;
+use core::time::Duration;
 
 use lvs_vrrp::config::RouterConfig;
 use lvs_vrrp::event::{
