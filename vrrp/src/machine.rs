@@ -209,16 +209,14 @@ impl VirtualRouter {
 
     /// Goes on as Active where another process of this host stopped with
     /// [`ShutdownMode::Handover`], whose addresses are still there. It does nothing if this router
-    /// runs already, has no source address, or its guard is not held.
+    /// runs already, or has no source address; with a guard it asks for it first.
     ///
     /// The actions are those of becoming Active: installing addresses that are there does nothing.
     pub fn resume(&mut self, now: Timestamp) -> Actions {
         let mut out = Actions::new();
         let now = self.advance(now);
-        let is_ready = self.state == State::Initialize && self.source.is_some();
-        if is_ready && self.may_be_active(now) {
-            let reason = NewActiveReason::Priority;
-            self.become_active(now, reason, LastEvent::Handover, &mut out);
+        if self.state == State::Initialize && self.source.is_some() {
+            self.start_as_active(now, LastEvent::Handover, &mut out);
         }
         out
     }
@@ -368,17 +366,25 @@ impl VirtualRouter {
             InitReason::Tracker => LastEvent::Tracker,
             InitReason::Group => LastEvent::Group,
         };
-        self.forget(now);
-        if !self.priority.is_owner() {
-            self.enter_backup(now, event, out);
-        } else if self.may_be_active(now) {
-            self.become_active(now, NewActiveReason::Priority, event, out);
+        if self.priority.is_owner() {
+            self.start_as_active(now, event, out);
         } else {
-            self.pending = Pending::Priority;
-            self.wait = Wait::Nothing;
-            self.enter_backup_with(now, now, event, out);
-            self.request_guard(now, out);
+            self.forget(now);
+            self.enter_backup(now, event, out);
         }
+    }
+
+    /// Becomes Active without waiting; with a guard, as soon as that is granted.
+    fn start_as_active(&mut self, now: Timestamp, event: LastEvent, out: &mut Actions) {
+        if self.may_be_active(now) {
+            self.become_active(now, NewActiveReason::Priority, event, out);
+            return;
+        }
+        self.forget(now);
+        self.pending = Pending::Priority;
+        self.wait = Wait::Nothing;
+        self.enter_backup_with(now, now, event, out);
+        self.request_guard(now, out);
     }
 
     /// Nothing learned before counts any more.

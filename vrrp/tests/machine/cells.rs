@@ -1,31 +1,41 @@
-//! Every cell of the tables of RFC 9568 §6.4.
+//! Every cell of the tables of RFC 9568 §6.4: state by event.
 
-use lvs_vrrp::event::{Event, State};
+use lvs_vrrp::event::{
+    Action, Announce, DataPlane, Event, InitReason, LastEvent, Notification, SendAdvert,
+    ShutdownMode, State, Transition,
+};
+use lvs_vrrp::machine::VirtualRouter;
+use lvs_vrrp::receive::Versions;
+use lvs_vrrp::{Action::Notify, Interval, Priority, Profile, Version};
 
-use crate::rig::{HIGHER, LOWER, active, advert, backup, brief, config, feed, ms, ns, router};
+use crate::rig::{
+    HIGHER, LOWER, OWN, active, address, advert, advert_of, backup, brief, centiseconds, config,
+    config_v6, feed, ms, ns, observations, router,
+};
 
-/// `VRRP-063`: an equal priority is acceptable to a Backup, from whatever address.
-#[test]
-fn backup_does_not_look_at_addresses() {
-    for source in [LOWER, HIGHER] {
-        let mut router = backup(config(100));
-        let actions = router.handle(ms(500), advert(ms(500), 100, source));
-        assert_eq!(brief(&actions), "none");
-        assert_eq!(router.next_deadline(), Some(ns(4_109_375_000)));
-    }
+/// Everything that is no Startup.
+fn other_events() -> Vec<Event> {
+    vec![
+        Event::Tick,
+        advert(ms(1), 0, LOWER),
+        advert(ms(1), 1, LOWER),
+        advert(ms(1), 255, HIGHER),
+        Event::Contribution(-5),
+        Event::Contribution(0),
+        Event::Source(Some(address(LOWER))),
+        Event::Shutdown(ShutdownMode::Graceful),
+        Event::Fault(InitReason::Tracker),
+        Event::Yield,
+        Event::Stalled,
+    ]
 }
 
 /// `VRRP-052`
 #[test]
 fn only_startup_leaves_initialize() {
     let mut router = router(config(100));
-    for event in [
-        Event::Tick,
-        advert(ms(1), 0, LOWER),
-        Event::Yield,
-        Event::Stalled,
-    ] {
-        assert_eq!(brief(&router.handle(ms(1), event)), "none");
+    for event in other_events() {
+        assert_eq!(brief(&router.handle(ms(1), event)), "none", "{event:?}");
         assert_eq!(
             (router.state(), router.next_deadline()),
             (State::Initialize, None)
@@ -35,10 +45,552 @@ fn only_startup_leaves_initialize() {
     assert_eq!(router.state(), State::Backup);
 }
 
+/// `VRRP-049`, `VRRP-113`: advertisement, addresses, announcements, in this order; the owner accepts.
+#[test]
+fn owner_starts_as_active() {
+    let mut router = router(config(100).as_owner());
+    let actions = router.handle(ms(0), Event::Startup);
+    assert_eq!(
+        actions.as_slice(),
+        [
+            Action::SendAdvert(SendAdvert {
+                priority: Priority::OWNER,
+                interval: Interval::DEFAULT,
+                versions: Versions::Only(Version::V3),
+            }),
+            Action::InstallAddresses,
+            Action::DataPlane(DataPlane {
+                serves: true,
+                accepts: true,
+                router_advertisements: false,
+            }),
+            Action::Announce(Announce::BecameActive),
+            Notify(Notification::Transition(Transition {
+                from: State::Initialize,
+                to: State::Active,
+                event: LastEvent::Startup,
+                reason: router.new_active_reason(),
+                priority: Priority::OWNER,
+            })),
+        ]
+    );
+    assert_eq!(router.next_deadline(), Some(ms(1000)));
+}
+
+/// `VRRP-051`: nothing is sent.
+#[test]
+fn others_start_as_backup() {
+    let mut router = router(config(100));
+    let actions = router.handle(ms(0), Event::Startup);
+    assert_eq!(
+        actions.as_slice(),
+        [
+            Action::DataPlane(DataPlane::default()),
+            Notify(Notification::Transition(Transition {
+                from: State::Initialize,
+                to: State::Backup,
+                event: LastEvent::Startup,
+                reason: router.new_active_reason(),
+                priority: Priority::DEFAULT,
+            })),
+        ]
+    );
+    assert_eq!(router.next_deadline(), Some(ns(3_609_375_000)));
+}
+
+/// `VRRP-039`, `VRRP-050`: what was learned from an Active is forgotten.
+#[test]
+fn startup_forgets_the_learned_interval() {
+    let mut router = backup(config(100));
+    feed(
+        &mut router,
+        ms(500),
+        advert_of(ms(500), 200, LOWER, 250, Version::V3),
+    );
+    assert_eq!(router.active_interval(), centiseconds(250));
+    assert!(router.active().is_some());
+    feed(
+        &mut router,
+        ms(600),
+        Event::Fault(InitReason::InterfaceDown),
+    );
+    assert_eq!(router.init_reason(), Some(InitReason::InterfaceDown));
+    feed(&mut router, ms(700), Event::Startup);
+    assert_eq!(router.active_interval(), Interval::DEFAULT);
+    assert_eq!(router.active(), None);
+    assert_eq!(router.last_event(), LastEvent::InterfaceUp);
+    assert_eq!(router.next_deadline(), Some(ns(4_309_375_000)));
+}
+
+/// `VRRP-007`: without an address to advertise from it does not run.
+#[test]
+fn without_a_source_it_does_not_start() {
+    for config in [config(100), config_v6(100), config(100).as_owner()] {
+        let mut router = VirtualRouter::new(config).unwrap();
+        assert!(router.handle(ms(0), Event::Startup).is_empty());
+        assert_eq!(router.init_reason(), Some(InitReason::NoSource));
+    }
+}
+
+/// `VRRP-058`: no packet.
+#[test]
+fn backup_shuts_down_in_silence() {
+    for mode in [
+        ShutdownMode::Graceful,
+        ShutdownMode::ReleaseFirst,
+        ShutdownMode::Handover,
+        ShutdownMode::Abrupt,
+    ] {
+        let mut router = backup(config(100));
+        let actions = router.handle(ms(1), Event::Shutdown(mode));
+        assert_eq!(brief(&actions), "none");
+        assert_eq!(actions.len(), 1, "only the transition is reported");
+        assert_eq!(
+            (router.state(), router.next_deadline()),
+            (State::Initialize, None)
+        );
+    }
+}
+
+/// `VRRP-059`, `VRRP-060`, `VRRP-067`, `VRRP-069`, `VRRP-121`: IPv6. The data plane, with it the
+/// solicited-node groups, comes before the announcements, router advertisements after them.
+#[test]
+fn promotion_has_the_order_of_the_rfc() {
+    let mut router = backup(config_v6(100).with_router_advertisements(true));
+    let deadline = router.next_deadline().unwrap();
+    let actions = router.handle(deadline, Event::Tick);
+    let plane = DataPlane {
+        serves: true,
+        accepts: false,
+        router_advertisements: false,
+    };
+    let expected = [
+        Action::InstallAddresses,
+        Action::DataPlane(plane),
+        Action::Announce(Announce::BecameActive),
+        Action::DataPlane(DataPlane {
+            router_advertisements: true,
+            ..plane
+        }),
+    ];
+    assert!(matches!(actions.as_slice()[0], Action::SendAdvert(_)));
+    assert_eq!(actions.as_slice()[1..5], expected);
+    assert!(matches!(actions.as_slice()[5], Notify(_)));
+    assert_eq!(actions.len(), 6);
+}
+
+/// `VRRP-062`: its interval is not adopted.
+#[test]
+fn resignation_makes_backups_hurry_at_the_rate_in_force() {
+    let mut router = backup(config(200));
+    feed(
+        &mut router,
+        ms(100),
+        advert_of(ms(100), 255, LOWER, 200, Version::V3),
+    );
+    feed(
+        &mut router,
+        ms(200),
+        advert_of(ms(200), 0, LOWER, 4095, Version::V3),
+    );
+    // 56/256 of the 2 s that were adopted.
+    assert_eq!(router.next_deadline(), Some(ms(200) + ns(437_500_000)));
+}
+
+/// `VRRP-063`, `VRRP-064`: an equal priority is acceptable to a Backup, from whatever address.
+#[test]
+fn backup_does_not_look_at_addresses() {
+    for source in [LOWER, OWN, HIGHER] {
+        let mut router = backup(config(100));
+        let actions = router.handle(ms(500), advert_of(ms(500), 100, source, 50, Version::V3));
+        assert!(actions.is_empty());
+        assert_eq!(router.skew_time(), ns(304_687_500));
+        assert_eq!(
+            router.next_deadline(),
+            Some(ns(500_000_000 + 1_804_687_500))
+        );
+        assert_eq!(router.active().unwrap().address(), address(source));
+    }
+}
+
+/// `VRRP-063`, `VRRP-065`: the cell of each priority, with preemption and without.
+#[test]
+fn backup_rearms_for_all_but_lower_priorities_with_preempt() {
+    for preempt in [true, false] {
+        for priority in [1, 99, 100, 101, 254, 255] {
+            let mut router = backup(config(100).with_preempt(preempt));
+            let before = router.next_deadline();
+            let actions = router.handle(ms(500), advert(ms(500), priority, LOWER));
+            assert!(actions.is_empty());
+            let accepted = !preempt || priority >= 100;
+            let expected = if accepted {
+                Some(ns(4_109_375_000))
+            } else {
+                before
+            };
+            assert_eq!(router.next_deadline(), expected, "{preempt} {priority}");
+        }
+    }
+}
+
+/// `VRRP-045`: the owner preempts whatever the setting. One that is Backup, since it gave way to
+/// another owner, lets a lesser router not stop it.
+#[test]
+fn owner_preempts_whatever_the_setting() {
+    let (mut router, now) = active(config(100).as_owner().with_preempt(false));
+    let at = now + ms(100);
+    feed(&mut router, at, advert(at, 255, HIGHER));
+    assert_eq!(router.state(), State::Backup);
+    let deadline = router.next_deadline().unwrap();
+    feed(&mut router, at + ms(500), advert(at + ms(500), 254, LOWER));
+    assert_eq!(router.next_deadline(), Some(deadline));
+    feed(&mut router, deadline, Event::Tick);
+    assert_eq!(router.state(), State::Active);
+    assert_eq!(router.last_event(), LastEvent::OwnerPreempt);
+}
+
+/// `VRRP-074`: priority 0 exactly once, in each order.
+#[test]
+fn active_shuts_down_as_told() {
+    for (mode, expected) in [
+        (ShutdownMode::Graceful, "send 0, remove"),
+        (ShutdownMode::ReleaseFirst, "remove, send 0"),
+        (ShutdownMode::Abrupt, "remove"),
+        (ShutdownMode::Handover, "none"),
+    ] {
+        let (mut router, now) = active(config(100));
+        let actions = router.handle(now + ms(1), Event::Shutdown(mode));
+        assert_eq!(brief(&actions), expected);
+        let last = *actions.as_slice().last().unwrap();
+        assert!(matches!(last, Notify(Notification::Transition(_))));
+        assert_eq!(
+            (router.state(), router.next_deadline()),
+            (State::Initialize, None)
+        );
+        let again = router.handle(now + ms(2), Event::Shutdown(mode));
+        assert!(again.is_empty());
+    }
+}
+
+/// The addresses stay where they are between the one process and the other.
+#[test]
+fn successor_resumes_as_active() {
+    let (mut old, now) = active(config(100));
+    feed(
+        &mut old,
+        now + ms(1),
+        Event::Shutdown(ShutdownMode::Handover),
+    );
+    assert_eq!(old.init_reason(), Some(InitReason::HandedOver));
+
+    let mut new = router(config(100));
+    let actions = new.resume(now + ms(200));
+    assert_eq!(
+        brief(&actions),
+        "send 100, install, announce, reason priority"
+    );
+    assert_eq!(new.last_event(), LastEvent::Handover);
+    assert_eq!(new.next_deadline(), Some(now + ms(1200)));
+    assert!(new.resume(now + ms(300)).is_empty(), "it runs already");
+    let mut without_source = VirtualRouter::new(config(100)).unwrap();
+    assert!(without_source.resume(now).is_empty());
+}
+
+/// Each reason leads to Initialize; only a link that is down keeps the resignation back.
+#[test]
+fn faults_end_in_initialize() {
+    for (reason, event, expected) in [
+        (
+            InitReason::InterfaceDown,
+            LastEvent::InterfaceDown,
+            "remove",
+        ),
+        (
+            InitReason::NoSource,
+            LastEvent::NoPrimaryAddress,
+            "send 0, remove",
+        ),
+        (
+            InitReason::NoVirtualAddresses,
+            LastEvent::NoVirtualAddresses,
+            "send 0, remove",
+        ),
+        (InitReason::Tracker, LastEvent::Tracker, "send 0, remove"),
+        (InitReason::Group, LastEvent::Group, "send 0, remove"),
+    ] {
+        let (mut router, now) = active(config(100));
+        assert_eq!(brief(&router.handle(now, Event::Fault(reason))), expected);
+        assert_eq!(router.init_reason(), Some(reason));
+        assert_eq!(router.last_event(), event);
+
+        let mut router = backup(config(100));
+        assert_eq!(brief(&router.handle(ms(1), Event::Fault(reason))), "none");
+        assert_eq!(router.init_reason(), Some(reason));
+    }
+}
+
+/// What a fault was is told when it is over.
+#[test]
+fn startup_after_a_fault_says_what_came_back() {
+    for (reason, event) in [
+        (InitReason::InterfaceDown, LastEvent::InterfaceUp),
+        (InitReason::NoSource, LastEvent::PrimaryAddress),
+        (InitReason::NoVirtualAddresses, LastEvent::VirtualAddresses),
+        (InitReason::Shutdown, LastEvent::Startup),
+        (InitReason::Tracker, LastEvent::Tracker),
+        (InitReason::Group, LastEvent::Group),
+    ] {
+        let mut router = backup(config(100));
+        feed(&mut router, ms(1), Event::Fault(reason));
+        feed(&mut router, ms(2), Event::Startup);
+        assert_eq!(
+            (router.state(), router.last_event()),
+            (State::Backup, event)
+        );
+    }
+}
+
+/// `VRRP-075`: with the own interval, whatever the interval of the Active was.
+#[test]
+fn active_advertises_at_its_own_interval() {
+    let mut router = backup(config(100).with_interval(centiseconds(50)));
+    feed(
+        &mut router,
+        ms(1),
+        advert_of(ms(1), 200, LOWER, 400, Version::V3),
+    );
+    let mut at = router.next_deadline().unwrap();
+    feed(&mut router, at, Event::Tick);
+    for _ in 0..3 {
+        assert_eq!(router.next_deadline(), Some(at + ms(500)));
+        at += ms(500);
+        assert_eq!(brief(&router.handle(at, Event::Tick)), "send 100");
+    }
+}
+
+/// `VRRP-076`
+#[test]
+fn active_answers_a_resignation_and_stays() {
+    let (mut router, now) = active(config(100));
+    let at = now + ms(300);
+    assert_eq!(brief(&router.handle(at, advert(at, 0, HIGHER))), "send 100");
+    assert_eq!(router.next_deadline(), Some(at + ms(1000)));
+    assert_eq!(router.state(), State::Active);
+}
+
+/// `VRRP-077`, `VRRP-078`, `VRRP-209`: the cell of each rank.
+#[test]
+fn active_yields_to_higher_ranks_only() {
+    let ours = address("10.0.0.9");
+    for (priority, source, wins) in [
+        (99, "10.0.0.200", false),
+        (100, "10.0.0.8", false),
+        (100, "9.255.255.255", false),
+        (100, "10.0.0.10", true),
+        (100, "11.0.0.0", true),
+        (101, "10.0.0.1", true),
+        (255, "10.0.0.1", true),
+    ] {
+        let (mut router, now) = active(config(100));
+        let at = now + ms(100);
+        feed(&mut router, at, Event::Source(Some(ours)));
+        feed(
+            &mut router,
+            at,
+            advert_of(at, priority, source, 50, Version::V3),
+        );
+        let state = if wins { State::Backup } else { State::Active };
+        assert_eq!(router.state(), state, "{priority} {source}");
+        if wins {
+            let expected = at + ns(1_804_687_500);
+            assert_eq!(router.next_deadline(), Some(expected));
+            assert_eq!(router.active_interval(), centiseconds(50));
+            assert_eq!(router.active().unwrap().address(), address(source));
+        } else {
+            assert_eq!(router.next_deadline(), Some(now + ms(1000)));
+        }
+    }
+}
+
+/// `VRRP-077`: VRRPv2 adopts nothing.
+#[test]
+fn v2_waits_by_its_own_interval() {
+    let (mut router, now) = active(config(100).with_versions(Versions::Only(Version::V2)));
+    let at = now + ms(100);
+    feed(&mut router, at, advert_of(at, 200, LOWER, 300, Version::V2));
+    assert_eq!(router.next_deadline(), Some(at + ns(3_609_375_000)));
+}
+
+/// The order of giving way: everything is off and gone before it is reported.
+#[test]
+fn transition_is_reported_after_the_removal() {
+    let switches = Profile::Strict9568.switches();
+    let (mut router, now) = active(config(100).with_switches(switches));
+    let at = now + ms(2000);
+    feed(&mut router, now + ms(1000), Event::Tick);
+    let actions = router.handle(at, advert(at, 200, LOWER));
+    assert_eq!(
+        actions.as_slice(),
+        [
+            Action::CancelAnnouncements,
+            Action::DataPlane(DataPlane::default()),
+            Action::RemoveAddresses,
+            Notify(Notification::Transition(Transition {
+                from: State::Active,
+                to: State::Backup,
+                event: LastEvent::HigherPriorityBackup,
+                reason: router.new_active_reason(),
+                priority: Priority::DEFAULT,
+            })),
+        ]
+    );
+}
+
+/// `VRRP-079`, `VRRP-080`: the advertisement timer is not touched; each profile answers, announces
+/// again and yields as its standard says.
+#[test]
+fn losing_advertisements_are_answered_by_profile() {
+    for (profile, version, losing, winning) in [
+        (Profile::Strict3768, Version::V2, "none", "remove"),
+        (Profile::Strict5798, Version::V3, "none", "remove"),
+        (Profile::Strict9568, Version::V3, "send 100", "remove"),
+        (Profile::Linux, Version::V2, "announce", "send 100, remove"),
+        (
+            Profile::Linux,
+            Version::V3,
+            "send 100, announce",
+            "send 100, remove",
+        ),
+    ] {
+        let config = config(100)
+            .with_versions(Versions::Only(version))
+            .with_switches(profile.switches());
+        let (mut router, now) = active(config);
+        let at = now + ms(100);
+        let actions = router.handle(at, advert_of(at, 99, HIGHER, 100, version));
+        assert_eq!(brief(&actions), losing, "{profile} {version}");
+        assert_eq!(router.next_deadline(), Some(now + ms(1000)));
+        assert_eq!(router.counters().losing_adverts, 1);
+        assert!(matches!(
+            observations(&actions)[..],
+            [Notification::LosingAdvert(rank)] if rank.priority().get() == 99
+        ));
+        let actions = router.handle(at, advert_of(at, 101, LOWER, 100, version));
+        assert_eq!(brief(&actions), winning, "{profile} {version}");
+    }
+}
+
 /// `VRRP-081`
 #[test]
 fn preempt_is_not_looked_at_in_active() {
     let (mut router, now) = active(config(100).with_preempt(false));
     feed(&mut router, now + ms(1), advert(now + ms(1), 101, LOWER));
     assert_eq!(router.state(), State::Backup);
+}
+
+/// `VRRP-209`: nothing is sent, or the packet that came back would be answered for ever.
+#[test]
+fn own_rank_is_reported_and_not_answered() {
+    let (mut router, now) = active(config(100));
+    let actions = router.handle(now, advert(now, 100, OWN));
+    assert_eq!(
+        actions.as_slice(),
+        [Notify(Notification::DuplicatePrimaryAddress(address(OWN)))]
+    );
+    assert_eq!(router.state(), State::Active);
+}
+
+/// `VRRP-088`, `VRRP-089`, `VRRP-128`: two owners notice each other where the profile lets them.
+#[test]
+fn two_owners_end_as_one_unless_the_profile_is_deaf() {
+    for (profile, version, elects) in [
+        (Profile::Strict3768, Version::V2, false),
+        (Profile::Strict5798, Version::V3, false),
+        (Profile::Strict9568, Version::V3, true),
+        (Profile::Linux, Version::V2, true),
+        (Profile::Linux, Version::V3, true),
+    ] {
+        let config = config(100)
+            .as_owner()
+            .with_versions(Versions::Only(version))
+            .with_switches(profile.switches());
+        let (mut router, now) = active(config);
+        let at = now + ms(10);
+        let lower = router.handle(at, advert_of(at, 255, LOWER, 100, version));
+        assert_eq!(router.state(), State::Active);
+        let higher = router.handle(at, advert_of(at, 255, HIGHER, 100, version));
+        let conflict = |source| Notification::OwnerConflict(address(source));
+        if elects {
+            assert!(observations(&lower).contains(&conflict(LOWER)));
+            assert!(observations(&higher).contains(&conflict(HIGHER)));
+            assert_eq!(router.state(), State::Backup);
+            assert_eq!(router.last_event(), LastEvent::OwnerPreempt);
+        } else {
+            assert!(lower.is_empty() && higher.is_empty());
+            assert_eq!(router.state(), State::Active);
+        }
+    }
+}
+
+/// `VRRP-083`: what the ladder would have dropped at row 8 changes nothing.
+#[test]
+fn advertisements_of_another_version_change_nothing() {
+    let mut router = backup(config(100));
+    let deadline = router.next_deadline();
+    let foreign = advert_of(ms(1), 200, LOWER, 100, Version::V2);
+    assert!(router.handle(ms(1), foreign).is_empty());
+    assert_eq!((router.next_deadline(), router.active()), (deadline, None));
+}
+
+/// `VRRP-072`, `VRRP-073`, `VRRP-046`: accept mode is off unless set, by the profile or here.
+#[test]
+fn data_plane_accepts_as_configured() {
+    let ipvs = lvs_vrrp::Switches::ipvs();
+    for (config, accepts) in [
+        (config(100), false),
+        (config(100).with_accept_mode(true), true),
+        (config(100).with_switches(ipvs), true),
+        (
+            config(100).with_switches(ipvs).with_accept_mode(false),
+            false,
+        ),
+        (config(100).as_owner().with_accept_mode(false), true),
+    ] {
+        let mut router = router(config);
+        let mut actions = router.handle(ms(0), Event::Startup);
+        if router.state() == State::Backup {
+            actions = router.handle(ms(10_000), Event::Tick);
+        }
+        let plane = actions.iter().find_map(|action| match action {
+            Action::DataPlane(plane) => Some(*plane),
+            _ => None,
+        });
+        assert_eq!(plane.map(|plane| plane.accepts), Some(accepts));
+        assert_eq!(plane.map(|plane| plane.serves), Some(true));
+    }
+}
+
+/// `VRRP-055`: a Backup never sends router advertisements, an Active of IPv4 neither.
+#[test]
+fn router_advertisements_are_for_active_ipv6_only() {
+    let (mut router, now) = active(config_v6(100).with_router_advertisements(true));
+    let at = now + ms(1);
+    let mut actions = router
+        .handle(at, advert_of(at, 200, "fe80::1", 100, Version::V3))
+        .into_iter();
+    let plane = actions.find(|action| matches!(action, Action::DataPlane(_)));
+    assert_eq!(plane, Some(Action::DataPlane(DataPlane::default())));
+
+    let mut router = backup(config(100).with_router_advertisements(true));
+    let actions = router.handle(ms(10_000), Event::Tick);
+    let sends = |action: &Action| {
+        matches!(
+            action,
+            Action::DataPlane(DataPlane {
+                router_advertisements: true,
+                ..
+            })
+        )
+    };
+    assert!(!actions.iter().any(sends));
 }

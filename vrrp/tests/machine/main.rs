@@ -9,5 +9,9 @@
 )]
 
 mod cells;
+mod changes;
+mod dual;
+mod guard;
+mod options;
 mod rig;
 mod traces;

@@ -148,3 +148,13 @@ fn reason_word(reason: NewActiveReason) -> &'static str {
         other => panic!("Active because of {other:?}"),
     }
 }
+
+/// Everything reported but transitions.
+pub(crate) fn observations(actions: &Actions) -> Vec<Notification> {
+    let notifications = actions.iter().filter_map(|action| match action {
+        Action::Notify(Notification::Transition(_)) => None,
+        Action::Notify(notification) => Some(*notification),
+        _ => None,
+    });
+    notifications.collect()
+}
