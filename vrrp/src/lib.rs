@@ -72,6 +72,7 @@
 //! | [`machine`] | its state machine |
 //! | [`event`], [`actions`] | what a state machine is told, and what it wants done |
 //! | [`guard`] | a second condition for being Active |
+//! | [`mod@lease`] | the guard as a lease: one store, or the majority of several |
 //! | [`timer`] | time, and how long a Backup waits |
 //! | [`error`] | what can be wrong with values, and with what is to be sent |
 //!
@@ -109,6 +110,7 @@ pub mod error;
 pub mod event;
 pub mod guard;
 pub mod interval;
+pub mod lease;
 pub mod machine;
 pub mod priority;
 pub mod profile;
@@ -124,6 +126,7 @@ pub use error::{EncodeError, ValueError};
 pub use event::{Action, Event, State};
 pub use guard::GuardStatus;
 pub use interval::Interval;
+pub use lease::{Lease, LeaseConfig};
 pub use machine::VirtualRouter;
 pub use priority::{Priority, Rank};
 pub use profile::{Profile, Switches};
