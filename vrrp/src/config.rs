@@ -71,9 +71,8 @@ pub struct RouterConfig {
     preempt_hold: Duration,
     accept_mode: Option<bool>,
     down_factor: u8,
-    source: SourcePolicy,
-    cast: Cast,
-    authentication: Authentication,
+    /// Rarely looked at, and away from what every step reads.
+    transport: Box<Transport>,
     guard_retry: Option<Duration>,
     router_advertisements: bool,
     switches: Switches,
@@ -89,6 +88,14 @@ pub enum SourcePolicy {
     Primary,
     /// This one.
     Fixed(IpAddr),
+}
+
+/// How advertisements travel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Transport {
+    source: SourcePolicy,
+    cast: Cast,
+    authentication: Authentication,
 }
 
 /// Whom a virtual router sends to.
@@ -113,9 +120,11 @@ impl RouterConfig {
             preempt_hold: Duration::ZERO,
             accept_mode: None,
             down_factor: 3,
-            source: SourcePolicy::Primary,
-            cast: Cast::Group(addresses.family().group()),
-            authentication: Authentication::None,
+            transport: Box::new(Transport {
+                source: SourcePolicy::Primary,
+                cast: Cast::Group(addresses.family().group()),
+                authentication: Authentication::None,
+            }),
             guard_retry: None,
             router_advertisements: false,
             switches: Profile::Linux.switches(),
@@ -189,25 +198,25 @@ impl RouterConfig {
 
     /// Sets from which address it advertises.
     pub fn with_source(mut self, source: SourcePolicy) -> Self {
-        self.source = source;
+        self.transport.source = source;
         self
     }
 
     /// Sends to another group than that of the RFCs.
     pub fn with_group(mut self, group: IpAddr) -> Self {
-        self.cast = Cast::Group(group);
+        self.transport.cast = Cast::Group(group);
         self
     }
 
     /// Sends to these peers instead of a group.
     pub fn with_unicast_peers(mut self, peers: impl IntoIterator<Item = Peer>) -> Self {
-        self.cast = Cast::Peers(peers.into_iter().collect());
+        self.transport.cast = Cast::Peers(peers.into_iter().collect());
         self
     }
 
     /// Sets how VRRPv2 is authenticated.
     pub fn with_authentication(mut self, authentication: Authentication) -> Self {
-        self.authentication = authentication;
+        self.transport.authentication = authentication;
         self
     }
 
@@ -308,14 +317,14 @@ impl RouterConfig {
 
     /// From which address it advertises.
     #[must_use]
-    pub const fn source(&self) -> SourcePolicy {
-        self.source
+    pub fn source(&self) -> SourcePolicy {
+        self.transport.source
     }
 
     /// Whom it speaks with.
     #[must_use]
     pub fn mode(&self) -> Mode<'_> {
-        match &self.cast {
+        match &self.transport.cast {
             Cast::Group(group) => Mode::Multicast { group: *group },
             Cast::Peers(peers) => Mode::Unicast { peers },
         }
@@ -323,8 +332,8 @@ impl RouterConfig {
 
     /// How VRRPv2 is authenticated.
     #[must_use]
-    pub const fn authentication(&self) -> &Authentication {
-        &self.authentication
+    pub fn authentication(&self) -> &Authentication {
+        &self.transport.authentication
     }
 
     /// After what time the guard is asked for again, if there is one.
@@ -368,6 +377,25 @@ impl RouterConfig {
         match self.versions {
             Versions::Only(version) => version,
             Versions::Dual => Version::V3,
+        }
+    }
+
+    /// Compares with the real addresses of the interface: in the strict profiles the router that has
+    /// all virtual addresses is the owner, and no other is (`VRRP-014`). The others take what is set.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::NotOwned`], [`ConfigError::Owned`].
+    pub fn check_ownership(&self, real_addresses: &[IpAddr]) -> Result<(), ConfigError> {
+        let mut advertised = self.addresses.as_addresses().iter();
+        let foreign = advertised.find(|address| !real_addresses.contains(address));
+        match foreign {
+            _ if self.switches.permits.any_owner => Ok(()),
+            Some(address) if self.is_owner => Err(ConfigError::NotOwned { address }),
+            None if !self.is_owner => Err(ConfigError::Owned {
+                priority: self.priority.get(),
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -484,13 +512,14 @@ impl RouterConfig {
 
     fn validate_cast(&self) -> Result<(), ConfigError> {
         let family = self.family();
-        let is_default = matches!(&self.cast, Cast::Group(group) if *group == family.group());
+        let is_default =
+            matches!(&self.transport.cast, Cast::Group(group) if *group == family.group());
         if !is_default && !self.switches.permits.unicast {
             return Err(ConfigError::Refused {
                 field: "a unicast peer or another group",
             });
         }
-        match &self.cast {
+        match &self.transport.cast {
             Cast::Group(group) if Family::of(*group) != family || !group.is_multicast() => {
                 Err(ConfigError::Group { address: *group })
             }
@@ -517,10 +546,10 @@ impl RouterConfig {
 
     /// `VRRP-001`, `VRRP-007`
     fn validate_source(&self) -> Result<(), ConfigError> {
-        let SourcePolicy::Fixed(address) = self.source else {
+        let SourcePolicy::Fixed(address) = self.transport.source else {
             return Ok(());
         };
-        let is_unicast = matches!(self.cast, Cast::Peers(_));
+        let is_unicast = matches!(self.transport.cast, Cast::Peers(_));
         let fits = match address {
             IpAddr::V4(_) => self.family() == Family::Ipv4,
             IpAddr::V6(v6) => {
@@ -540,7 +569,7 @@ impl RouterConfig {
     }
 
     fn validate_extras(&self) -> Result<(), ConfigError> {
-        if self.authentication != Authentication::None {
+        if self.transport.authentication != Authentication::None {
             if !self.switches.permits.authentication {
                 return Err(ConfigError::Refused {
                     field: "authentication",

@@ -182,7 +182,12 @@ impl VirtualRouter {
         let now = self.advance(now);
         if !matches!(event, Event::Shutdown(_) | Event::Fault(_)) {
             self.check_guard(now, &mut out);
-            self.check_stall(now, event, &mut out);
+            if let Event::Guard(status) = event {
+                self.change_guard(now, status, &mut out);
+            }
+            if let Some(gap) = self.stall(now, event == Event::Stalled) {
+                self.recover(now, gap, &mut out);
+            }
         }
         match event {
             Event::Startup => self.start(now, &mut out),
@@ -199,10 +204,9 @@ impl VirtualRouter {
                 self.update_priority(now, &mut out);
             }
             Event::Source(source) => self.change_source(now, source, &mut out),
-            Event::Guard(status) => self.change_guard(now, status, &mut out),
             Event::Yield => self.give_way(now, &mut out),
-            // Seen by `check_stall`.
-            Event::Stalled => {}
+            // What follows from them has come before.
+            Event::Guard(_) | Event::Stalled => {}
         }
         out
     }
@@ -215,6 +219,7 @@ impl VirtualRouter {
     pub fn resume(&mut self, now: Timestamp) -> Actions {
         let mut out = Actions::new();
         let now = self.advance(now);
+        self.check_guard(now, &mut out);
         if self.state == State::Initialize && self.source.is_some() {
             self.start_as_active(now, LastEvent::Handover, &mut out);
         }

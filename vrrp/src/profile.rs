@@ -32,6 +32,7 @@ use crate::priority::Priority;
 /// | announce again after one; advertise once more before giving way | no | no | no | yes |
 /// | authentication of VRRPv2 | refused | – | – | allowed |
 /// | unicast, other groups | refused | refused | refused | allowed |
+/// | priority 255 for the owner of the addresses, and for nobody else | yes | yes | yes | whoever is set |
 /// | down factor | 3 | 3 | 3 | 1 to 100 |
 /// | preempt hold | refused | refused | allowed | allowed |
 /// | accept mode | owner only | off | off | off; [`Switches::ipvs`]: on |
@@ -231,6 +232,92 @@ impl Default for Switches {
     }
 }
 
+/// All of them as `name=value`, with spaces between, for a dump of the state.
+impl fmt::Display for Switches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let receive = &self.receive;
+        let rx = match receive.checksum {
+            RxChecksum::Strict(form) => form.as_str(),
+            RxChecksum::Either => "either",
+            RxChecksum::EitherOrGroup => "either-or-group",
+        };
+        let tx = match self.tx_checksum {
+            TxChecksum::Fixed(form) => form.as_str(),
+            TxChecksum::Follow {
+                default: ChecksumForm::PseudoHeader,
+            } => "follow-from-pseudo-header",
+            TxChecksum::Follow {
+                default: ChecksumForm::MessageOnly,
+            } => "follow-from-message-only",
+        };
+        let first_address = match receive.first_address {
+            Ipv6FirstAddressPolicy::Enforce => "drop",
+            Ipv6FirstAddressPolicy::LogOnly => "log",
+        };
+        let owner = match receive.owner {
+            OwnerPolicy::Drop => "drop",
+            OwnerPolicy::Elect => "elect",
+        };
+        let v2_address_list = match receive.v2_address_list {
+            AddressListPolicy::DropUnlessOwner => "drop-unless-owner",
+            AddressListPolicy::LogOnly => "log",
+        };
+        let accept_mode = match self.accept_mode {
+            AcceptDefault::OwnerOnly => "owner-only",
+            AcceptDefault::Off => "off",
+            AcceptDefault::On => "on",
+        };
+        let answers = match self.answer_losing_adverts {
+            AnswerLosing::Never => "never",
+            AnswerLosing::V3 => "v3",
+            AnswerLosing::Always => "always",
+        };
+        let stall = match self.stall {
+            StallPolicy::Assert => "assert",
+            StallPolicy::Listen => "listen",
+            StallPolicy::StepDown => "step-down",
+        };
+        write!(
+            f,
+            "rx-checksum={rx} tx-checksum={tx} first-address={first_address} owner={owner} \
+             v2-address-list={v2_address_list} accept-mode={accept_mode} \
+             answer-losing-adverts={answers} stall={stall} highest-other-priority={}",
+            self.highest_other_priority
+        )?;
+        match self.max_adopted_interval {
+            Some(interval) => write!(f, " max-adopted-interval={interval}")?,
+            None => f.write_str(" max-adopted-interval=none")?,
+        }
+        match self.promotion_limit {
+            Some(limit) => {
+                let PromotionLimit { promotions, window } = limit;
+                write!(f, " promotion-limit={promotions}/{window:?}")?;
+            }
+            None => f.write_str(" promotion-limit=none")?,
+        }
+        let permits = &self.permits;
+        for (name, is_on) in [
+            ("reannounce", self.reannounce),
+            ("yield-with-advert", self.yield_with_advert),
+            (
+                "zero-only-from-current-active",
+                self.zero_only_from_current_active,
+            ),
+            ("fast-handover", self.fast_handover),
+            ("permit-v2", permits.v2),
+            ("permit-v3", permits.v3),
+            ("permit-authentication", permits.authentication),
+            ("permit-unicast", permits.unicast),
+            ("permit-down-factor", permits.down_factor),
+            ("permit-preempt-hold", permits.preempt_hold),
+            ("permit-any-owner", permits.any_owner),
+        ] {
+            write!(f, " {name}={}", if is_on { "on" } else { "off" })?;
+        }
+        Ok(())
+    }
+}
+
 /// What a configuration may ask for.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -247,6 +334,9 @@ pub struct Permits {
     pub down_factor: bool,
     /// A preempt hold, which RFC 8347 has.
     pub preempt_hold: bool,
+    /// Priority 255 without owning the addresses, and another one with owning them
+    /// ([`RouterConfig::check_ownership`](crate::config::RouterConfig::check_ownership)).
+    pub any_owner: bool,
 }
 
 impl Permits {
@@ -257,6 +347,7 @@ impl Permits {
         unicast: false,
         down_factor: false,
         preempt_hold: false,
+        any_owner: false,
     };
     const ALL: Self = Self {
         v2: true,
@@ -265,6 +356,7 @@ impl Permits {
         unicast: true,
         down_factor: true,
         preempt_hold: true,
+        any_owner: true,
     };
 }
 
@@ -385,6 +477,61 @@ mod tests {
             "cisco".parse::<Profile>().unwrap_err().to_string(),
             "unknown profile (known: strict-3768, strict-5798, strict-9568, linux)"
         );
+    }
+
+    /// Every switch of every profile, as a dump shows it.
+    #[test]
+    fn profiles_are_presets_of_these_switches() {
+        let common = "highest-other-priority=254 max-adopted-interval=none promotion-limit=none";
+        let off = "zero-only-from-current-active=off fast-handover=off";
+        let strict = "reannounce=off yield-with-advert=off";
+        for (profile, expected) in [
+            (
+                Profile::Strict3768,
+                std::format!(
+                    "rx-checksum=either tx-checksum=follow-from-pseudo-header first-address=log \
+                     owner=drop v2-address-list=drop-unless-owner accept-mode=owner-only \
+                     answer-losing-adverts=never stall=assert {common} {strict} {off} permit-v2=on \
+                     permit-v3=off permit-authentication=off permit-unicast=off \
+                     permit-down-factor=off permit-preempt-hold=off permit-any-owner=off"
+                ),
+            ),
+            (
+                Profile::Strict5798,
+                std::format!(
+                    "rx-checksum=pseudo-header tx-checksum=pseudo-header first-address=log \
+                     owner=drop v2-address-list=log accept-mode=off answer-losing-adverts=never \
+                     stall=assert {common} {strict} {off} permit-v2=off permit-v3=on \
+                     permit-authentication=off permit-unicast=off permit-down-factor=off \
+                     permit-preempt-hold=off permit-any-owner=off"
+                ),
+            ),
+            (
+                Profile::Strict9568,
+                std::format!(
+                    "rx-checksum=message-only tx-checksum=message-only first-address=drop \
+                     owner=elect v2-address-list=log accept-mode=off answer-losing-adverts=v3 \
+                     stall=assert {common} {strict} {off} permit-v2=off permit-v3=on \
+                     permit-authentication=off permit-unicast=off permit-down-factor=off \
+                     permit-preempt-hold=on permit-any-owner=off"
+                ),
+            ),
+            (
+                Profile::Linux,
+                std::format!(
+                    "rx-checksum=either tx-checksum=follow-from-pseudo-header first-address=log \
+                     owner=elect v2-address-list=log accept-mode=off answer-losing-adverts=v3 \
+                     stall=step-down {common} reannounce=on yield-with-advert=on {off} \
+                     permit-v2=on permit-v3=on permit-authentication=on permit-unicast=on \
+                     permit-down-factor=on permit-preempt-hold=on permit-any-owner=on"
+                ),
+            ),
+        ] {
+            assert_eq!(profile.switches().to_string(), expected);
+        }
+        let ipvs = Switches::ipvs().to_string();
+        let linux = Profile::Linux.switches().to_string();
+        assert_eq!(ipvs, linux.replace("accept-mode=off", "accept-mode=on"));
     }
 
     #[test]

@@ -15,6 +15,18 @@ pub enum ConfigError {
         /// The number given.
         value: u8,
     },
+    /// The owner lacks an address (`VRRP-014`).
+    #[error("the owner does not have {address} as a real address")]
+    NotOwned {
+        /// The virtual address.
+        address: IpAddr,
+    },
+    /// A router that has all addresses is not set as their owner (`VRRP-014`).
+    #[error("priority {priority} for a router that owns the addresses: the owner has 255")]
+    Owned {
+        /// Its priority.
+        priority: u8,
+    },
     /// An interval that the version cannot say (`VRRP-043`).
     #[error("interval of {centiseconds} cs cannot be sent in {version}: {}", limits(*version))]
     Interval {

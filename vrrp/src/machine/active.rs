@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::counters::increment;
 use super::{Pending, VirtualRouter, Wait};
 use crate::actions::Actions;
-use crate::event::{Action, Announce, Event, HeardAdvert, LastEvent, Notification, State};
+use crate::event::{Action, Announce, HeardAdvert, LastEvent, Notification, State};
 use crate::priority::Rank;
 use crate::profile::{AnswerLosing, StallPolicy};
 use crate::timer::{self, NEVER, Timestamp};
@@ -124,19 +124,26 @@ impl VirtualRouter {
         )
     }
 
-    /// OP-5 (`VRRP-210`): looks at the clock before anything else is done.
-    pub(super) fn check_stall(&mut self, now: Timestamp, event: Event, out: &mut Actions) {
-        let is_told = event == Event::Stalled;
+    /// How long an Active has been silent, if so long that another may have taken over; zero if only
+    /// the caller knows of the pause.
+    pub(super) fn stall(&self, now: Timestamp, is_told: bool) -> Option<Duration> {
+        if self.state != State::Active {
+            return None;
+        }
+        if is_told {
+            return Some(Duration::ZERO);
+        }
         // The threshold is beyond the deadline, so most of the time it need not be known.
-        if self.state != State::Active || !(is_told || now > self.deadline) {
-            return;
+        if now <= self.deadline {
+            return None;
         }
         let gap = now.saturating_sub(self.reference);
-        if !is_told && gap < self.stall_threshold() {
-            return;
-        }
+        (gap >= self.stall_threshold()).then_some(gap)
+    }
+
+    /// OP-5 (`VRRP-210`): what follows from a pause comes before everything else.
+    pub(super) fn recover(&mut self, now: Timestamp, gap: Duration, out: &mut Actions) {
         increment(&mut self.counters.stalls);
-        let gap = if is_told { Duration::ZERO } else { gap };
         out.push(Action::Notify(Notification::Stalled { gap }));
         let next = now.saturating_add(self.config.interval().as_duration());
         match self.config.switches().stall {

@@ -5,9 +5,7 @@ use core::net::IpAddr;
 use super::{VirtualRouter, Wait};
 use crate::actions::Actions;
 use crate::config::{ConfigError, RouterConfig};
-use crate::event::{
-    Action, Announce, DataPlane, Event, InitReason, LastEvent, Notification, State,
-};
+use crate::event::{Action, Announce, DataPlane, InitReason, LastEvent, Notification, State};
 use crate::timer::Timestamp;
 
 impl VirtualRouter {
@@ -47,7 +45,7 @@ impl VirtualRouter {
         }
         let now = self.advance(now);
         self.check_guard(now, &mut out);
-        self.check_stall(now, Event::Tick, &mut out);
+        let stall = self.stall(now, false);
         if config.guard_retry().is_none() {
             self.release_guard(&mut out);
         }
@@ -56,6 +54,9 @@ impl VirtualRouter {
         if !self.is_interval_learned || old.versions() != self.config.versions() {
             self.active_interval = self.config.interval();
             self.is_interval_learned = false;
+        }
+        if let Some(gap) = stall.filter(|_| self.state == State::Active) {
+            self.recover(now, gap, &mut out);
         }
         match self.state {
             State::Initialize => self.update_priority(now, &mut out),
@@ -70,6 +71,9 @@ impl VirtualRouter {
         let timing =
             |config: &RouterConfig| (config.interval(), config.versions(), config.down_factor());
         if timing(old) != timing(&self.config) {
+            // What was refused for a down interval is refused for no more than one of the new ones.
+            let refusal = now.saturating_add(self.active_down_interval());
+            self.not_before = self.not_before.min(refusal);
             self.move_down_deadline(now);
         }
     }

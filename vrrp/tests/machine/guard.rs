@@ -301,3 +301,33 @@ fn the_guard_is_looked_at_before_the_pause() {
         Some(Action::Notify(Notification::Transition(_)))
     ));
 }
+
+/// `VRRP-216`: a router that asserts itself after a pause does not do so before it has taken note
+/// that the guard is gone, or is needed from now on.
+#[test]
+fn nothing_is_asserted_without_the_guard() {
+    let mut switches = lvs_vrrp::Profile::Linux.switches();
+    switches.stall = lvs_vrrp::profile::StallPolicy::Assert;
+    let guarded = guarded(100).with_switches(switches);
+    let mut router = backup(guarded.clone());
+    let now = router.next_deadline().unwrap();
+    feed(&mut router, now, Event::Tick);
+    feed(&mut router, now, held(ms(60_000)));
+    let actions = router.handle(now + ms(5000), Event::Guard(GuardStatus::Free));
+    assert_eq!(brief(&actions), "remove, send 0");
+
+    let (mut router, now) = crate::rig::active(config(100).with_switches(switches));
+    let actions = router.reconfigure(now + ms(5000), &guarded).unwrap();
+    assert_eq!(brief(&actions), "remove, send 0");
+}
+
+/// `VRRP-216`: the time that passes with a call counts, whatever the call is for.
+#[test]
+fn the_guard_ends_with_any_call() {
+    let (mut router, _) = active_until(ms(4000));
+    assert_eq!(brief(&router.resume(ms(4000))), "remove, send 0, release");
+    let (mut router, _) = active_until(ms(4000));
+    let changed = guarded(100).with_preempt(false);
+    let actions = router.reconfigure(ms(4000), &changed).unwrap();
+    assert_eq!(brief(&actions), "remove, send 0, release");
+}

@@ -10,8 +10,11 @@
 
 mod cells;
 mod changes;
+mod configuration;
+mod cost;
 mod dual;
 mod guard;
 mod options;
+mod properties;
 mod rig;
 mod traces;
