@@ -123,6 +123,7 @@ mod tests {
         assert!(Interval::from_seconds(0).is_err());
     }
 
+    /// `VRRP-132`: rounded up where VRRPv2 has to say it.
     #[test]
     fn units_agree() {
         for seconds in 1..=255 {

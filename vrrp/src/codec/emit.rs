@@ -256,9 +256,11 @@ impl<'a> Transmission<'a> {
         let bytes = self.ipv4_header(source, destination, layout).bytes();
         Writer::new(header).put(&bytes);
         self.write_message(advertisement, layout, message);
-        if let Authentication::Header(key) = self.authentication
-            && let Some(header) = key.sign(&bytes, self.sequence, message)
-        {
+        let signed = match self.authentication {
+            Authentication::Header(key) => key.sign(&bytes, self.sequence, message),
+            _ => None,
+        };
+        if let Some(header) = signed {
             Writer::new(auth).put(&header);
         }
     }
@@ -361,9 +363,10 @@ impl<'a> Transmission<'a> {
 
     #[cfg(feature = "hmac-trailer")]
     fn write_trailer(&self, advertisement: &Advertisement<'_>, message: &[u8], trailer: &mut [u8]) {
-        if let Some((key, sequence)) = self.trailer
-            && let Some(signed) = key.sign(advertisement, self.source, message, sequence)
-        {
+        let signed = self
+            .trailer
+            .and_then(|(key, sequence)| key.sign(advertisement, self.source, message, sequence));
+        if let Some(signed) = signed {
             Writer::new(trailer).put(&signed);
         }
     }

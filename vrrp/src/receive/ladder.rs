@@ -52,7 +52,7 @@ pub struct Accepted<'a> {
     pub observations: Observations,
 }
 
-/// Sends a packet up the [ladder](self).
+/// Sends a packet up the [ladder](mod@crate::receive).
 ///
 /// `bytes` begin as `meta` says.
 ///
@@ -277,12 +277,10 @@ impl<'a> Climb<'_, 'a, '_> {
         if !right {
             return self.reject(13, Reason::AuthFailure);
         }
-        if let (Some(new), Some(last)) = (sequence, local.sequence)
-            && new <= last
-        {
-            return self.reject(13, Reason::AuthReplay);
+        match (sequence, local.sequence) {
+            (Some(new), Some(last)) if new <= last => self.reject(13, Reason::AuthReplay),
+            _ => Ok(sequence),
         }
-        Ok(sequence)
     }
 
     /// Rows 15 to 20: the comparison with what we are.
