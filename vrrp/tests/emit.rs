@@ -1,10 +1,6 @@
 //! What is sent: every field, every refusal.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

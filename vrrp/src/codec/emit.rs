@@ -76,8 +76,8 @@ impl<'a> Transmission<'a> {
         }
     }
 
-    /// Sets time to live or hop limit; 255 by default, and always 255 to a group (`VRRP-004`,
-    /// `VRRP-009`): a peer discards anything else there.
+    /// Sets time to live or hop limit; 255 by default (`VRRP-004`, `VRRP-009`). To a group nothing
+    /// else is of use: every receiver discards it.
     pub const fn with_ttl(mut self, ttl: u8) -> Self {
         self.ttl = ttl;
         self
