@@ -373,6 +373,49 @@ mod tests {
         assert!(AhKey::new(AhFlavour::Rfc2402, &[7; 80]).is_ok());
     }
 
+    /// keepalived leaves the time to live out in packets to a peer only, RFC 2402 always.
+    #[test]
+    fn flavours_differ_in_the_time_to_live() {
+        for (flavour, to, ignored) in [
+            (AhFlavour::Keepalived, [224, 0, 0, 18], false),
+            (AhFlavour::Keepalived, [192, 0, 2, 22], true),
+            (AhFlavour::Rfc2402, [224, 0, 0, 18], true),
+            (AhFlavour::Rfc2402, [192, 0, 2, 22], true),
+        ] {
+            let key = AhKey::new(flavour, b"key").unwrap();
+            let mut ip_header = [0; 20];
+            ip_header[8] = 255;
+            ip_header[16..].copy_from_slice(&to);
+            let bytes = key.sign(&ip_header, 7, b"message").unwrap();
+            let (header, _) = AhView::split(&bytes).unwrap();
+            assert!(key.verifies(&ip_header, header, b"message"));
+            ip_header[8] = 64;
+            assert_eq!(
+                key.verifies(&ip_header, header, b"message"),
+                ignored,
+                "{flavour:?} {to:?}"
+            );
+        }
+    }
+
+    /// `VRRP-036`: a right digest over a header that names another source.
+    #[test]
+    fn the_spi_must_be_the_source() {
+        let key = AhKey::new(AhFlavour::Keepalived, b"key").unwrap();
+        let mut ip_header = [0; 20];
+        ip_header[12..16].copy_from_slice(&[192, 0, 2, 11]);
+        ip_header[16..].copy_from_slice(&[224, 0, 0, 18]);
+        for (spi, passes) in [([192, 0, 2, 11], true), ([192, 0, 2, 12], false)] {
+            let mut bytes = [112, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7].to_vec();
+            bytes[4..8].copy_from_slice(&spi);
+            let fields = bytes.first_chunk().unwrap();
+            let mac = key.mac(&ip_header, fields, b"message").unwrap();
+            bytes.extend(&mac.finalize().into_bytes()[..12]);
+            let (header, _) = AhView::split(&bytes).unwrap();
+            assert_eq!(key.verifies(&ip_header, header, b"message"), passes);
+        }
+    }
+
     #[test]
     fn headers_are_read_by_their_length() {
         let mut bytes = [0_u8; 40];

@@ -117,13 +117,10 @@ impl Reason {
         index
     }
 
-    /// Whether it is counted once for all, whatever virtual router it may concern. RFC 8347 splits
-    /// the counters so.
+    /// Whether it is counted once for all though the virtual router is known. RFC 8347 splits the
+    /// counters so.
     const fn is_global(self) -> bool {
-        matches!(
-            self,
-            Self::IpHeader | Self::Proto | Self::Ttl | Self::Version | Self::Vrid | Self::Checksum
-        )
+        matches!(self, Self::Version | Self::Checksum)
     }
 }
 

@@ -157,6 +157,51 @@ fn row_13_wants_new_sequence_numbers() {
     }
 }
 
+/// Puts an authentication header before the message, with a digest of zeros.
+fn behind_a_header(plain: &[u8]) -> Vec<u8> {
+    let mut packet = plain[..20].to_vec();
+    packet.extend([112, 4, 0, 0, 192, 0, 2, 11, 0, 0, 0, 1]);
+    packet.extend([0; 12]);
+    packet.extend(&plain[20..]);
+    packet[3] += 24;
+    packet[9] = 51;
+    packet
+}
+
+/// A virtual router beside another one that expects headers.
+struct Beside<'a>(SingleRouter<'a>);
+
+impl Routers for Beside<'_> {
+    fn peer_ttl(&self, _: InterfaceIndex, _: IpAddr) -> Option<RangeInclusive<u8>> {
+        None
+    }
+
+    fn expects_authentication_header(&self, _: InterfaceIndex) -> bool {
+        true
+    }
+
+    fn find(&self, at: InterfaceIndex, family: Family, vrid: Vrid, from: IpAddr) -> Lookup<'_> {
+        self.0.find(at, family, vrid, from)
+    }
+}
+
+/// A header around a message that says it has none, as does the configuration.
+#[test]
+fn row_13_refuses_headers_around_other_types() {
+    let addresses = list(&["192.0.2.1"]);
+    let local = router(Version::V2, &addresses);
+    let here = Beside(SingleRouter::new(HERE, vrid(), local));
+    let meta = Meta::ipv4(HERE, Duration::ZERO);
+    let plain = packet(Version::V2);
+    assert!(receive(&meta, &plain, &here).is_ok());
+    let packet = behind_a_header(&plain);
+    let rejection = receive(&meta, &packet, &here).unwrap_err();
+    assert_eq!(
+        (rejection.reason(), rejection.row()),
+        (Reason::AuthTypeMismatch, 13)
+    );
+}
+
 /// VRRPv3 has no authentication, so none can be right.
 #[test]
 fn row_13_refuses_vrrpv3_behind_a_header() {
@@ -164,13 +209,7 @@ fn row_13_refuses_vrrpv3_behind_a_header() {
     let by = Authentication::Header(AhKey::new(AhFlavour::Keepalived, b"secret").unwrap());
     let mut local = router(Version::V3, &addresses);
     local.authentication = &by;
-    let plain = packet(Version::V3);
-    let mut packet = plain[..20].to_vec();
-    packet.extend([112, 4, 0, 0, 192, 0, 2, 11, 0, 0, 0, 1]);
-    packet.extend([0; 12]);
-    packet.extend(&plain[20..]);
-    packet[3] += 24;
-    packet[9] = 51;
+    let packet = behind_a_header(&packet(Version::V3));
     assert_eq!(dropped(&packet, &local), (Reason::AuthTypeMismatch, 13));
 }
 

@@ -128,6 +128,12 @@ fn rows_5_and_8_want_the_version() {
         let local = router(ours, &addresses);
         let mut packet = packet(theirs);
         assert_eq!(dropped(&packet, &local), (Reason::Version, 8));
+        // Global, as RFC 8347 has it, though the virtual router is known.
+        let rejection = hear(&packet, &local).unwrap_err();
+        assert_eq!(
+            (rejection.router(), rejection.scope()),
+            (Some(vrid()), Scope::Global)
+        );
         for number in [0, 1, 4, 5, 15] {
             packet[20] = number << 4 | 1;
             assert_eq!(dropped(&packet, &local), (Reason::Version, 5), "{number}");

@@ -1,5 +1,6 @@
 //! Gratuitous ARP and unsolicited neighbour advertisements, both ways.
 
+use lvs_vrrp::checksum::Sum;
 use lvs_vrrp::codec::{ArpOperation, ArpTarget, DecodeError, GratuitousArp, UnsolicitedNa};
 use lvs_vrrp::{EncodeError, Family, MacAddress, Vrid};
 
@@ -111,6 +112,46 @@ fn no_bit_of_an_announcement_is_lost() {
                 Err(DecodeError::Length { .. }) | Err(DecodeError::Field { .. })
             ));
             assert!(UnsolicitedNa::parse_frame(frame).is_err());
+        }
+    }
+}
+
+/// With a right checksum: what makes another message is refused, what is reserved is ignored.
+#[test]
+fn fields_of_a_neighbour_advertisement_count_and_reserved_bits_do_not() {
+    let vector = vector::named("N01");
+    let (icmp, source) = (14 + 40, "fe80::1".parse().unwrap());
+    let good = UnsolicitedNa::parse_frame(&vector.frame).unwrap();
+    for (place, bits, is_reserved) in [
+        (0, 0xff, false),
+        (1, 0xff, false),
+        (4, 0xe0, false),
+        (4, 0x1f, true),
+        (5, 0xff, true),
+        (7, 0xff, true),
+        (24, 0xff, false),
+        (25, 0xff, false),
+    ] {
+        for bit in (0..8)
+            .map(|shift| 1_u8 << shift)
+            .filter(|bit| bit & bits != 0)
+        {
+            let mut frame = vector.frame.clone();
+            frame[icmp + place] ^= bit;
+            frame[icmp + 2..icmp + 4].fill(0);
+            // The pseudo-header of VRRP, but for the protocol: 58 instead of 112.
+            let sum = Sum::new()
+                .with(&frame[icmp..])
+                .with_pseudo_header(source, "ff02::1".parse().unwrap(), 32)
+                .with(&(!(112_u16 - 58)).to_be_bytes());
+            frame[icmp + 2..icmp + 4].copy_from_slice(&sum.checksum().to_be_bytes());
+            let parsed = UnsolicitedNa::parse_frame(&frame);
+            assert_eq!(
+                parsed == Ok(good),
+                is_reserved,
+                "{place} {bit:#x} {parsed:?}"
+            );
+            assert_eq!(parsed.is_ok(), is_reserved);
         }
     }
 }
