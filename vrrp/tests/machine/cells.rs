@@ -1,12 +1,13 @@
 //! Every cell of the tables of RFC 9568 §6.4: state by event.
 
+use lvs_vrrp::codec::{Advertisement, Transmission};
 use lvs_vrrp::event::{
-    Action, Announce, DataPlane, Event, InitReason, LastEvent, Notification, SendAdvert,
-    ShutdownMode, State, Transition,
+    Action, Announce, DataPlane, Event, HeardAdvert, InitReason, LastEvent, Notification,
+    SendAdvert, ShutdownMode, State, Transition,
 };
 use lvs_vrrp::machine::VirtualRouter;
-use lvs_vrrp::receive::Versions;
-use lvs_vrrp::{Action::Notify, Interval, Priority, Profile, Version};
+use lvs_vrrp::receive::{LocalRouter, Meta, SingleRouter, Versions, receive};
+use lvs_vrrp::{Action::Notify, InterfaceIndex, Interval, Priority, Profile, Rank, Version};
 
 use crate::rig::{
     HIGHER, LOWER, OWN, active, address, advert, advert_of, backup, brief, centiseconds, config,
@@ -593,4 +594,49 @@ fn router_advertisements_are_for_active_ipv6_only() {
         )
     };
     assert!(!actions.iter().any(sends));
+}
+
+/// What passed the ladder is what the machine hears, from the bytes on.
+#[test]
+fn the_machine_hears_what_passed_the_ladder() {
+    let mut router = backup(config(100));
+    let local = LocalRouter::new(
+        router.config().versions(),
+        router.effective_priority(),
+        router.config().interval(),
+        router.config().addresses(),
+        router.config().switches().receive,
+    );
+    let interface = InterfaceIndex::new(2);
+    let here = SingleRouter::new(interface, router.config().vrid(), local);
+    let sent = Advertisement {
+        version: Version::V3,
+        vrid: router.config().vrid(),
+        priority: Priority::new(200),
+        interval: centiseconds(250),
+        addresses: router.config().addresses().as_addresses(),
+    };
+    let mut packet = [0; 64];
+    let length = Transmission::multicast(address(LOWER))
+        .emit_packet(&sent, &mut packet)
+        .unwrap();
+    let accepted = receive(&Meta::ipv4(interface, ms(500)), &packet[..length], &here).unwrap();
+    let advert = HeardAdvert::from(&accepted);
+    assert!(router.handle(ms(700), Event::Advert(advert)).is_empty());
+    // T02: counted from the reception, by the interval of the Active.
+    assert_eq!(router.next_deadline(), Some(ns(9_523_437_500)));
+    assert_eq!(
+        router.active(),
+        Some(Rank::new(Priority::new(200), address(LOWER)))
+    );
+}
+
+/// Machines may be moved between threads, and looked at from several.
+#[test]
+fn types_are_send_and_sync() {
+    fn check<T: Send + Sync>() {}
+    check::<VirtualRouter>();
+    check::<lvs_vrrp::RouterConfig>();
+    check::<Event>();
+    check::<lvs_vrrp::Actions>();
 }

@@ -3,7 +3,9 @@
 use lvs_vrrp::event::{Action, Announce, Event, LastEvent, NewActiveReason, Notification, State};
 use lvs_vrrp::machine::VirtualRouter;
 use lvs_vrrp::profile::{AnswerLosing, PromotionLimit, StallPolicy};
-use lvs_vrrp::{Actions, Priority, Profile, Rank, RouterConfig, Switches, Timestamp, Version};
+use lvs_vrrp::{
+    Actions, GuardStatus, Priority, Profile, Rank, RouterConfig, Switches, Timestamp, Version,
+};
 
 use crate::rig::{
     HIGHER, LOWER, active, address, advert, advert_of, backup, brief, centiseconds, config, feed,
@@ -392,4 +394,39 @@ fn an_earlier_time_is_taken_as_the_last() {
         "send 100"
     );
     assert_eq!(router.next_deadline(), Some(now + ms(1000)));
+}
+
+/// A limit that is lowered while the guard is asked for: the request is taken back.
+#[test]
+fn a_refused_promotion_takes_the_request_back() {
+    let limited = |promotions| {
+        let window = ms(600_000);
+        let limit = Some(PromotionLimit { promotions, window });
+        switched(100, |switches| switches.promotion_limit = limit).with_guard(ms(10))
+    };
+    let mut router = backup(limited(2));
+    let now = router.next_deadline().unwrap();
+    feed(&mut router, now, Event::Tick);
+    let until = now + ms(60_000);
+    let held = GuardStatus::Held { until, epoch: 1 };
+    feed(&mut router, now, Event::Guard(held));
+    assert_eq!(router.state(), State::Active);
+    feed(&mut router, now, advert(now, 200, LOWER));
+    let now = router.next_deadline().unwrap();
+    assert_eq!(brief(&router.handle(now, Event::Tick)), "request");
+    assert!(router.reconfigure(now, &limited(1)).unwrap().is_empty());
+    let retry = router.next_deadline().unwrap();
+    assert_eq!(brief(&router.handle(retry, Event::Tick)), "release");
+    assert_eq!(router.counters().refused_promotions, 1);
+}
+
+/// What was refused for a down interval is refused for no more than a new, shorter one.
+#[test]
+fn a_shorter_down_interval_shortens_a_refusal() {
+    let slow = config(100).with_interval(centiseconds(1000));
+    let (mut router, now) = active(slow);
+    feed(&mut router, now, Event::Stalled);
+    assert_eq!(router.next_deadline(), Some(now + ns(36_093_750_000)));
+    assert!(router.reconfigure(now, &config(100)).unwrap().is_empty());
+    assert_eq!(router.next_deadline(), Some(now + ns(3_609_375_000)));
 }
