@@ -142,6 +142,8 @@ pub struct Lease {
     exclusive_until: Option<Timestamp>,
     /// Asking: stores have been asked and not all have decided.
     in_round: bool,
+    /// Asking: something has changed since then, so the next round follows at once.
+    asks_again: bool,
     /// Asking: when to ask next.
     next_round: Timestamp,
     /// Asking: since when no majority could be reached.
@@ -185,6 +187,7 @@ impl Lease {
             ready_at: Timestamp::ZERO,
             exclusive_until: None,
             in_round: false,
+            asks_again: false,
             next_round: Timestamp::ZERO,
             unreachable_since: None,
             is_alone: false,
@@ -295,8 +298,10 @@ impl Lease {
     /// once, instead of after a request timeout or two. For stores that can be watched.
     pub fn store_changed(&mut self, now: Timestamp) {
         self.advance(now);
-        if self.phase == Phase::Asking && !self.in_round {
+        if self.phase == Phase::Asking {
             self.next_round = self.now;
+            // What is being asked may have been answered before the change.
+            self.asks_again = self.in_round;
         }
         self.settle();
     }

@@ -44,7 +44,9 @@ impl Lease {
         }
         if let Some(sent_at) = self.majority_sent_at() {
             let until = sent_at.saturating_add(self.config.exclusive_time());
-            self.exclusive_until = self.exclusive_until.max(Some(until));
+            if until > self.now {
+                self.exclusive_until = self.exclusive_until.max(Some(until));
+            }
         }
     }
 
@@ -208,7 +210,7 @@ impl Lease {
                 // place of this one, and is released in turn.
                 let is_last = slot.last_attempt == up_to && slot.settled < up_to;
                 if is_last && next < slot.release_until {
-                    slot.to_release.get_or_insert(next);
+                    slot.to_release.get_or_insert((next, up_to));
                 }
             }
             LeaseRequest::WriteClaim { .. } | LeaseRequest::ReadClaims { .. } => {}
@@ -232,7 +234,8 @@ impl Lease {
             Phase::Idle | Phase::Asking => false,
         };
         let next = (renews && slot.main.is_none()).then_some(slot.next);
-        [slot.answer_by(), next, slot.to_release]
+        let release = slot.to_release.map(|(due, _)| due);
+        [slot.answer_by(), next, release]
             .into_iter()
             .flatten()
             .min()

@@ -1,5 +1,6 @@
 //! Asking for the lease: rounds in which all stores are asked at once, and the time in between.
 
+use core::mem;
 use core::time::Duration;
 
 use super::job::{HolderId, JobId, LeaseAnswer, LeaseJob, LeaseRequest};
@@ -83,7 +84,12 @@ impl Lease {
                 slot.main = None;
             }
         }
-        self.next_round = self.now.saturating_add(self.pause());
+        let pause = if mem::take(&mut self.asks_again) {
+            Duration::ZERO
+        } else {
+            self.pause()
+        };
+        self.next_round = self.now.saturating_add(pause);
         if is_reachable {
             self.unreachable_since = None;
             if self.is_open {
@@ -100,9 +106,9 @@ impl Lease {
             return timeout;
         }
         let [low, high] = halves(self.holder.get());
-        let draw = mix(low ^ high.rotate_left(32) ^ self.number) >> 56;
+        let draw = mix(low ^ high.rotate_left(32) ^ self.number) >> 48;
         let part = u32::try_from(draw).unwrap_or_default();
-        let extra = timeout.saturating_mul(part).checked_div(128);
+        let extra = timeout.saturating_mul(part).checked_div(1 << 15);
         timeout.saturating_add(extra.unwrap_or_default())
     }
 
@@ -163,7 +169,7 @@ impl Lease {
         let until = self.now.saturating_add(self.config.duration());
         if let Some(slot) = self.slots.get_mut(usize::from(id.store)) {
             if slot.main.is_none() && slot.grant.is_none() && id.number <= slot.last_attempt {
-                slot.to_release.get_or_insert(self.now);
+                slot.to_release = Some((self.now, slot.last_attempt));
                 slot.release_until = until;
             }
         }
@@ -176,7 +182,7 @@ impl Lease {
             slot.grant = None;
             slot.main = None;
             if slot.is_touched() {
-                slot.to_release = Some(self.now);
+                slot.to_release = Some((self.now, slot.last_attempt));
                 slot.release_until = until;
                 slot.word = Word::Unknown;
             }
@@ -189,7 +195,7 @@ impl Lease {
         if let Some(slot) = self.slots.get_mut(store) {
             slot.claim = None;
             if slot.is_claimed {
-                slot.to_release = Some(self.now);
+                slot.to_release = Some((self.now, slot.last_attempt));
             }
         }
     }
@@ -197,15 +203,14 @@ impl Lease {
     pub(super) fn release_if_due(&mut self) {
         let holder = self.holder;
         for store in 0..self.slots.len() {
-            let is_due = |due: &mut Timestamp| *due <= self.now;
+            let is_due = |(due, _): &mut (Timestamp, u64)| *due <= self.now;
             let Some(slot) = self.slots.get_mut(store) else {
                 continue;
             };
-            if slot.to_release.take_if(is_due).is_none() {
+            let Some((_, up_to)) = slot.to_release.take_if(is_due) else {
                 continue;
-            }
+            };
             slot.is_claimed = false;
-            let up_to = slot.last_attempt;
             self.post(store, Lane::Release, |_| LeaseRequest::Release {
                 holder,
                 up_to,

@@ -23,8 +23,9 @@ pub(super) struct Slot {
     pub(super) settled: u64,
     /// The store may have a claim of ours.
     pub(super) is_claimed: bool,
-    /// Something is to be released: when to ask.
-    pub(super) to_release: Option<Timestamp>,
+    /// Something is to be released: when to ask, and up to which attempt, for there may be a later
+    /// one by then.
+    pub(super) to_release: Option<(Timestamp, u64)>,
     /// From when on to leave that to the end of the lease.
     pub(super) release_until: Timestamp,
 }
