@@ -1,5 +1,5 @@
-//! VRRPv2 and VRRPv3 without sockets and clocks: reading and writing advertisements, and the checks
-//! of what was received.
+//! VRRPv2 and VRRPv3 without sockets and clocks: reading and writing advertisements, the checks of
+//! what was received, and the state machine of a virtual router.
 //!
 //! With VRRP several routers, or directors, share virtual addresses: one is Active and advertises,
 //! the others are Backups and take over when it falls silent. This crate speaks the protocol for a

@@ -43,6 +43,24 @@
 //! | worse | – | ignore, or wait on without preemption | stay, answer |
 //!
 //! An event that means nothing in a state is ignored; it is never an error.
+//!
+//! # Where the RFCs are silent
+//!
+//! * Deadlines count from the reception of an advertisement. One that was overtaken by a later one
+//!   does not turn them back, and one that claims to be from the future was received now.
+//! * An advertisement of the own rank is not answered, since it may be our own packet.
+//! * A losing advertisement leads to one more announcement, at most once in an interval.
+//! * After a pause as long as a down interval an Active is Backup until it has heard nothing for
+//!   another (OP-5); the strict profiles assert themselves, as the timers of the RFCs do.
+//! * A guard that was given back counts no more, whatever it was granted for; one that is granted
+//!   without having been asked for is given back.
+//! * A Backup that asks for the guard keeps asking when the Active resigns, and waits for the skew
+//!   time with the guard in hand.
+//! * In both versions at once the timers are those of VRRPv3. The VRRPv2 of a router is ignored for
+//!   a down interval after each of its advertisements of VRRPv3.
+//! * [`ShutdownMode::Abrupt`] removes the addresses and says nothing;
+//!   [`ShutdownMode::Handover`] leaves them to a successor, which starts with
+//!   [`resume`](VirtualRouter::resume).
 
 mod active;
 mod backup;

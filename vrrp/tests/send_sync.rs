@@ -6,13 +6,16 @@ use lvs_vrrp::codec::{
     Ipv4View, Ipv6View, Message, Password, Transmission, UnsolicitedNa, v2, v3,
 };
 use lvs_vrrp::counters::{GlobalCounters, RouterCounters};
-use lvs_vrrp::profile::ReceiveRules;
+use lvs_vrrp::event::{HeardAdvert, Notification, Transition};
+use lvs_vrrp::machine::Counters;
+use lvs_vrrp::profile::{ReceiveRules, Switches};
 use lvs_vrrp::receive::{
     AnyRouter, Datagram, LocalRouter, Lookup, Meta, Mode, Observations, Peer, SingleRouter,
 };
 use lvs_vrrp::{
-    Accepted, AddressList, Addresses, EncodeError, InterfaceIndex, Interval, MacAddress, Priority,
-    Profile, Rank, Rejection, ValueError, Vrid,
+    Accepted, Action, Actions, AddressList, Addresses, ConfigError, EncodeError, Event,
+    GuardStatus, InterfaceIndex, Interval, MacAddress, Priority, Profile, Rank, Rejection,
+    RouterConfig, State, ValueError, VirtualRouter, Vrid,
 };
 
 const fn is_send_sync<T: Send + Sync>() {}
@@ -25,6 +28,8 @@ macro_rules! all {
 fn every_public_type_is_send_and_sync() {
     all!(
         Accepted<'_>,
+        Action,
+        Actions,
         AddressList,
         Addresses<'_>,
         Advertisement<'_>,
@@ -34,13 +39,18 @@ fn every_public_type_is_send_and_sync() {
         Authentication,
         ChecksumFinding,
         ChecksumPolicy,
+        ConfigError,
+        Counters,
         Datagram<'_>,
         DecodeError,
         EncodeError,
         EthernetView<'_>,
+        Event,
         FormFollower,
         GlobalCounters,
         GratuitousArp,
+        GuardStatus,
+        HeardAdvert,
         InterfaceIndex,
         Interval,
         Ipv4View<'_>,
@@ -51,6 +61,7 @@ fn every_public_type_is_send_and_sync() {
         Message<'_>,
         Meta,
         Mode<'_>,
+        Notification,
         Observations,
         Password,
         Peer,
@@ -59,12 +70,17 @@ fn every_public_type_is_send_and_sync() {
         Rank,
         ReceiveRules,
         Rejection,
+        RouterConfig,
         RouterCounters,
         SingleRouter<'_>,
+        State,
         Sum,
+        Switches,
+        Transition,
         Transmission<'_>,
         UnsolicitedNa,
         ValueError,
+        VirtualRouter,
         Vrid,
         v2::View<'_>,
         v3::View<'_>,

@@ -543,7 +543,39 @@ fn advertisements_of_another_version_change_nothing() {
     assert_eq!((router.next_deadline(), router.active()), (deadline, None));
 }
 
-/// `VRRP-072`, `VRRP-073`, `VRRP-046`: accept mode is off unless set, by the profile or here.
+/// `VRRP-053`, `VRRP-054`, `VRRP-056`, `VRRP-057`, `VRRP-066`, `VRRP-067`, `VRRP-068`, `VRRP-071`: what
+/// the data plane is told. An Active answers and forwards, and nobody else does; it is told before
+/// the addresses go, and after they came.
+#[test]
+fn only_an_active_serves() {
+    let served = |actions: &lvs_vrrp::Actions| -> Vec<(usize, bool)> {
+        let places = actions.iter().enumerate();
+        let planes = places.filter_map(|(place, action)| match action {
+            Action::DataPlane(plane) => Some((place, plane.serves)),
+            _ => None,
+        });
+        planes.collect()
+    };
+    let place = |actions: &lvs_vrrp::Actions, wanted| {
+        actions.iter().position(|action| *action == wanted).unwrap()
+    };
+    let mut router = router(config(100));
+    let started = router.handle(ms(0), Event::Startup);
+    assert_eq!(served(&started), [(0, false)]);
+    let promoted = router.handle(ms(10_000), Event::Tick);
+    let installed = place(&promoted, Action::InstallAddresses);
+    assert_eq!(served(&promoted), [(installed + 1, true)]);
+    let yielded = router.handle(ms(10_500), advert(ms(10_500), 200, LOWER));
+    let removed = place(&yielded, Action::RemoveAddresses);
+    assert_eq!(served(&yielded), [(removed - 1, false)]);
+    // Neither a Backup that hears, nor one that stops, has it changed.
+    let heard = router.handle(ms(11_000), advert(ms(11_000), 200, LOWER));
+    let stopped = router.handle(ms(11_500), Event::Shutdown(ShutdownMode::Graceful));
+    assert_eq!((served(&heard), served(&stopped)), (vec![], vec![]));
+}
+
+/// `VRRP-072`, `VRRP-073`, `VRRP-046`, `VRRP-047`, `VRRP-070`: there is no way to ask for neighbour
+/// solicitations to be dropped; accept mode is off unless set, by the profile or here.
 #[test]
 fn data_plane_accepts_as_configured() {
     let ipvs = lvs_vrrp::Switches::ipvs();
@@ -629,14 +661,4 @@ fn the_machine_hears_what_passed_the_ladder() {
         router.active(),
         Some(Rank::new(Priority::new(200), address(LOWER)))
     );
-}
-
-/// Machines may be moved between threads, and looked at from several.
-#[test]
-fn types_are_send_and_sync() {
-    fn check<T: Send + Sync>() {}
-    check::<VirtualRouter>();
-    check::<lvs_vrrp::RouterConfig>();
-    check::<Event>();
-    check::<lvs_vrrp::Actions>();
 }

@@ -11,8 +11,9 @@ use crate::rig::{address, brief, config, config_v6, seconds};
 
 const TRACES: &str = include_str!("../data/vrrp-traces.txt");
 
-/// `VRRP-039`, `VRRP-049`, `VRRP-051`, `VRRP-058`, `VRRP-059`, `VRRP-062` to `VRRP-065`, `VRRP-074`
-/// to `VRRP-080`, `VRRP-142`, `VRRP-207`, `VRRP-208`: every row of every trace.
+/// `VRRP-017`, `VRRP-039`, `VRRP-044`, `VRRP-049`, `VRRP-051`, `VRRP-052`, `VRRP-059`, `VRRP-062`,
+/// `VRRP-063`, `VRRP-064`, `VRRP-065`, `VRRP-074`, `VRRP-075`, `VRRP-076`, `VRRP-077`, `VRRP-078`,
+/// `VRRP-079`, `VRRP-080`, `VRRP-142`, `VRRP-207`, `VRRP-208`, `VRRP-212`: every row of every trace.
 #[test]
 fn all_traces_are_followed() {
     let mut replayed = Vec::new();
