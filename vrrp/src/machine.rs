@@ -392,7 +392,6 @@ impl VirtualRouter {
         if self.priority.is_owner() {
             self.start_as_active(now, event, out);
         } else {
-            self.forget(now);
             self.enter_backup(now, event, out);
         }
     }
@@ -421,7 +420,6 @@ impl VirtualRouter {
         self.wait = Wait::Down;
         self.pending = Pending::NoResponse;
         self.request = None;
-        self.peers = Peers::default();
     }
 
     /// Leaves whatever state for Initialize on purpose. RFC 9568 §6.4.2, §6.4.3 (`VRRP-058`,

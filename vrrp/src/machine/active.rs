@@ -4,12 +4,12 @@ use core::cmp::Ordering;
 use core::time::Duration;
 
 use super::counters::increment;
-use super::{Pending, VirtualRouter, Wait};
+use super::{VirtualRouter, Wait};
 use crate::actions::Actions;
 use crate::event::{Action, Announce, HeardAdvert, LastEvent, Notification, State};
 use crate::priority::Rank;
 use crate::profile::{AnswerLosing, StallPolicy};
-use crate::timer::{self, NEVER, Timestamp};
+use crate::timer::{self, Timestamp};
 use crate::version::Version;
 
 impl VirtualRouter {
@@ -85,10 +85,7 @@ impl VirtualRouter {
         } else {
             LastEvent::HigherPriorityBackup
         };
-        self.hold = NEVER;
-        self.not_before = Timestamp::ZERO;
-        self.pending = Pending::NoResponse;
-        self.wait = Wait::Down;
+        self.forget(now);
         self.adopt(advert, out);
         self.active = Some(rank);
         self.enter_backup_with(now, advert.received_at, event, out);
@@ -161,15 +158,10 @@ impl VirtualRouter {
             StallPolicy::StepDown => {
                 self.stop_serving(out);
                 self.release_guard(out);
-                self.refuse_for_a_while(now);
                 self.enter_backup(now, LastEvent::Stalled, out);
+                self.refuse_until_deadline();
             }
         }
-    }
-
-    /// No promotion for a down interval, whatever is heard.
-    pub(super) fn refuse_for_a_while(&mut self, now: Timestamp) {
-        self.not_before = now.saturating_add(self.active_down_interval());
     }
 
     /// Pulled down by others than a better advertisement: resigns, so that whoever was better is
@@ -186,7 +178,6 @@ impl VirtualRouter {
             State::Active => {
                 self.resign(out);
                 self.release_guard(out);
-                self.not_before = Timestamp::ZERO;
                 self.enter_backup(now, LastEvent::Yielded, out);
             }
         }

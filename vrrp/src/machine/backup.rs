@@ -26,9 +26,7 @@ impl VirtualRouter {
     /// Becomes Backup with a full down interval from now on, at its own interval: nobody is known to
     /// be Active.
     pub(super) fn enter_backup(&mut self, now: Timestamp, event: LastEvent, out: &mut Actions) {
-        let not_before = self.not_before;
         self.forget(now);
-        self.not_before = not_before;
         self.enter_backup_with(now, now, event, out);
     }
 
@@ -46,6 +44,11 @@ impl VirtualRouter {
         self.transition(now, State::Backup, event, out);
         self.reference = from;
         self.set_down_deadline();
+    }
+
+    /// No promotion before the deadline, whatever is heard.
+    pub(super) fn refuse_until_deadline(&mut self) {
+        self.not_before = self.deadline;
     }
 
     /// The deadline that follows from where silence began and how long it has to be.
@@ -163,8 +166,8 @@ impl VirtualRouter {
             increment(&mut self.counters.refused_promotions);
             out.push(Action::Notify(Notification::PromotionRefused));
             self.release_guard(out);
-            self.not_before = now.saturating_add(delay);
-            self.deadline = self.not_before;
+            self.deadline = now.saturating_add(delay);
+            self.refuse_until_deadline();
             return;
         }
         if !self.may_be_active(now) {

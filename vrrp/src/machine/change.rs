@@ -128,8 +128,8 @@ impl VirtualRouter {
             State::Active if to < from && self.config.switches().fast_handover => {
                 self.resign(out);
                 self.release_guard(out);
-                self.refuse_for_a_while(now);
                 self.enter_backup(now, LastEvent::FastHandover, out);
+                self.refuse_until_deadline();
             }
             State::Active => self.send_out_of_turn(now, out),
         }

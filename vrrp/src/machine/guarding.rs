@@ -51,7 +51,6 @@ impl VirtualRouter {
         increment(&mut self.counters.guard_losses);
         self.resign_released(out);
         self.release_guard(out);
-        self.not_before = Timestamp::ZERO;
         self.enter_backup(now, LastEvent::GuardLost, out);
     }
 

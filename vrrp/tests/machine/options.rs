@@ -1,6 +1,8 @@
 //! Switches that change the machine: holds, pauses, hardening, hand-over.
 
-use lvs_vrrp::event::{Action, Announce, Event, LastEvent, NewActiveReason, Notification, State};
+use lvs_vrrp::event::{
+    Action, Announce, Event, InitReason, LastEvent, NewActiveReason, Notification, State,
+};
 use lvs_vrrp::machine::VirtualRouter;
 use lvs_vrrp::profile::{AnswerLosing, PromotionLimit, StallPolicy};
 use lvs_vrrp::{
@@ -70,6 +72,18 @@ fn hold_ends_with_a_better_active() {
     feed(&mut router, ms(4000), advert(ms(4000), 100, LOWER));
     // Borne until 6 s.
     assert_eq!(router.next_deadline(), Some(ms(4000) + ns(3_218_750_000)));
+}
+
+/// `VRRP-212`: so does a resignation.
+#[test]
+fn hold_ends_with_a_resignation() {
+    let mut router = backup(config(200).with_preempt_hold(ms(2000)));
+    feed(&mut router, ms(1000), advert(ms(1000), 100, LOWER));
+    feed(&mut router, ms(1500), advert(ms(1500), 0, LOWER));
+    feed(&mut router, ms(1600), advert(ms(1600), 100, LOWER));
+    feed(&mut router, ms(3500), advert(ms(3500), 100, LOWER));
+    // Borne until 3.6 s.
+    assert_eq!(router.next_deadline(), Some(ms(3500) + ns(3_218_750_000)));
 }
 
 /// At the start nobody is Active, so there is nothing to hold.
@@ -183,6 +197,30 @@ fn after_a_pause_the_active_may_listen() {
         "remove"
     );
     assert_eq!(yielding.state(), State::Backup);
+}
+
+/// The time of listening is no second pause, even if its end is noticed late; and a shorter interval
+/// does not end it before.
+#[test]
+fn listening_ends_once() {
+    let (mut router, at, _) = after_pause(StallPolicy::Listen, THRESHOLD);
+    let late = at + ms(1001);
+    assert_eq!(brief(&router.clone().handle(late, Event::Tick)), "send 100");
+    let faster = router.config().clone().with_interval(centiseconds(10));
+    assert!(router.reconfigure(at + ms(1), &faster).unwrap().is_empty());
+    assert_eq!(router.next_deadline(), Some(at + ms(1000)));
+}
+
+/// What is refused after a pause is not refused to an owner that starts anew.
+#[test]
+fn a_new_start_ends_the_refusal() {
+    let (mut router, now) = active(config(100).as_owner());
+    feed(&mut router, now, Event::Stalled);
+    feed(&mut router, now, Event::Fault(InitReason::InterfaceDown));
+    feed(&mut router, now, Event::Startup);
+    assert_eq!(router.state(), State::Active);
+    let answer = router.handle(now, advert(now, 50, LOWER));
+    assert_eq!(brief(&answer), "send 255, announce");
 }
 
 /// A pause that the clock did not show.
@@ -335,6 +373,38 @@ fn promotions_can_be_limited() {
     assert!(at < first + window);
     feed(&mut router, first + window, Event::Tick);
     assert_eq!(router.state(), State::Active);
+}
+
+/// The window begins with the first promotion, and no promotion is put off for longer than it.
+#[test]
+fn the_window_of_the_limit_begins_with_a_promotion() {
+    let window = ms(20_000);
+    let config = switched(254, |switches| {
+        switches.promotion_limit = Some(PromotionLimit {
+            promotions: 1,
+            window,
+        });
+    });
+    let mut router = backup(config);
+    // The first promotion comes nearly a window after the start.
+    feed(&mut router, ms(19_000), advert(ms(19_000), 0, LOWER));
+    let promoted = router.next_deadline().unwrap();
+    feed(&mut router, promoted, Event::Tick);
+    assert_eq!(router.state(), State::Active);
+    let at = ms(20_000);
+    feed(
+        &mut router,
+        at,
+        advert_of(at, 255, LOWER, 4095, Version::V3),
+    );
+    feed(&mut router, at, advert(at, 0, LOWER));
+    let refused = router.next_deadline().unwrap();
+    let actions = router.handle(refused, Event::Tick);
+    assert_eq!(
+        actions.as_slice(),
+        [Action::Notify(Notification::PromotionRefused)]
+    );
+    assert_eq!(router.next_deadline(), Some(refused + window));
 }
 
 /// An Active whose priority falls resigns and stays away for a down interval.
