@@ -460,8 +460,9 @@ impl VirtualRouter {
             InitReason::NoVirtualAddresses => LastEvent::NoVirtualAddresses,
             InitReason::Tracker => LastEvent::Tracker,
             InitReason::Group => LastEvent::Group,
-            InitReason::NotStarted | InitReason::Shutdown => LastEvent::Shutdown,
-            InitReason::HandedOver => LastEvent::Handover,
+            InitReason::NotStarted | InitReason::Shutdown | InitReason::HandedOver => {
+                LastEvent::Shutdown
+            }
         };
         self.leave(now, reason, event, out);
     }

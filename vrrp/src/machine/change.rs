@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{VirtualRouter, Wait};
+use super::VirtualRouter;
 use crate::actions::Actions;
 use crate::config::{ConfigError, RouterConfig};
 use crate::event::{Action, Announce, DataPlane, InitReason, LastEvent, Notification, State};
@@ -137,10 +137,8 @@ impl VirtualRouter {
 
     /// Other numbers to wait by: silence counts from where it did, and is not over before now.
     fn move_down_deadline(&mut self, now: Timestamp) {
-        if self.wait != Wait::Nothing {
-            self.set_down_deadline();
-            self.deadline = self.deadline.max(now);
-        }
+        self.set_down_deadline();
+        self.deadline = self.deadline.max(now);
     }
 
     pub(super) fn change_source(

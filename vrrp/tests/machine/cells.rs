@@ -2,8 +2,8 @@
 
 use lvs_vrrp::codec::{Advertisement, Transmission};
 use lvs_vrrp::event::{
-    Action, Announce, DataPlane, Event, HeardAdvert, InitReason, LastEvent, Notification,
-    SendAdvert, ShutdownMode, State, Transition,
+    Action, Announce, DataPlane, Event, HeardAdvert, InitReason, LastEvent, NewActiveReason,
+    Notification, SendAdvert, ShutdownMode, State, Transition,
 };
 use lvs_vrrp::machine::VirtualRouter;
 use lvs_vrrp::receive::{LocalRouter, Meta, SingleRouter, Versions, receive};
@@ -420,6 +420,54 @@ fn v2_waits_by_its_own_interval() {
     let at = now + ms(100);
     feed(&mut router, at, advert_of(at, 200, LOWER, 300, Version::V2));
     assert_eq!(router.next_deadline(), Some(at + ns(3_609_375_000)));
+}
+
+/// What led to Active is over when it ends: wait, reason and hold begin anew.
+#[test]
+fn a_new_backup_has_forgotten_the_old_one() {
+    let (mut router, now) = {
+        let mut router = backup(config(100).with_preempt_hold(ms(10_000)));
+        feed(&mut router, ms(1), advert(ms(1), 50, LOWER));
+        feed(&mut router, ms(2), advert(ms(2), 0, LOWER));
+        let now = router.next_deadline().unwrap();
+        assert_eq!(now, ms(2) + ns(609_375_000));
+        feed(&mut router, now, Event::Tick);
+        (router, now)
+    };
+    feed(&mut router, now, advert(now, 200, HIGHER));
+    let deadline = now + ns(3_609_375_000);
+    assert_eq!(router.next_deadline(), Some(deadline));
+    let mut silent = router.clone();
+    feed(&mut silent, deadline, Event::Tick);
+    assert_eq!(silent.new_active_reason(), NewActiveReason::NoResponse);
+    // A lesser Active is borne for the whole hold.
+    for seconds in 1..=10 {
+        let at = now + ms(seconds * 1000);
+        feed(&mut router, at, advert(at, 50, LOWER));
+        assert_eq!(router.next_deadline(), Some(at + ns(3_609_375_000)));
+    }
+}
+
+/// The reason is that of the last advertisement.
+#[test]
+fn silence_of_an_accepted_active_is_no_preemption() {
+    let mut router = backup(config(100));
+    feed(&mut router, ms(1), advert(ms(1), 50, LOWER));
+    feed(&mut router, ms(2), advert(ms(2), 200, HIGHER));
+    let deadline = router.next_deadline().unwrap();
+    feed(&mut router, deadline, Event::Tick);
+    assert_eq!(router.new_active_reason(), NewActiveReason::NoResponse);
+}
+
+/// `VRRP-128`: one owner is as it should be.
+#[test]
+fn an_owner_is_no_conflict_to_others() {
+    let (mut router, now) = active(config(100));
+    let at = now + ms(5000);
+    feed(&mut router, now + ms(1000), Event::Tick);
+    let actions = router.handle(now + ms(2001), advert(at, 255, HIGHER));
+    assert_eq!(observations(&actions), []);
+    assert_eq!(router.state(), State::Backup);
 }
 
 /// The order of giving way: everything is off and gone before it is reported.

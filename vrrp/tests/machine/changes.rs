@@ -214,7 +214,21 @@ fn backup_uses_its_new_interval_if_it_knows_no_other() {
     );
     assert_eq!(preempting.next_deadline(), Some(ns(7_218_750_000)));
 
+    // Nor was one that was heard before the last start, or in another version.
+    let mut restarted = backup(config(100));
+    feed(
+        &mut restarted,
+        ms(1),
+        advert_of(ms(1), 200, LOWER, 50, Version::V3),
+    );
+    feed(&mut restarted, ms(2), Event::Fault(InitReason::Tracker));
+    feed(&mut restarted, ms(3), Event::Startup);
+    assert!(restarted.reconfigure(ms(3), &changed).unwrap().is_empty());
+    assert_eq!(restarted.next_deadline(), Some(ms(3) + ns(7_218_750_000)));
     let v2 = config(100).with_versions(Versions::Only(Version::V2));
+    assert!(learned.reconfigure(ms(200), &v2).unwrap().is_empty());
+    assert_eq!(learned.next_deadline(), Some(ms(1) + ns(3_609_375_000)));
+
     let mut v2_backup = backup(v2.clone());
     feed(
         &mut v2_backup,

@@ -330,4 +330,8 @@ fn the_guard_ends_with_any_call() {
     let changed = guarded(100).with_preempt(false);
     let actions = router.reconfigure(ms(4000), &changed).unwrap();
     assert_eq!(brief(&actions), "remove, send 0, release");
+    // A configuration without a guard comes too late for this one.
+    let (mut router, _) = active_until(ms(4000));
+    let actions = router.reconfigure(ms(4000), &config(100)).unwrap();
+    assert_eq!(brief(&actions), "remove, send 0, release");
 }
