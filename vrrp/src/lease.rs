@@ -7,7 +7,7 @@
 //!
 //! [`Lease`] is that condition as a machine without clock and sockets. It gives
 //! [jobs](job::LeaseJob) for the stores and takes their answers; what it says is the
-//! [`GuardStatus`](crate::GuardStatus) of the virtual routers. Use one lease for all virtual routers
+//! [`GuardStatus`] of the virtual routers. Use one lease for all virtual routers
 //! that move together, not one for each address: stores bear tens of leases, not thousands.
 //!
 //! # The promise
@@ -30,7 +30,7 @@
 //! | 3 | a new holder waits until the store says so; that a lease must have ended by now is never enough | [`job::LeaseAnswer::Granted`] |
 //! | 4 | three renewals fit into the time to H, so that two may fail | [`LeaseConfig::renew_period`] |
 //! | 5 | the lease is released after the addresses are gone | [`Lease::addresses_gone`] |
-//! | 6 | each grant has a growing epoch | [`GuardStatus::Held`](crate::GuardStatus::Held) |
+//! | 6 | each grant has a growing epoch | [`GuardStatus::Held`] |
 //! | 7 | after a pause that the clock may not have counted, the lease is lost | [`Lease::stalled`] |
 //! | 8 | what happens when the arbiter cannot be reached is configured | [`WhenUnreachable`] |
 //!

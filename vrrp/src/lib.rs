@@ -11,7 +11,8 @@
 //! or to check what another implementation sends.
 //!
 //! No, if a daemon beside your program will do: that is keepalived or FRR. No, if the addresses must
-//! never be held by two at once, whatever the network does: VRRP alone cannot promise that.
+//! never be held by two at once, whatever the network does: VRRP alone cannot promise that; a
+//! [lease](mod@lease) can, within bounds that you declare.
 //!
 //! # First minute
 //!

@@ -143,6 +143,9 @@ fn a_claimant_gets_the_lease_well_before_it_would_end() {
     assert_eq!(new.status(), GuardStatus::Held { until, epoch: 2 });
     // The old one may want it again, but asks after two down intervals of 3.609 s only.
     old.request(now + ms(300), rank(100));
+    let mut changes_its_mind = old.clone();
+    changes_its_mind.withdraw(now + ms(400));
+    assert_eq!(verbs(&mut changes_its_mind), [""; 0]);
     let asked = now + ms(7218);
     assert_eq!(old.next_deadline(), Some(asked));
     run(&mut old, asked, &mut stores);

@@ -133,3 +133,13 @@ fn limits_are_allowed() {
     assert_eq!(preemption.claim_duration, config.duration());
     assert_eq!(preemption.give_back, ms(7218));
 }
+
+#[test]
+fn everything_can_go_to_another_thread() {
+    const fn goes<T: Send + Sync>() {}
+    goes::<LeaseConfig>();
+    goes::<lvs_vrrp::Lease>();
+    goes::<lvs_vrrp::lease::LeaseJob>();
+    goes::<lvs_vrrp::lease::LeaseEvent>();
+    goes::<lvs_vrrp::lease::MemoryStore>();
+}

@@ -377,6 +377,43 @@ fn a_grant_of_an_old_epoch_is_none() {
     assert_eq!(lease.status(), GuardStatus::Unknown);
 }
 
+/// Rule 6: what is asked for is more than any store ever told; less fences too little.
+#[test]
+fn a_grant_of_less_than_asked_for_is_none() {
+    for (epoch, counts) in [(7, false), (8, true)] {
+        let mut lease = lease(config());
+        lease.request(START, rank(100));
+        let job = lease.poll_job().unwrap();
+        lease.answer(START, job.id, refused(2, 7));
+        lease.store_changed(START);
+        let job = lease.poll_job().unwrap();
+        assert!(matches!(
+            job.request,
+            LeaseRequest::Acquire { epoch: 8, .. }
+        ));
+        lease.answer(START, job.id, granted(epoch));
+        assert_eq!(is_held(&lease), counts);
+    }
+}
+
+/// Rule 6: there is nothing beyond the last epoch.
+#[test]
+fn the_last_epoch_is_granted_once() {
+    let mut lease = lease(config());
+    for counts in [true, false] {
+        lease.request(START, rank(100));
+        for job in jobs(&mut lease) {
+            lease.answer(START, job.id, granted(u64::MAX));
+        }
+        assert_eq!(is_held(&lease), counts);
+        lease.withdraw(START);
+        lease.addresses_gone(START);
+        for job in jobs(&mut lease) {
+            lease.answer(START, job.id, LeaseAnswer::Released);
+        }
+    }
+}
+
 /// Rule 7: after a pause that the clock shows, whatever comes first finds the lease lost.
 #[test]
 fn a_pause_beyond_the_deadline_loses() {
@@ -414,8 +451,10 @@ fn doubt_loses() {
             LeaseEvent::Lost(LossReason::Doubt)
         ]
     );
+    let exclusive = lease.exclusive_until();
     lease.answer(START + ms(2960), renewal.id, LeaseAnswer::Renewed);
     assert!(!is_held(&lease));
+    assert_eq!(lease.exclusive_until(), exclusive);
     lease.addresses_gone(START + ms(3000));
     assert!(verbs(&mut lease).contains(&"release"));
 }

@@ -179,7 +179,8 @@ fn never_two_while_the_assumptions_hold() {
 }
 
 /// The same schedules with pauses longer than declared show two: the test can fail. Each time a
-/// process was paused for too long, and what the stores promised held nevertheless.
+/// process was paused for too long. What the stores promised held nevertheless: addresses with a
+/// lifetime that ends when the lease is no longer exclusive would not have been there twice (OP-4).
 #[test]
 fn two_only_after_too_long_a_pause() {
     let [overlaps] = sum_up(SCHEDULES / 10, Pauses::Beyond, |seed, outcome| {
