@@ -4,13 +4,22 @@
 //! jobs from [`Lease::poll_job`](super::Lease::poll_job), asks the store, and gives the answer to
 //! [`Lease::answer`](super::Lease::answer). A store has to keep five promises:
 //!
-//! 1. At any time at most one holder has a grant, and the time of a grant counts from when the store
-//!    processes the request, on the store's clock.
+//! 1. At any time at most one holder has a grant, which lasts for the duration asked for at least,
+//!    counted on the store's clock from when it processes the request.
 //! 2. Each grant has an epoch greater than all before it, and at least the one asked for.
 //! 3. A renewal is refused when the attempt it names is no longer the one that holds the lease, and
 //!    a release leaves alone what a later attempt was granted: requests can overtake each other.
 //! 4. An acquisition by the holder itself, with a higher attempt, replaces its grant.
 //! 5. Grants outlive a restart of the store; or it grants nothing for the time of a lease after one.
+//!
+//! No adapter to a product is part of this crate. One could do it so:
+//!
+//! | Store | A grant is | The epoch is | Mind |
+//! |---|---|---|---|
+//! | etcd | a key that a transaction creates if it is absent, bound to an etcd lease of this attempt | in the value of a second key, raised in the same transaction | whole seconds: round up |
+//! | Consul | a key acquired with a session of this attempt | in the value of a second key | sessions last 10 s at least; the lock delay of Consul is the grace, so a grant is vacated |
+//! | Kubernetes Lease | the record, replaced if its version is still the one that was seen unchanged for its duration, on the clock of whoever replaces it | the number of transitions | the times in the record come from other clocks: do not compare them |
+//! | a witness of one's own | [`MemoryStore`](super::MemoryStore) behind a socket | counted | promise 5 |
 
 use core::fmt;
 use core::time::Duration;
