@@ -8,7 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod cells;
 mod changes;
 mod configuration;
 mod cost;
@@ -17,4 +16,6 @@ mod guard;
 mod options;
 mod properties;
 mod rig;
+mod serving;
 mod traces;
+mod waiting;
