@@ -89,6 +89,7 @@ mod tests {
     use std::string::ToString;
 
     /// `VRRP-107`: all values.
+    /// `VRRP-048`, `VRRP-107`.
     #[test]
     fn virtual_macs_end_in_the_id() {
         for number in 1..=255 {

@@ -106,7 +106,7 @@ fn row_18_follows_the_profile() {
     }
 }
 
-/// `VRRP-097` to `VRRP-099`, `VRRP-031`
+/// `VRRP-031`, `VRRP-097`, `VRRP-098`, `VRRP-099`.
 #[test]
 fn row_19_compares_lists_as_sets() {
     let ours = list(&["192.0.2.1", "192.0.2.2"]);

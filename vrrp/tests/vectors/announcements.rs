@@ -62,6 +62,7 @@ fn the_defaults_are_those_of_rfc_9568() {
     assert_eq!(arp, value(&vector::named("G01")));
 }
 
+/// `VRRP-061`.
 #[test]
 fn neighbour_advertisements_agree_both_ways() {
     let vectors: Vec<_> = both_ways().into_iter().filter(|v| v.kind == "na").collect();
