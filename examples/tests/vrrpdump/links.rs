@@ -1,0 +1,173 @@
+//! Every link type, both formats, both orders of bytes.
+
+use pcap_file::{Endianness, TsResolution};
+use serde_json::json;
+
+use crate::captures::{Interface, pcap, pcap_as, pcapng};
+use crate::{program, vectors};
+
+/// A frame of a vector, its packet within, and the type of the latter.
+fn vector(id: &str) -> (Vec<u8>, Vec<u8>, [u8; 2]) {
+    let frame = vectors::named(id).frame;
+    let packet = frame[14..].to_vec();
+    let ether_type = [frame[12], frame[13]];
+    (frame, packet, ether_type)
+}
+
+/// The frame with tags between addresses and type.
+fn tagged(id: &str, tags: &[[u8; 4]]) -> Vec<u8> {
+    let (frame, ..) = vector(id);
+    [&frame[..12], tags.as_flattened(), &frame[12..]].concat()
+}
+
+fn cooked_v1(id: &str, tags: &[u8]) -> Vec<u8> {
+    let (_, packet, ether_type) = vector(id);
+    let mut frame = vec![0, 0, 0, 1, 0, 6, 0, 0, 0x5e, 0, 1, 12, 0, 0];
+    if tags.is_empty() {
+        frame.extend(ether_type);
+    } else {
+        frame.extend(tags);
+        frame.extend(ether_type);
+    }
+    frame.extend(packet);
+    frame
+}
+
+fn cooked_v2(id: &str, index: u8) -> Vec<u8> {
+    let (_, packet, [high, low]) = vector(id);
+    let mut frame = vec![
+        high, low, 0, 0, 0, 0, 0, index, 0, 1, 0, 6, 0, 0, 0x5e, 0, 1, 12, 0, 0,
+    ];
+    frame.extend(packet);
+    frame
+}
+
+#[test]
+fn every_link_type_leads_to_the_same_packet() {
+    for (id, address) in [
+        ("V07", "192.0.2.5"),
+        ("V14", "fe80::1"),
+        ("V19", "192.0.2.4"),
+    ] {
+        let (frame, packet, _) = vector(id);
+        let is_v6 = id == "V14";
+        for (link, frame) in [
+            (1, frame),
+            (1, tagged(id, &[[0x81, 0, 0, 7]])),
+            (1, tagged(id, &[[0x88, 0xa8, 0, 7], [0x81, 0, 0, 9]])),
+            (113, cooked_v1(id, &[])),
+            (113, cooked_v1(id, &[0x81, 0, 0, 7])),
+            (276, cooked_v2(id, 3)),
+            (101, packet.clone()),
+            (if is_v6 { 229 } else { 228 }, packet.clone()),
+            // With the length of a check sequence in the upper bits.
+            (0x4400_0001, vector(id).0),
+        ] {
+            let objects = program::objects("-", &pcap(link, [&frame[..]]));
+            assert_eq!(objects.len(), 1, "{id} {link}");
+            let object = &objects[0];
+            assert_eq!(object["ok"], true, "{id} {link}: {object}");
+            assert_eq!(object["addresses"][0], address, "{id} {link}");
+            let interface = if link == 276 {
+                json!("#3")
+            } else {
+                json!(null)
+            };
+            assert_eq!(object["interface"], interface, "{id} {link}");
+        }
+    }
+}
+
+#[test]
+fn both_orders_of_bytes_and_both_resolutions_are_read() {
+    let (frame, ..) = vector("V07");
+    for endianness in [Endianness::Big, Endianness::Little] {
+        for resolution in [TsResolution::MicroSecond, TsResolution::NanoSecond] {
+            let capture = pcap_as(1, endianness, resolution, [&frame[..], &frame[..]]);
+            let objects = program::objects("-", &capture);
+            let times: Vec<_> = objects
+                .iter()
+                .map(|o| o["time"].as_f64().unwrap())
+                .collect();
+            assert_eq!(times, [1_700_000_000.25, 1_700_000_001.25]);
+        }
+        let interfaces = [
+            Interface {
+                link: 1,
+                name: Some("eth0"),
+                resolution: None,
+            },
+            Interface {
+                link: 101,
+                name: None,
+                resolution: Some(9),
+            },
+            Interface {
+                link: 276,
+                name: Some("any"),
+                resolution: Some(0x80 | 10),
+            },
+        ];
+        let (_, packet, _) = vector("V14");
+        let cooked = cooked_v2("V01", 7);
+        let ticks = 1_700_000_000;
+        let frames: [(u32, u64, &[u8]); 3] = [
+            (0, ticks * 1_000_000 + 125_000, &frame),
+            (1, ticks * 1_000_000_000 + 5_000, &packet),
+            (2, ticks * 1024 + 512, &cooked),
+        ];
+        let capture = pcapng(endianness, &interfaces, &frames);
+        let objects = program::objects("-", &capture);
+        let seen: Vec<_> = objects
+            .iter()
+            .map(|o| {
+                (
+                    o["interface"].as_str().unwrap(),
+                    o["time"].as_f64().unwrap(),
+                    &o["vrid"],
+                )
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("eth0", 1_700_000_000.125, &json!(12)),
+                ("#1", 1_700_000_000.000_005, &json!(10)),
+                ("#7", 1_700_000_000.5, &json!(51)),
+            ]
+        );
+        // By interface, as it is shown.
+        for (name, vrids) in [
+            ("eth0", vec![12]),
+            ("#1,#7", vec![10, 51]),
+            ("eth1", vec![]),
+        ] {
+            let objects = program::objects(&format!("--interface {name} -"), &capture);
+            let seen: Vec<_> = objects
+                .iter()
+                .map(|o| o["vrid"].as_u64().unwrap())
+                .collect();
+            assert_eq!(seen, vrids);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_not_hidden() {
+    let (frame, ..) = vector("V07");
+    let outcome = program::run("-", &pcap(105, [&frame[..], &frame[..]]));
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(2), ""));
+    let said = "standard input: 2 frames skipped, whose link type (105) is not Ethernet";
+    assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+}
+
+#[test]
+fn other_traffic_is_passed_over() {
+    let (mut frame, ..) = vector("V07");
+    frame[14 + 9] = 6;
+    let runt = &frame[..13];
+    let capture = pcap(1, [&frame[..], runt, &[]]);
+    assert_eq!(program::lines("-", &capture), Vec::<String>::new());
+    let lines = program::lines("--stats -", &capture);
+    assert_eq!(lines, ["3 frames: 0 accepted, 0 refused"]);
+}
