@@ -33,7 +33,8 @@ Virtual routers:
 Examples:
   vrrpdump capture.pcapng                      one line for each advertisement
   vrrpdump --json --vrid 51,52 capture.pcap    one JSON object for each
-  tcpdump -i any -w - proto 112 | vrrpdump -   from standard input
+  tcpdump -U -i any -w - proto 112 | vrrpdump -
+                                               from standard input, as it comes
   vrrpdump --interface eth0 --stats            watch an interface (needs CAP_NET_RAW)
   vrrpdump --vr vrid=51,interval=1s,addresses=192.0.2.1,auth=simple,password=s3cr3t capture.pcap
 

@@ -6,7 +6,7 @@
 //! cargo run --example vrrpdump -- examples/vrrpdump/sample.pcap
 //! cargo run --example vrrpdump -- --json --profile strict-9568 examples/vrrpdump/sample.pcap
 //! cargo run --example vrrpdump -- --stats --vr vrid=51,interval=1s,priority=100 examples/vrrpdump/sample.pcap
-//! tcpdump -i any -w - proto 112 | cargo run --example vrrpdump -- -
+//! tcpdump -U -i any -w - proto 112 | cargo run --example vrrpdump -- -
 //! cargo run --example vrrpdump -- --help
 //! ```
 //!
@@ -78,7 +78,10 @@ fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             let file = File::open(path).map_err(|error| Failure::Open(path.clone(), error))?;
             read(file, path, &mut dump, &arguments, out)
         }
-        None => watch(&mut dump, &arguments, out),
+        None => {
+            let live = Live::new(&arguments.interfaces, arguments.passive)?;
+            watch(live, &mut dump, &arguments, out)
+        }
     };
     // What was seen before something went wrong counts, too.
     if arguments.stats {
@@ -95,10 +98,17 @@ fn read(
     arguments: &Arguments,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    // What comes through a pipe may still be going on.
+    let is_pipe = path.as_os_str() == "-";
     let mut capture = Capture::new(input);
     while !dump.is_full(arguments.count) {
         match capture.next() {
-            Ok(Some(frame)) => dump.frame(&frame, out)?,
+            Ok(Some(frame)) => {
+                dump.frame(&frame, out)?;
+                if is_pipe {
+                    out.flush()?;
+                }
+            }
             Ok(None) => break,
             Err(error) => return Err(Failure::Capture(path.to_owned(), error)),
         }
@@ -110,8 +120,12 @@ fn read(
 }
 
 /// Watches interfaces until a signal comes, or the number of lines asked for.
-fn watch(dump: &mut Dump<'_>, arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut live = Live::new(&arguments.interfaces, arguments.passive)?;
+fn watch(
+    mut live: Live,
+    dump: &mut Dump<'_>,
+    arguments: &Arguments,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     while !dump.is_full(arguments.count) {
         let Some(frame) = live.next()? else {
             break;

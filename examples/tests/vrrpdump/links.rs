@@ -1,5 +1,7 @@
 //! Every link type, both formats, both orders of bytes.
 
+use std::process::Command;
+
 use pcap_file::{Endianness, TsResolution};
 use serde_json::json;
 
@@ -150,6 +152,54 @@ fn both_orders_of_bytes_and_both_resolutions_are_read() {
             assert_eq!(seen, vrids);
         }
     }
+}
+
+/// Names come from the file, and end up in a terminal.
+#[test]
+fn names_of_interfaces_cannot_steer_a_terminal() {
+    let (frame, ..) = vector("V07");
+    let interface = Interface {
+        link: 1,
+        name: Some("\u{1b}[2Jeth0\n"),
+        resolution: None,
+    };
+    let capture = pcapng(Endianness::Little, &[interface], &[(0, 0, &frame)]);
+    let lines = program::lines("-", &capture);
+    assert_eq!(lines.len(), 1);
+    let head = "00:00:00.000000 \u{fffd}[2Jeth0\u{fffd} 192.0.2.240 > ";
+    assert!(lines[0].starts_with(head), "{lines:?}");
+}
+
+/// Captures as Wireshark's tools write them: the same lines, whatever the format.
+#[test]
+#[ignore = "needs editcap of Wireshark"]
+fn captures_written_by_wireshark_are_read() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/vrrpdump/sample.pcap");
+    let expected = program::lines(sample, b"");
+    let folder = tempfile::tempdir().unwrap();
+    for format in ["pcap", "nsecpcap", "pcapng"] {
+        let path = folder.path().join(format);
+        let arguments = ["-F", format, sample, path.to_str().unwrap()];
+        let status = Command::new("editcap").args(arguments).status().unwrap();
+        assert!(status.success(), "editcap {arguments:?}");
+        let lines = program::lines(path.to_str().unwrap(), b"");
+        if format == "pcapng" {
+            let named = expected.iter().map(|line| line.replacen(' ', " #0 ", 1));
+            assert!(lines.iter().cloned().eq(named), "{lines:?}");
+        } else {
+            assert_eq!(lines, expected, "{format}");
+        }
+    }
+    // Cut off to 64 bytes each, which pcap-file by itself refuses.
+    let path = folder.path().join("cut");
+    let arguments = ["-F", "pcap", "-s", "64", sample, path.to_str().unwrap()];
+    let status = Command::new("editcap").args(arguments).status().unwrap();
+    assert!(status.success(), "editcap {arguments:?}");
+    let lines = program::lines(path.to_str().unwrap(), b"");
+    let cut = lines
+        .iter()
+        .filter(|line| line.contains(" bytes captured)"));
+    assert_eq!((lines.len(), cut.count()), (expected.len(), 5));
 }
 
 #[test]

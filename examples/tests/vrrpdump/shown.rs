@@ -1,5 +1,8 @@
 //! What the lines look like, and which are shown.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
 use crate::{captures, program, vectors};
 
 fn capture(ids: &[&str]) -> Vec<u8> {
@@ -93,6 +96,30 @@ fn a_frame_not_captured_whole_is_marked() {
     let lines = program::lines("-", &capture);
     let line = "22:13:20.250000 VRRP REFUSED ip-header (row 1) (40 of 50 bytes captured)";
     assert_eq!(lines, [line]);
+}
+
+/// What comes through a pipe is shown as it comes, not when the pipe ends.
+#[test]
+fn a_pipe_is_followed() {
+    let capture = capture(&["V01", "V07"]);
+    let mut child = program::command()
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // All but the last byte of the second packet.
+    input.write_all(&capture[..capture.len() - 1]).unwrap();
+    input.flush().unwrap();
+    assert!(lines.next().unwrap().unwrap().contains("vrid 51"));
+    input.write_all(&capture[capture.len() - 1..]).unwrap();
+    input.flush().unwrap();
+    assert!(lines.next().unwrap().unwrap().contains("vrid 12"));
+    drop(input);
+    assert!(lines.next().is_none());
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

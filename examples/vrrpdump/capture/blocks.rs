@@ -85,10 +85,10 @@ fn kind(parser: &PcapNgParser, bytes: &[u8]) -> Option<u32> {
     })
 }
 
-/// The name of an interface, or its number.
+/// The name of an interface, or its number. It comes from the file, and must not steer a terminal.
 fn name(interface: &InterfaceDescriptionBlock<'_>, id: u32) -> String {
     let names = interface.options.iter().find_map(|option| match option {
-        Described::IfName(name) => Some(name.to_string()),
+        Described::IfName(name) => Some(name.replace(char::is_control, "\u{fffd}")),
         _ => None,
     });
     names.unwrap_or_else(|| format!("#{id}"))
