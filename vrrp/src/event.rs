@@ -136,6 +136,8 @@ pub enum InitReason {
     Tracker,
     /// Another member of its group cannot run.
     Group,
+    /// Its addresses could not be prepared or installed.
+    AddressWork,
 }
 
 /// Something to be done, in the order in which actions come.
@@ -320,6 +322,8 @@ pub enum LastEvent {
     Tracker,
     /// Ours: its group failed or recovered.
     Group,
+    /// Ours: its addresses could not be prepared or installed.
+    AddressWork,
     /// Ours: it gave way with its group, or to a better claim ([`Event::Yield`]).
     Yielded,
     /// Ours: the guard was lost.

@@ -74,6 +74,9 @@
 //! | [`event`], [`actions`] | what a state machine is told, and what it wants done |
 //! | [`guard`] | a second condition for being Active |
 //! | [`mod@lease`] | the guard as a lease: one store, or the majority of several |
+//! | [`node`] | many virtual routers of one host: demultiplexing, address work, reconfiguration |
+//! | [`job`] | what a node wants done, and what follows if that fails |
+//! | [`track`], [`group`], [`announce`] | trackers, routers that change together, announcements |
 //! | [`timer`] | time, and how long a Backup waits |
 //! | [`error`] | what can be wrong with values, and with what is to be sent |
 //!
@@ -103,20 +106,25 @@ extern crate std;
 
 pub mod actions;
 pub mod address;
+pub mod announce;
 pub mod checksum;
 pub mod codec;
 pub mod config;
 pub mod counters;
 pub mod error;
 pub mod event;
+pub mod group;
 pub mod guard;
 pub mod interval;
+pub mod job;
 pub mod lease;
 pub mod machine;
+pub mod node;
 pub mod priority;
 pub mod profile;
 pub mod receive;
 pub mod timer;
+pub mod track;
 pub mod version;
 pub mod vrid;
 
@@ -129,6 +137,7 @@ pub use guard::GuardStatus;
 pub use interval::Interval;
 pub use lease::{Lease, LeaseConfig};
 pub use machine::VirtualRouter;
+pub use node::{Node, NodeConfig};
 pub use priority::{Priority, Rank};
 pub use profile::{Profile, Switches};
 pub use receive::{Accepted, Observation, Reason, Rejection, receive};

@@ -388,6 +388,7 @@ impl VirtualRouter {
             InitReason::NoVirtualAddresses => LastEvent::VirtualAddresses,
             InitReason::Tracker => LastEvent::Tracker,
             InitReason::Group => LastEvent::Group,
+            InitReason::AddressWork => LastEvent::AddressWork,
         };
         if self.priority.is_owner() {
             self.start_as_active(now, event, out);
@@ -460,6 +461,7 @@ impl VirtualRouter {
             InitReason::NoVirtualAddresses => LastEvent::NoVirtualAddresses,
             InitReason::Tracker => LastEvent::Tracker,
             InitReason::Group => LastEvent::Group,
+            InitReason::AddressWork => LastEvent::AddressWork,
             InitReason::NotStarted | InitReason::Shutdown | InitReason::HandedOver => {
                 LastEvent::Shutdown
             }

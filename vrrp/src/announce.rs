@@ -1,0 +1,174 @@
+//! Announcements: which frames are sent when, and how many at a time.
+//!
+//! A round goes over all addresses of a router as often as set, after it became Active; a second
+//! round follows. Frames of an interface are spaced, so that a take-over of a thousand addresses
+//! neither floods the link nor delays advertisements, which always go first.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use crate::codec::{ArpOperation, ArpTarget};
+use crate::timer::{NEVER, Timestamp};
+
+/// So many frames may be sent at once by a driver that woke up late.
+const BURST: u32 = 8;
+
+/// How gratuitous ARP is sent.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum ArpStyle {
+    /// As requests.
+    #[default]
+    Request,
+    /// As replies: some networks learn from nothing else.
+    Reply,
+    /// As one of each.
+    Both,
+}
+
+/// How addresses are announced.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AnnounceSettings {
+    /// How often each address is announced in a round; 5.
+    pub repeat: u8,
+    /// After what time a second such round follows; 5 s. `None`: there is none.
+    pub second_round: Option<Duration>,
+    /// After what time an Active announces its addresses again and again; `None`, the default: not.
+    pub refresh: Option<Duration>,
+    /// How often each address is announced then; 1.
+    pub refresh_repeat: u8,
+    /// How often each address is announced when an advertisement that loses was heard; 5.
+    pub losing_repeat: u8,
+    /// How gratuitous ARP is sent; as requests.
+    pub arp: ArpStyle,
+    /// The target hardware address of it; the virtual MAC.
+    pub arp_target: ArpTarget,
+    /// The space between two frames on an interface; 0.2 ms.
+    pub spacing: Duration,
+}
+
+impl Default for AnnounceSettings {
+    fn default() -> Self {
+        Self {
+            repeat: 5,
+            second_round: Some(Duration::from_secs(5)),
+            refresh: None,
+            refresh_repeat: 1,
+            losing_repeat: 5,
+            arp: ArpStyle::Request,
+            arp_target: ArpTarget::default(),
+            spacing: Duration::from_micros(200),
+        }
+    }
+}
+
+/// One round of one router: its addresses are looked up when their turn comes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Round {
+    pub(crate) key: usize,
+    /// The next address.
+    pub(crate) next: usize,
+    /// The second frame of [`ArpStyle::Both`] is next.
+    pub(crate) is_reply_next: bool,
+    /// Passes over all addresses that are still to be made, this one included.
+    pub(crate) passes: u8,
+}
+
+/// The rounds of one interface, spaced.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Announcer {
+    rounds: VecDeque<Round>,
+    /// When the next frame may be sent.
+    free_at: Timestamp,
+}
+
+impl Announcer {
+    /// Another round; one that the router still has begins anew instead of being doubled.
+    pub(crate) fn add(&mut self, key: usize, passes: u8) {
+        let passes_left = self.passes_left(key).max(passes);
+        self.cancel(key);
+        if passes_left > 0 {
+            self.rounds.push_back(Round {
+                key,
+                next: 0,
+                is_reply_next: false,
+                passes: passes_left,
+            });
+        }
+    }
+
+    fn passes_left(&self, key: usize) -> u8 {
+        let round = self.rounds.iter().find(|round| round.key == key);
+        round.map_or(0, |round| round.passes)
+    }
+
+    pub(crate) fn cancel(&mut self, key: usize) {
+        self.rounds.retain(|round| round.key != key);
+    }
+
+    pub(crate) fn deadline(&self) -> Timestamp {
+        if self.rounds.is_empty() {
+            NEVER
+        } else {
+            self.free_at
+        }
+    }
+
+    /// How many frames may be sent now; the space after them is taken.
+    pub(crate) fn take_slots(&mut self, now: Timestamp, spacing: Duration) -> u32 {
+        let mut slots = 0;
+        // Slots that passed unused while nothing waited are lost.
+        let earliest = now.saturating_sub(spacing.saturating_mul(BURST.saturating_sub(1)));
+        let mut at = self.free_at.max(earliest);
+        while at <= now && slots < BURST {
+            slots = slots.saturating_add(1);
+            at = at.saturating_add(spacing);
+        }
+        if slots > 0 {
+            // Without spacing this is a round of frames each time.
+            self.free_at = at;
+        }
+        slots
+    }
+
+    /// Sending begins now: what passed while nothing waited gives no right to a burst.
+    pub(crate) fn wake(&mut self, now: Timestamp) {
+        if self.rounds.is_empty() {
+            self.free_at = self.free_at.max(now);
+        }
+    }
+
+    /// The round whose turn it is. Others get theirs between its passes.
+    pub(crate) fn front(&mut self) -> Option<&mut Round> {
+        self.rounds.front_mut()
+    }
+
+    /// A pass of the first round is over.
+    pub(crate) fn end_pass(&mut self) {
+        if let Some(mut round) = self.rounds.pop_front() {
+            round.passes = round.passes.saturating_sub(1);
+            round.next = 0;
+            if round.passes > 0 {
+                self.rounds.push_back(round);
+            }
+        }
+    }
+}
+
+impl Round {
+    /// As what the next frame is sent; the address moves on after the last one for it.
+    pub(crate) fn step(&mut self, style: ArpStyle) -> ArpOperation {
+        let operation = match style {
+            ArpStyle::Request => ArpOperation::Request,
+            ArpStyle::Reply => ArpOperation::Reply,
+            ArpStyle::Both if self.is_reply_next => ArpOperation::Reply,
+            ArpStyle::Both => ArpOperation::Request,
+        };
+        self.is_reply_next = style == ArpStyle::Both && !self.is_reply_next;
+        if !self.is_reply_next {
+            self.next = self.next.saturating_add(1);
+        }
+        operation
+    }
+}

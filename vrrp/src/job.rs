@@ -1,0 +1,203 @@
+//! What a [`Node`](crate::node::Node) wants done, and how it is told whether that happened.
+//!
+//! Every job has an id, and its result goes into [`Node::complete`](crate::node::Node::complete).
+//! Address work waits for it; for the others a failure is reported.
+//!
+//! | Job | While it takes long | If it fails |
+//! |---|---|---|
+//! | send | others go on | reported |
+//! | prepare | the addresses wait; advertisements and everybody else go on | steps down, tries again later |
+//! | install, change | announcements and the notification wait | steps down, removes what may be there, tries again later |
+//! | remove | resignation, guard and notification wait; reported as a breach after a time | a breach: reported, tried again; the guard is kept |
+//! | settle | guard and notification wait | reported; goes on, as the addresses are gone |
+//! | data plane, announce, acquire, release, notify | nothing waits | reported |
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::address::InterfaceIndex;
+use crate::codec::ArpOperation;
+use crate::event::DataPlane;
+use crate::group::GroupId;
+use crate::interval::Interval;
+use crate::node::{Report, RouterId};
+use crate::priority::Priority;
+use crate::version::Version;
+
+/// Which job a result is for. Numbers grow and are never used twice by a node.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct JobId(pub(crate) u64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Something to be done by whoever drives a node.
+#[expect(clippy::exhaustive_structs, reason = "an id and what it is for")]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Job {
+    /// For [`Node::complete`](crate::node::Node::complete).
+    pub id: JobId,
+    /// What is to be done.
+    pub kind: JobKind,
+}
+
+/// What is to be done.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum JobKind {
+    /// Send an advertisement, to each of
+    /// [`Node::destinations`](crate::node::Node::destinations); build it at that moment with
+    /// [`Node::emit_packet`](crate::node::Node::emit_packet).
+    Send(SendJob),
+    /// Make everything ready that must be there before the addresses are, such as the IPVS table
+    /// (OP-1).
+    Prepare {
+        /// The router.
+        router: RouterId,
+    },
+    /// Install these addresses, which are not there yet. Those that are there anyway are no failure.
+    InstallAddresses {
+        /// The router.
+        router: RouterId,
+        /// Where.
+        interface: InterfaceIndex,
+        /// The difference to what is installed.
+        addresses: Vec<IpAddr>,
+    },
+    /// Install some and remove others, as the configuration changed.
+    ChangeAddresses {
+        /// The router.
+        router: RouterId,
+        /// Where.
+        interface: InterfaceIndex,
+        /// To be installed first.
+        install: Vec<IpAddr>,
+        /// To be removed then.
+        remove: Vec<IpAddr>,
+    },
+    /// Remove these addresses, of which all, some or none are there. Those that are gone anyway are
+    /// no failure.
+    RemoveAddresses {
+        /// The router.
+        router: RouterId,
+        /// Where.
+        interface: InterfaceIndex,
+        /// What was installed, or may have been.
+        addresses: Vec<IpAddr>,
+    },
+    /// Undo what was prepared, as the addresses are gone (OP-1).
+    Settle {
+        /// The router.
+        router: RouterId,
+    },
+    /// Make the data plane behave like this.
+    DataPlane {
+        /// The router.
+        router: RouterId,
+        /// The behaviour.
+        plane: DataPlane,
+    },
+    /// Send one frame of announcement; build it with
+    /// [`Node::emit_announcement`](crate::node::Node::emit_announcement).
+    Announce(Announcement),
+    /// Ask the arbiter for the guard of this group; the answer goes into
+    /// [`Node::set_guard`](crate::node::Node::set_guard).
+    AcquireGuard {
+        /// The group.
+        group: GroupId,
+    },
+    /// Give the guard of this group back.
+    ReleaseGuard {
+        /// The group.
+        group: GroupId,
+    },
+    /// Tell whoever wants to know.
+    Notify(Report),
+}
+
+/// An advertisement to be sent; the packet is built when it is sent, never before (`VRRP-102`).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SendJob {
+    pub(crate) key: usize,
+    pub(crate) router: RouterId,
+    pub(crate) interface: InterfaceIndex,
+    pub(crate) priority: Priority,
+    pub(crate) interval: Interval,
+    pub(crate) version: Version,
+}
+
+impl SendJob {
+    /// The router that advertises.
+    #[must_use]
+    pub const fn router(&self) -> RouterId {
+        self.router
+    }
+
+    /// Where it is sent.
+    #[must_use]
+    pub const fn interface(&self) -> InterfaceIndex {
+        self.interface
+    }
+
+    /// Its priority; 0 resigns.
+    #[must_use]
+    pub const fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Its interval.
+    #[must_use]
+    pub const fn interval(&self) -> Interval {
+        self.interval
+    }
+
+    /// Its version.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+}
+
+/// One frame of gratuitous ARP, or one unsolicited neighbour advertisement.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Announcement {
+    pub(crate) key: usize,
+    pub(crate) router: RouterId,
+    pub(crate) interface: InterfaceIndex,
+    pub(crate) address: IpAddr,
+    pub(crate) operation: ArpOperation,
+}
+
+impl Announcement {
+    /// The router whose address it is.
+    #[must_use]
+    pub const fn router(&self) -> RouterId {
+        self.router
+    }
+
+    /// Where it is sent.
+    #[must_use]
+    pub const fn interface(&self) -> InterfaceIndex {
+        self.interface
+    }
+
+    /// The address announced.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
+/// Whether a job was done.
+#[expect(clippy::exhaustive_enums, reason = "it was, or it was not")]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum JobResult {
+    /// It is done, whole.
+    Done,
+    /// It is not, or not wholly, or nobody knows.
+    Failed,
+}

@@ -1,0 +1,524 @@
+//! Many virtual routers of one host: interfaces, demultiplexing, trackers, groups, address work,
+//! announcements.
+//!
+//! A node takes what happened, with the time, and has [jobs](crate::job) to be done. It has no
+//! sockets, no clock and no threads.
+//!
+//! ```
+//! use core::time::Duration;
+//! use lvs_vrrp::event::State;
+//! use lvs_vrrp::job::{JobKind, JobResult};
+//! use lvs_vrrp::node::{InterfaceConfig, Node, NodeConfig, NodeRouter, RouterId};
+//! use lvs_vrrp::{AddressList, InterfaceIndex, MacAddress, RouterConfig, Vrid};
+//!
+//! let (lan, id) = (InterfaceIndex::new(2), RouterId::new(1));
+//! let mac = MacAddress::new([2, 0, 0, 0, 0, 1]);
+//! let addresses = AddressList::new(["192.0.2.1".parse()?])?;
+//! let router = RouterConfig::new(Vrid::try_from(51)?, addresses);
+//! let config = NodeConfig::new()
+//!     .with_interface(lan, InterfaceConfig::new(mac).up(["192.0.2.9".parse()?]))
+//!     .with_router(id, NodeRouter::new(lan, router));
+//! let mut node = Node::new(config)?;
+//!
+//! let mut now = Duration::from_secs(60);
+//! let mut buffer = [0; 1500];
+//! let mut sent = 0;
+//! node.tick(now);
+//! while node.state(id) != Some(State::Active) {
+//!     now = node.next_deadline().unwrap();
+//!     node.tick(now);
+//! }
+//! while let Some(job) = node.poll_job() {
+//!     if let JobKind::Send(send) = &job.kind {
+//!         for destination in node.destinations(send) {
+//!             sent += node.emit_packet(now, send, destination, &mut buffer)?;
+//!         }
+//!     }
+//!     node.complete(now, job.id, JobResult::Done);
+//! }
+//! assert_eq!(sent, 20 + 8 + 4);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # Order of calls
+//!
+//! Time never goes back. Feed what was received before [`tick`](Node::tick); after any call that
+//! takes the time, fetch [jobs](Node::poll_job) until there are none, and ask for the
+//! [next deadline](Node::next_deadline). Jobs may take as long as they need, on whatever thread;
+//! their results come by [`complete`](Node::complete).
+//!
+//! # Decisions
+//!
+//! A take-over is Prepare, install, announce, notify; the opposite is remove, Settle, release the
+//! guard, notify (OP-1). Advertisements wait for none of it. A router that is Active again while its
+//! addresses are still being removed waits until they are gone and settled, then prepares anew. One
+//! that stopped before it was told to install has nothing to remove.
+//!
+//! Members of a group resign when their addresses are gone, in whatever
+//! [`ShutdownMode`](crate::event::ShutdownMode): the group is their guard.
+
+mod change;
+mod config;
+mod demux;
+mod emit;
+mod groups;
+mod limit;
+mod links;
+mod perform;
+mod receiving;
+mod report;
+mod wake;
+mod work;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::address::InterfaceIndex;
+use crate::announce::Announcer;
+use crate::checksum::FormFollower;
+use crate::config::RouterConfig;
+use crate::counters::{GlobalCounters, RouterCounters};
+use crate::event::{Announce, DataPlane, Event, Notification, SendAdvert, State};
+use crate::group::{Group, GroupId};
+use crate::job::{Job, JobId, JobKind};
+use crate::machine::VirtualRouter;
+use crate::timer::{self, NEVER, Timestamp};
+
+pub use config::{InterfaceConfig, NodeConfig, NodeError, NodeRouter, RouterId, Settings};
+pub use emit::EmitError;
+pub use report::{Report, ReportKind, Subject};
+
+use demux::Slots;
+use limit::Limiter;
+use report::Reports;
+use wake::{Wake, Wakes};
+use work::Work;
+
+/// Many virtual routers.
+#[derive(Clone, Debug)]
+pub struct Node {
+    config: NodeConfig,
+    /// When it began, once it has been told the time.
+    started: Option<Timestamp>,
+    now: Timestamp,
+    is_stopped: bool,
+    /// Places are not used again while a job may still name them.
+    routers: Vec<Option<Router>>,
+    interfaces: BTreeMap<InterfaceIndex, Interface>,
+    groups: BTreeMap<GroupId, Group>,
+    wakes: Wakes,
+    /// Whose deadline may have changed.
+    touched: Vec<Wake>,
+    /// Whose states may not be what they should be.
+    dirty: Vec<Scope>,
+    next_job: u64,
+    sends: VecDeque<Job>,
+    jobs: VecDeque<Job>,
+    announcements: VecDeque<Job>,
+    reports: Reports,
+    /// Jobs handed out whose results count, and for which router.
+    awaited: BTreeMap<JobId, usize>,
+    limiter: Limiter,
+    counters: GlobalCounters,
+}
+
+/// What has to agree: a router, or the members of a group.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Scope {
+    Router(usize),
+    Group(GroupId),
+}
+
+/// A virtual router at work.
+#[derive(Clone, Debug)]
+struct Router {
+    id: RouterId,
+    setup: NodeRouter,
+    group: Option<GroupId>,
+    machine: VirtualRouter,
+    work: Work,
+    /// What waits for address work, in order.
+    pending: VecDeque<(Gate, Item)>,
+    counters: RouterCounters,
+    follower: FormFollower,
+    /// The last sequence number of an authentication header, sent or accepted.
+    sequence: Option<u32>,
+    contribution: i64,
+    /// No start before.
+    start_at: Timestamp,
+    /// Installing failed: no start before.
+    refused_until: Timestamp,
+    second_round: Timestamp,
+    refresh: Timestamp,
+    /// It is no longer configured, and goes when its work is done.
+    is_leaving: bool,
+    /// Another router with the same key.
+    next_in_slot: Option<usize>,
+    scheduled: Timestamp,
+}
+
+/// An interface at work.
+#[derive(Clone, Debug)]
+struct Interface {
+    is_up: bool,
+    addresses: Vec<IpAddr>,
+    /// After it came up, routers wait until then, or until a frame was received.
+    settles_at: Timestamp,
+    announcer: Announcer,
+    slots: Slots,
+    scheduled: Timestamp,
+}
+
+/// What address work an item waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Gate {
+    /// Nothing, but what came before it.
+    Open,
+    /// The addresses are there.
+    Installed,
+    /// The addresses are gone.
+    Removed,
+    /// The same, and what was prepared is undone.
+    Settled,
+}
+
+/// What may have to wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Item {
+    Resign(SendAdvert),
+    Plane(DataPlane),
+    Announce(Announce),
+    Release,
+    Notify(Notification),
+}
+
+impl Router {
+    fn new(
+        id: RouterId,
+        setup: NodeRouter,
+        group: Option<GroupId>,
+        machine: VirtualRouter,
+        start_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            group,
+            follower: FormFollower::new(setup.config.switches().tx_checksum),
+            setup,
+            machine,
+            work: Work::new(),
+            pending: VecDeque::new(),
+            counters: RouterCounters::new(),
+            sequence: None,
+            contribution: 0,
+            start_at,
+            refused_until: Timestamp::ZERO,
+            second_round: NEVER,
+            refresh: NEVER,
+            is_leaving: false,
+            next_in_slot: None,
+            scheduled: NEVER,
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        Subject {
+            router: Some(self.id),
+            interface: self.setup.interface,
+            family: self.setup.config.family(),
+            vrid: Some(self.setup.config.vrid()),
+        }
+    }
+
+    fn is_releasing(&self) -> bool {
+        self.pending.iter().any(|(_, item)| *item == Item::Release)
+    }
+
+    fn deadline(&self, now: Timestamp) -> Timestamp {
+        let waits = [self.start_at, self.refused_until];
+        let waits = waits.into_iter().filter(|at| *at > now);
+        let rounds = [self.second_round, self.refresh, self.work.deadline];
+        let all = waits.chain(rounds).chain(self.machine.next_deadline());
+        all.min().unwrap_or(NEVER)
+    }
+}
+
+impl Node {
+    /// A node of these parts. It begins when it is first told the time.
+    ///
+    /// # Errors
+    ///
+    /// What [`NodeConfig::validate`] finds.
+    pub fn new(config: NodeConfig) -> Result<Self, NodeError> {
+        config.validate()?;
+        let mut node = Self {
+            config: NodeConfig::default(),
+            started: None,
+            now: Timestamp::ZERO,
+            is_stopped: false,
+            routers: Vec::new(),
+            interfaces: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            wakes: Wakes::default(),
+            touched: Vec::new(),
+            dirty: Vec::new(),
+            next_job: 0,
+            sends: VecDeque::new(),
+            jobs: VecDeque::new(),
+            announcements: VecDeque::new(),
+            reports: Reports::default(),
+            awaited: BTreeMap::new(),
+            limiter: Limiter::default(),
+            counters: GlobalCounters::new(),
+        };
+        node.adopt(config)?;
+        Ok(node)
+    }
+
+    /// Time has passed. Early or twice it does nothing (`VRRP-206`).
+    ///
+    /// Feed what was received before: a Backup that woke up late must not promote itself while fresh
+    /// advertisements wait.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.begin(now);
+        let mut due = Vec::new();
+        self.wakes.take_due(self.now, &mut due);
+        for (deadline, wake) in due {
+            self.wake(deadline, wake);
+        }
+        self.settle();
+    }
+
+    /// When [`tick`](Self::tick) is to be called next, if not before; a call too early does nothing.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        match self.started {
+            None => Some(Timestamp::ZERO),
+            Some(_) => self.wakes.next(),
+        }
+    }
+
+    /// The next thing to be done: advertisements first, announcements last.
+    pub fn poll_job(&mut self) -> Option<Job> {
+        let job = self.sends.pop_front().or_else(|| self.jobs.pop_front());
+        if let Some(job) = job {
+            if let JobKind::Send(send) = &job.kind
+                && let Some(router) = self.routers.get_mut(send.key).and_then(Option::as_mut)
+            {
+                router.counters.record_sent(send.priority);
+            }
+            return Some(job);
+        }
+        if let Some(report) = self.reports.pop() {
+            let id = self.new_id();
+            let kind = JobKind::Notify(report);
+            return Some(Job { id, kind });
+        }
+        self.announcements.pop_front()
+    }
+
+    /// The state of a router, if there is such.
+    #[must_use]
+    pub fn state(&self, router: RouterId) -> Option<State> {
+        self.machine(router).map(VirtualRouter::state)
+    }
+
+    /// The machine of a router, to look at.
+    #[must_use]
+    pub fn machine(&self, router: RouterId) -> Option<&VirtualRouter> {
+        self.by_id(router).map(|router| &router.machine)
+    }
+
+    /// What a router received and sent.
+    #[must_use]
+    pub fn router_counters(&self, router: RouterId) -> Option<&RouterCounters> {
+        self.by_id(router).map(|router| &router.counters)
+    }
+
+    /// Packets that were for no router, or are counted once for all.
+    #[must_use]
+    pub const fn counters(&self) -> &GlobalCounters {
+        &self.counters
+    }
+
+    /// Sets the counters of a router to zero; its discontinuity time is now (`VRRP-141`).
+    pub fn reset_counters(&mut self, now: Timestamp, router: RouterId) {
+        self.begin(now);
+        let now = self.now;
+        let routers = self.routers.iter_mut().flatten();
+        for router in routers.filter(|other| other.id == router && !other.is_leaving) {
+            router.machine.reset_counters(now);
+            router.counters = RouterCounters::new();
+        }
+    }
+
+    /// The configuration it works by.
+    pub const fn config(&self) -> &NodeConfig {
+        &self.config
+    }
+
+    /// Whether no address is there because of it, and nothing is left to be done: after
+    /// [`shutdown`](Self::shutdown), the process may end.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let mut routers = self.routers.iter().flatten();
+        routers.all(|router| {
+            router.machine.state() != State::Active
+                && router.work.is_clear()
+                && router.pending.is_empty()
+        }) && self.sends.is_empty()
+            && self.jobs.is_empty()
+            && self.reports.is_empty()
+    }
+
+    /// How many virtual routers are configured.
+    #[must_use]
+    pub fn router_count(&self) -> usize {
+        self.config.routers.len()
+    }
+
+    fn by_id(&self, id: RouterId) -> Option<&Router> {
+        let mut routers = self.routers.iter().flatten();
+        routers.find(|router| router.id == id && !router.is_leaving)
+    }
+
+    fn router(&self, key: usize) -> Option<&Router> {
+        self.routers.get(key)?.as_ref()
+    }
+
+    fn router_mut(&mut self, key: usize) -> Option<&mut Router> {
+        self.routers.get_mut(key)?.as_mut()
+    }
+
+    /// The keys of all routers, those that leave too.
+    fn keys(&self) -> Vec<usize> {
+        let places = self.routers.iter().enumerate();
+        places
+            .filter(|(_, router)| router.is_some())
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// Time never goes back; the first time is when it starts.
+    fn begin(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        if self.started.is_none() {
+            self.started = Some(self.now);
+            self.schedule_starts();
+        }
+    }
+
+    /// Brings everything into order after something has happened.
+    fn settle(&mut self) {
+        while let Some(scope) = self.dirty.pop() {
+            match scope {
+                Scope::Router(key) => self.settle_router(key),
+                Scope::Group(group) => self.settle_group(group),
+            }
+        }
+        self.forget_departed();
+        self.reschedule();
+    }
+
+    fn mark(&mut self, key: usize) {
+        let Some(router) = self.router(key) else {
+            return;
+        };
+        let scope = match router.group {
+            Some(group) => Scope::Group(group),
+            None => Scope::Router(key),
+        };
+        if self.dirty.last() != Some(&scope) {
+            self.dirty.push(scope);
+        }
+    }
+
+    fn reschedule(&mut self) {
+        let mut touched = core::mem::take(&mut self.touched);
+        for wake in touched.drain(..) {
+            match wake {
+                Wake::Router(key) => {
+                    if let Some(router) = self.routers.get_mut(key).and_then(Option::as_mut) {
+                        let deadline = router.deadline(self.now);
+                        self.wakes.schedule(wake, &mut router.scheduled, deadline);
+                    }
+                }
+                Wake::Interface(index) => {
+                    if let Some(interface) = self.interfaces.get_mut(&index) {
+                        let settles = interface.settles_at;
+                        let settles = if settles > self.now { settles } else { NEVER };
+                        let deadline = settles.min(interface.announcer.deadline());
+                        self.wakes
+                            .schedule(wake, &mut interface.scheduled, deadline);
+                    }
+                }
+            }
+        }
+        self.touched = touched;
+    }
+
+    /// What waits until a deadline that has come.
+    fn wake(&mut self, deadline: Timestamp, wake: Wake) {
+        match wake {
+            Wake::Router(key) => {
+                let now = self.now;
+                let Some(router) = self.router_mut(key).filter(|r| r.scheduled == deadline) else {
+                    return;
+                };
+                router.scheduled = NEVER;
+                let starts = [router.start_at, router.refused_until].contains(&deadline);
+                let ticks = router
+                    .machine
+                    .next_deadline()
+                    .is_some_and(|deadline| timer::is_due(now, deadline));
+                if starts {
+                    self.mark(key);
+                }
+                if ticks {
+                    self.feed(key, Event::Tick);
+                }
+                self.continue_rounds(key);
+                self.continue_work(key);
+                self.touched.push(wake);
+            }
+            Wake::Interface(index) => {
+                let Some(interface) = self.interfaces.get_mut(&index) else {
+                    return;
+                };
+                if interface.scheduled != deadline {
+                    return;
+                }
+                interface.scheduled = NEVER;
+                if interface.settles_at == deadline {
+                    self.mark_interface(index);
+                }
+                self.announce(index);
+                self.touched.push(wake);
+            }
+        }
+    }
+
+    fn new_id(&mut self) -> JobId {
+        self.next_job = self.next_job.saturating_add(1);
+        JobId(self.next_job)
+    }
+
+    fn report(&mut self, subject: Subject, kind: ReportKind) {
+        let routers = self.routers.len();
+        let limit = self.config.settings.reports.max(routers);
+        self.reports.push(self.now, subject, kind, limit);
+    }
+
+    fn report_router(&mut self, key: usize, kind: ReportKind) {
+        if let Some(subject) = self.router(key).map(Router::subject) {
+            self.report(subject, kind);
+        }
+    }
+}
+
+/// All virtual addresses of a router, advertised and excluded ones.
+fn virtual_addresses(config: &RouterConfig) -> impl Iterator<Item = IpAddr> {
+    let advertised = config.addresses().as_addresses().iter();
+    advertised.chain(config.excluded_addresses().iter().copied())
+}

@@ -1,0 +1,229 @@
+//! A new configuration, by the difference to the old one.
+
+use alloc::collections::BTreeMap;
+
+use super::{Interface, Node, NodeConfig, NodeError, Router, RouterId, Scope, Slots, Wake};
+use crate::announce::Announcer;
+use crate::event::{Event, ShutdownMode};
+use crate::group::{Group, GroupId};
+use crate::guard::GuardStatus;
+use crate::machine::VirtualRouter;
+use crate::timer::{NEVER, Timestamp};
+
+impl Node {
+    /// Goes on with another configuration. Whatever is as it was is not touched: it keeps its state,
+    /// its deadlines and what it learned, and sends nothing (`VRRP-215`).
+    ///
+    /// Routers are known by their [`RouterId`]; one with another interface, family or virtual router
+    /// id is another one. Those that are gone shut down gracefully. What was told of interfaces and
+    /// trackers that stay is kept: [`link`](Self::link) and [`set_tracker`](Self::set_tracker) are
+    /// newer. A member added to a group that is Active becomes Active at once; routers that are all
+    /// Active and become a group stay so, if that has no guard.
+    ///
+    /// # Errors
+    ///
+    /// What [`NodeConfig::validate`] finds. Nothing has changed then.
+    pub fn reconfigure(&mut self, now: Timestamp, config: NodeConfig) -> Result<(), NodeError> {
+        self.begin(now);
+        if config == self.config {
+            return Ok(());
+        }
+        config.validate()?;
+        self.adopt(config)?;
+        self.settle();
+        Ok(())
+    }
+
+    /// The configuration was found valid.
+    pub(super) fn adopt(&mut self, mut config: NodeConfig) -> Result<(), NodeError> {
+        for (tracker, is_ok) in &mut config.trackers {
+            if let Some(known) = self.config.trackers.get(tracker) {
+                *is_ok = known.or(*is_ok);
+            }
+        }
+        self.dismiss(&config);
+        self.config = config;
+        self.adopt_interfaces();
+        self.adopt_groups();
+        self.adopt_routers()?;
+        self.rebuild_slots();
+        self.mark_all();
+        let groups = self.groups.keys().copied();
+        self.dirty.extend(groups.map(Scope::Group));
+        Ok(())
+    }
+
+    /// Routers that are not there any more, or are others now.
+    fn dismiss(&mut self, config: &NodeConfig) {
+        for key in self.keys() {
+            let Some(router) = self.router(key).filter(|router| !router.is_leaving) else {
+                continue;
+            };
+            let (old, new) = (&router.setup, config.routers.get(&router.id));
+            let stays = new.is_some_and(|new| {
+                (new.interface, new.config.family(), new.config.vrid())
+                    == (old.interface, old.config.family(), old.config.vrid())
+            });
+            if !stays {
+                self.feed(key, Event::Shutdown(ShutdownMode::Graceful));
+                if let Some(router) = self.router_mut(key) {
+                    router.is_leaving = true;
+                }
+            }
+        }
+    }
+
+    fn adopt_interfaces(&mut self) {
+        let configured = &self.config.interfaces;
+        self.interfaces
+            .retain(|index, _| configured.contains_key(index));
+        let settles_at = self.now.saturating_add(self.config.settings.link_settle);
+        for (&index, config) in configured {
+            self.interfaces.entry(index).or_insert_with(|| Interface {
+                is_up: config.is_up,
+                addresses: config.addresses.clone(),
+                settles_at,
+                announcer: Announcer::default(),
+                slots: Slots::default(),
+                scheduled: NEVER,
+            });
+            self.touched.push(Wake::Interface(index));
+        }
+    }
+
+    fn adopt_groups(&mut self) {
+        let mut old = core::mem::take(&mut self.groups);
+        let mut groups = BTreeMap::new();
+        for (&id, config) in &self.config.groups {
+            let group = match old.remove(&id) {
+                Some(mut group) => {
+                    group.config = config.clone();
+                    group.is_dissolved = false;
+                    group
+                }
+                None => Group::new(config.clone()),
+            };
+            groups.insert(id, group);
+        }
+        self.groups = groups;
+        for (id, mut group) in old {
+            if group.is_requested {
+                group.is_dissolved = true;
+                self.groups.insert(id, group);
+            }
+        }
+    }
+
+    fn adopt_routers(&mut self) -> Result<(), NodeError> {
+        let setups = self.config.routers.clone();
+        for (id, setup) in setups {
+            let group = self.config.group_of(id);
+            let config = self.config.machine_config(&setup, group);
+            let known = self.keys().into_iter().find(|&key| {
+                self.router(key)
+                    .is_some_and(|router| router.id == id && !router.is_leaving)
+            });
+            let failed = |source| NodeError::Router { router: id, source };
+            let Some(key) = known else {
+                let machine = VirtualRouter::new(config).map_err(failed)?;
+                let router = Router::new(id, setup, group, machine, self.now);
+                let key = self.free_place();
+                if let Some(place) = self.routers.get_mut(key) {
+                    *place = Some(router);
+                }
+                self.delay_start(key, group);
+                self.touched.push(Wake::Router(key));
+                continue;
+            };
+            self.join(key, id, group);
+            let now = self.now;
+            let Some(router) = self.router_mut(key) else {
+                continue;
+            };
+            let policy = setup.config.switches().tx_checksum;
+            if router.setup.config.switches().tx_checksum != policy {
+                router.follower = crate::checksum::FormFollower::new(policy);
+            }
+            router.setup = setup;
+            let before = router.machine.state();
+            let actions = router.machine.reconfigure(now, &config).map_err(failed)?;
+            if !actions.is_empty() {
+                self.perform(key, before, &actions);
+            }
+            self.touched.push(Wake::Router(key));
+        }
+        Ok(())
+    }
+
+    /// New routers are spread too, but for those that join a group at work.
+    fn delay_start(&mut self, key: usize, group: Option<GroupId>) {
+        let joins = group.is_some_and(|group| {
+            let members = self.members(group);
+            members.iter().any(|&other| other != key)
+        });
+        let spread = self.spread(key);
+        if self.started.is_some()
+            && !joins
+            && let Some(router) = self.router_mut(key)
+        {
+            router.start_at = router.start_at.saturating_add(spread);
+        }
+    }
+
+    /// A router that stays may be in another group. One that is Active brings that along, if the
+    /// others are it too and no arbiter has to be asked.
+    fn join(&mut self, key: usize, id: RouterId, group: Option<GroupId>) {
+        let Some(router) = self.router(key).filter(|router| router.group != group) else {
+            return;
+        };
+        let state = router.machine.state();
+        let grant = group
+            .and_then(|group| self.groups.get(&group))
+            .map(Group::grant);
+        let mates = group.and_then(|group| self.config.groups.get(&group));
+        let are_active = mates.is_some_and(|group| {
+            group.members.iter().all(|member| {
+                *member == id
+                    || self
+                        .state(*member)
+                        .is_none_or(|state| state == crate::event::State::Active)
+            })
+        });
+        let now = self.now;
+        let Some(router) = self.router_mut(key) else {
+            return;
+        };
+        router.group = group;
+        if let Some(grant @ GuardStatus::Held { .. }) = grant
+            && state == crate::event::State::Active
+            && are_active
+        {
+            let actions = router.machine.handle(now, Event::Guard(grant));
+            self.perform(key, state, &actions);
+        }
+    }
+
+    fn free_place(&mut self) -> usize {
+        match self.routers.iter().position(Option::is_none) {
+            Some(key) => key,
+            None => {
+                self.routers.push(None);
+                self.routers.len().saturating_sub(1)
+            }
+        }
+    }
+
+    pub(super) fn rebuild_slots(&mut self) {
+        for interface in self.interfaces.values_mut() {
+            interface.slots = Slots::default();
+        }
+        for (key, place) in self.routers.iter_mut().enumerate() {
+            let Some(router) = place.as_mut().filter(|router| !router.is_leaving) else {
+                continue;
+            };
+            if let Some(interface) = self.interfaces.get_mut(&router.setup.interface) {
+                router.next_in_slot = interface.slots.insert(key, router);
+            }
+        }
+    }
+}

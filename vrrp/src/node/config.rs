@@ -1,0 +1,453 @@
+//! What a node is made of, and what is refused.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::address::{InterfaceIndex, MacAddress};
+use crate::announce::AnnounceSettings;
+use crate::config::{ConfigError, RouterConfig, SourcePolicy};
+use crate::event::InitReason;
+use crate::group::{GroupConfig, GroupId};
+use crate::receive::Mode;
+use crate::track::{Track, TrackerId};
+
+/// Names a virtual router of a node. The caller chooses the number, and keeps it when the
+/// configuration changes.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RouterId(u32);
+
+impl RouterId {
+    /// The router of this number.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// An interface.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use]
+pub struct InterfaceConfig {
+    pub(crate) mac: MacAddress,
+    pub(crate) mtu: u16,
+    pub(crate) is_up: bool,
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+impl InterfaceConfig {
+    /// An interface of this hardware address, which is down; packets may have 1500 bytes.
+    pub const fn new(mac: MacAddress) -> Self {
+        Self {
+            mac,
+            mtu: 1500,
+            is_up: false,
+            addresses: Vec::new(),
+        }
+    }
+
+    /// It is up, and has these addresses.
+    pub fn up(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        (self.is_up, self.addresses) = (true, addresses.into_iter().collect());
+        self
+    }
+
+    /// Sets how many bytes a packet may have.
+    pub const fn with_mtu(mut self, mtu: u16) -> Self {
+        self.mtu = mtu;
+        self
+    }
+}
+
+/// A virtual router of a node.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use]
+pub struct NodeRouter {
+    pub(crate) interface: InterfaceIndex,
+    pub(crate) config: RouterConfig,
+    pub(crate) tracks: Vec<Track>,
+    pub(crate) has_virtual_mac: bool,
+}
+
+impl NodeRouter {
+    /// This virtual router on this interface, with the virtual MAC and without trackers.
+    pub const fn new(interface: InterfaceIndex, config: RouterConfig) -> Self {
+        Self {
+            interface,
+            config,
+            tracks: Vec::new(),
+            has_virtual_mac: true,
+        }
+    }
+
+    /// Lets it follow this tracker.
+    pub fn with_track(mut self, track: Track) -> Self {
+        self.tracks.push(track);
+        self
+    }
+
+    /// Announces the interface's own MAC: hosts learn of a take-over from announcements alone.
+    pub const fn without_virtual_mac(mut self) -> Self {
+        self.has_virtual_mac = false;
+        self
+    }
+}
+
+/// What all routers of a node share.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// For how long nothing runs after the node began: links and switches pass no traffic for
+    /// seconds. 0.
+    pub startup_delay: Duration,
+    /// For how long routers wait after their interface came up, unless a frame is received before;
+    /// 0.
+    pub link_settle: Duration,
+    /// Whether routers start at different times within an interval, so that their advertisements
+    /// are spread; on. Those of a group start together.
+    pub spread: bool,
+    /// How addresses are announced.
+    pub announce: AnnounceSettings,
+    /// For how long a router does not run after its addresses could not be installed; 30 s.
+    pub install_retry: Duration,
+    /// After what time removing addresses is tried again; 1 s.
+    pub remove_retry: Duration,
+    /// How long removing addresses may take before it is reported as a breach; 1 s.
+    pub remove_bound: Duration,
+    /// After what time the same is reported again, with the number of times it was not; 60 s.
+    pub report_interval: Duration,
+    /// How many reports may wait; 1024. The last state of each router is never dropped.
+    pub reports: usize,
+    /// Whether packets for virtual routers that are not configured are reported; off, as they are
+    /// normal where others use VRRP too.
+    pub report_unknown_vrids: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            startup_delay: Duration::ZERO,
+            link_settle: Duration::ZERO,
+            spread: true,
+            announce: AnnounceSettings::default(),
+            install_retry: Duration::from_secs(30),
+            remove_retry: Duration::from_secs(1),
+            remove_bound: Duration::from_secs(1),
+            report_interval: Duration::from_secs(60),
+            reports: 1024,
+            report_unknown_vrids: false,
+        }
+    }
+}
+
+/// All that a node is made of.
+///
+/// ```
+/// use lvs_vrrp::node::{InterfaceConfig, NodeConfig, NodeRouter, RouterId};
+/// use lvs_vrrp::{AddressList, InterfaceIndex, MacAddress, RouterConfig, Vrid};
+///
+/// let lan = InterfaceIndex::new(2);
+/// let mac = MacAddress::new([2, 0, 0, 0, 0, 1]);
+/// let addresses = AddressList::new(["192.0.2.1".parse()?])?;
+/// let config = NodeConfig::new()
+///     .with_interface(lan, InterfaceConfig::new(mac).up(["192.0.2.9".parse()?]))
+///     .with_router(
+///         RouterId::new(1),
+///         NodeRouter::new(lan, RouterConfig::new(Vrid::try_from(51)?, addresses)),
+///     );
+/// config.validate()?;
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[must_use]
+pub struct NodeConfig {
+    pub(crate) interfaces: BTreeMap<InterfaceIndex, InterfaceConfig>,
+    pub(crate) routers: BTreeMap<RouterId, NodeRouter>,
+    pub(crate) groups: BTreeMap<GroupId, GroupConfig>,
+    /// Whether each is fine; `None` while that is not known.
+    pub(crate) trackers: BTreeMap<TrackerId, Option<bool>>,
+    pub(crate) settings: Settings,
+}
+
+impl NodeConfig {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an interface, or replaces it.
+    pub fn with_interface(mut self, index: InterfaceIndex, interface: InterfaceConfig) -> Self {
+        self.interfaces.insert(index, interface);
+        self
+    }
+
+    /// Adds a virtual router, or replaces it.
+    pub fn with_router(mut self, id: RouterId, router: NodeRouter) -> Self {
+        self.routers.insert(id, router);
+        self
+    }
+
+    /// Adds a group, or replaces it.
+    pub fn with_group(mut self, id: GroupId, group: GroupConfig) -> Self {
+        self.groups.insert(id, group);
+        self
+    }
+
+    /// Adds a tracker; whether it is fine may not be known yet.
+    pub fn with_tracker(mut self, id: TrackerId, is_ok: Option<bool>) -> Self {
+        self.trackers.insert(id, is_ok);
+        self
+    }
+
+    /// Sets what all share.
+    pub fn with_settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The group a router is in.
+    pub(crate) fn group_of(&self, router: RouterId) -> Option<GroupId> {
+        let mut groups = self.groups.iter();
+        let found = groups.find(|(_, group)| group.members.contains(&router));
+        found.map(|(id, _)| *id)
+    }
+
+    /// The configuration its machine gets: as a member of a group it asks the group.
+    pub(crate) fn machine_config(
+        &self,
+        router: &NodeRouter,
+        group: Option<GroupId>,
+    ) -> RouterConfig {
+        let config = router.config.clone();
+        match group.and_then(|id| self.groups.get(&id)) {
+            Some(group) => {
+                // Members ask the group about as often as its guard is asked.
+                config.with_guard(group.guard.unwrap_or_default())
+            }
+            None => config,
+        }
+    }
+
+    /// Looks at every value and every reference.
+    ///
+    /// # Errors
+    ///
+    /// The first that is wrong.
+    pub fn validate(&self) -> Result<(), NodeError> {
+        for (&router, setup) in &self.routers {
+            setup
+                .config
+                .validate()
+                .map_err(|source| NodeError::Router { router, source })?;
+            if setup.config.guard_retry().is_some() {
+                return Err(NodeError::RouterGuard { router });
+            }
+            let interface = setup.interface;
+            let Some(at) = self.interfaces.get(&interface) else {
+                return Err(NodeError::NoInterface { router, interface });
+            };
+            if at.is_up {
+                setup
+                    .config
+                    .check_ownership(&at.addresses)
+                    .map_err(|source| NodeError::Router { router, source })?;
+            }
+            for track in &setup.tracks {
+                self.check_tracker(track)?;
+            }
+        }
+        self.validate_keys()?;
+        self.validate_groups()?;
+        if self.settings.announce.spacing.is_zero() {
+            return Err(NodeError::Spacing);
+        }
+        Ok(())
+    }
+
+    fn check_tracker(&self, track: &Track) -> Result<(), NodeError> {
+        let tracker = track.tracker();
+        if self.trackers.contains_key(&tracker) {
+            Ok(())
+        } else {
+            Err(NodeError::NoTracker { tracker })
+        }
+    }
+
+    /// Routers of one interface, family and id must be told apart by their peers.
+    fn validate_keys(&self) -> Result<(), NodeError> {
+        let mut seen = BTreeMap::new();
+        for (&router, setup) in &self.routers {
+            let config = &setup.config;
+            let key = (setup.interface, config.family(), config.vrid());
+            let others: &mut Vec<RouterId> = seen.entry(key).or_default();
+            for &other in others.iter() {
+                let other_config = self.routers.get(&other).map(|setup| &setup.config);
+                if !other_config.is_some_and(|other| have_disjoint_peers(config, other)) {
+                    return Err(NodeError::SameKey { router, other });
+                }
+            }
+            others.push(router);
+        }
+        Ok(())
+    }
+
+    fn validate_groups(&self) -> Result<(), NodeError> {
+        let mut seen = BTreeSet::new();
+        for (&group, config) in &self.groups {
+            if config.members.is_empty() {
+                return Err(NodeError::EmptyGroup { group });
+            }
+            let mut owners = 0_usize;
+            for &router in &config.members {
+                let Some(setup) = self.routers.get(&router) else {
+                    return Err(NodeError::NoRouter { group, router });
+                };
+                if !seen.insert(router) {
+                    return Err(NodeError::TwoGroups { router });
+                }
+                if setup.config.switches().promotion_limit.is_some() {
+                    return Err(NodeError::LimitInGroup { router });
+                }
+                owners = owners.saturating_add(usize::from(setup.config.is_owner()));
+            }
+            if owners != 0 && owners != config.members.len() {
+                return Err(NodeError::MixedOwners { group });
+            }
+            for track in &config.tracks {
+                self.check_tracker(track)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From which address of its interface a router advertises: never a virtual one (`VRRP-001`).
+    pub(crate) fn choose_source(
+        &self,
+        setup: &NodeRouter,
+        addresses: &[IpAddr],
+    ) -> Result<IpAddr, InitReason> {
+        let config = &setup.config;
+        let is_real = |address: &IpAddr| {
+            !self.routers.values().any(|other| {
+                other.interface == setup.interface
+                    && !other.config.is_owner()
+                    && (other
+                        .config
+                        .addresses()
+                        .as_addresses()
+                        .iter()
+                        .any(|a| a == *address)
+                        || other.config.excluded_addresses().contains(address))
+            })
+        };
+        let is_usable = |address: &IpAddr| match (config.source(), address) {
+            (SourcePolicy::Fixed(fixed), address) => *address == fixed,
+            (SourcePolicy::Primary, IpAddr::V4(_)) => {
+                config.family() == crate::address::Family::Ipv4
+            }
+            (SourcePolicy::Primary, IpAddr::V6(v6)) => {
+                config.family() == crate::address::Family::Ipv6 && v6.is_unicast_link_local()
+            }
+        };
+        let mut candidates = addresses.iter().copied();
+        candidates
+            .find(|address| is_usable(address) && is_real(address))
+            .ok_or(InitReason::NoSource)
+    }
+}
+
+fn have_disjoint_peers(one: &RouterConfig, other: &RouterConfig) -> bool {
+    match (one.mode(), other.mode()) {
+        (Mode::Unicast { peers }, Mode::Unicast { peers: others }) => !peers
+            .iter()
+            .any(|peer| others.iter().any(|other| other.address() == peer.address())),
+        _ => false,
+    }
+}
+
+/// A configuration that no node can have: the first thing that is wrong.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NodeError {
+    /// A virtual router by itself.
+    #[error("router {}", router.get())]
+    Router {
+        /// Which.
+        router: RouterId,
+        /// What.
+        source: ConfigError,
+    },
+    /// Guards belong to groups.
+    #[error("router {}: the guard of a router in a node is that of its group", router.get())]
+    RouterGuard {
+        /// The router.
+        router: RouterId,
+    },
+    /// An interface that is not configured.
+    #[error("router {} is on interface {}, which is not there", router.get(), interface.get())]
+    NoInterface {
+        /// The router.
+        router: RouterId,
+        /// The interface.
+        interface: InterfaceIndex,
+    },
+    /// A tracker that is not configured.
+    #[error("tracker {} is not there", tracker.get())]
+    NoTracker {
+        /// The tracker.
+        tracker: TrackerId,
+    },
+    /// Packets for these could not be told apart.
+    #[error(
+        "routers {} and {} have the same interface, family and id, and no peers to tell them apart",
+        router.get(), other.get()
+    )]
+    SameKey {
+        /// One.
+        router: RouterId,
+        /// The other.
+        other: RouterId,
+    },
+    /// A group without members.
+    #[error("group {} has no members", group.get())]
+    EmptyGroup {
+        /// The group.
+        group: GroupId,
+    },
+    /// A member that is not configured.
+    #[error("group {} has router {}, which is not there", group.get(), router.get())]
+    NoRouter {
+        /// The group.
+        group: GroupId,
+        /// The member.
+        router: RouterId,
+    },
+    /// A member of two groups, or twice of one.
+    #[error("router {} is in groups twice", router.get())]
+    TwoGroups {
+        /// The router.
+        router: RouterId,
+    },
+    /// Some members could not become Active with the others.
+    #[error("router {} has a promotion limit and is in a group", router.get())]
+    LimitInGroup {
+        /// The router.
+        router: RouterId,
+    },
+    /// Owners do not wait for others.
+    #[error("group {} has owners and others", group.get())]
+    MixedOwners {
+        /// The group.
+        group: GroupId,
+    },
+    /// Announcements without space between them.
+    #[error("spacing of announcements of 0 ns is not at least 1 ns")]
+    Spacing,
+}

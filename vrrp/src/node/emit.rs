@@ -1,0 +1,169 @@
+//! Packets and frames, built when they are sent.
+
+use core::net::IpAddr;
+
+use super::Node;
+use crate::address::MacAddress;
+use crate::codec::{Advertisement, Authentication, GratuitousArp, Transmission, UnsolicitedNa};
+use crate::error::EncodeError;
+use crate::event::State;
+use crate::guard::GuardStatus;
+use crate::interval::Interval;
+use crate::job::{Announcement, SendJob};
+use crate::receive::Mode;
+use crate::timer::Timestamp;
+use crate::version::Version;
+
+/// Why there is nothing to send.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum EmitError {
+    /// The router has stopped since, or its guard does not last until now: the job is done by
+    /// sending nothing.
+    #[error("the job was withdrawn")]
+    Withdrawn,
+    /// It cannot be written.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl Node {
+    /// Where an advertisement goes: the group, or each peer.
+    pub fn destinations(&self, send: &SendJob) -> alloc::vec::Vec<IpAddr> {
+        let mode = self
+            .router(send.key)
+            .map(|router| router.machine.config().mode());
+        match mode {
+            Some(Mode::Multicast { group }) => [group].into(),
+            Some(Mode::Unicast { peers }) => peers.iter().map(|peer| peer.address()).collect(),
+            None => alloc::vec::Vec::new(),
+        }
+    }
+
+    /// Writes the IP packet of an advertisement as of this moment, and gives its length
+    /// (`VRRP-102`).
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Withdrawn`] after the guard's end, whatever the driver was doing until now
+    /// (`VRRP-216`).
+    pub fn emit_packet(
+        &mut self,
+        now: Timestamp,
+        send: &SendJob,
+        destination: IpAddr,
+        buffer: &mut [u8],
+    ) -> Result<usize, EmitError> {
+        self.emit(now, send, destination, |transmission, advertisement| {
+            transmission.emit_packet(advertisement, buffer)
+        })
+    }
+
+    /// The same without IP header, for raw sockets of IPv6.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit_packet`](Self::emit_packet).
+    pub fn emit_message(
+        &mut self,
+        now: Timestamp,
+        send: &SendJob,
+        destination: IpAddr,
+        buffer: &mut [u8],
+    ) -> Result<usize, EmitError> {
+        self.emit(now, send, destination, |transmission, advertisement| {
+            transmission.emit_message(advertisement, buffer)
+        })
+    }
+
+    fn emit(
+        &mut self,
+        now: Timestamp,
+        send: &SendJob,
+        destination: IpAddr,
+        write: impl FnOnce(&Transmission<'_>, &Advertisement<'_>) -> Result<usize, EncodeError>,
+    ) -> Result<usize, EmitError> {
+        let now = self.now.max(now);
+        let mtu = self
+            .config
+            .interfaces
+            .get(&send.interface)
+            .map_or(1500, |interface| interface.mtu);
+        let router = self
+            .routers
+            .get_mut(send.key)
+            .and_then(Option::as_mut)
+            .filter(|router| router.id == send.router)
+            .ok_or(EmitError::Withdrawn)?;
+        let machine = &router.machine;
+        let config = machine.config();
+        if !send.priority.is_resign() && config.guard_retry().is_some() {
+            let holds = matches!(machine.guard(), GuardStatus::Held { until, .. } if now < until);
+            if machine.state() != State::Active || !holds {
+                return Err(EmitError::Withdrawn);
+            }
+        }
+        let source = machine.source().ok_or(EmitError::Withdrawn)?;
+        let interval = match send.version {
+            Version::V2 => {
+                Interval::from_seconds(send.interval.seconds_rounded_up()).unwrap_or(send.interval)
+            }
+            Version::V3 => send.interval,
+        };
+        let advertisement = Advertisement {
+            version: send.version,
+            vrid: config.vrid(),
+            priority: send.priority,
+            interval,
+            addresses: config.addresses().as_addresses(),
+        };
+        let mut transmission = Transmission::unicast(source, destination)
+            .with_mtu(mtu)
+            .with_checksum(router.follower.form());
+        if send.version == Version::V2 {
+            let authentication = config.authentication();
+            if matches!(authentication, Authentication::Header(_)) {
+                // One counter for sending and receiving, or a new Active would begin below what
+                // the Backups have heard.
+                let sequence = router.sequence.map_or(1, |last| last.saturating_add(1));
+                router.sequence = Some(sequence);
+            }
+            transmission = transmission
+                .with_authentication(authentication, router.sequence.unwrap_or_default());
+        }
+        Ok(write(&transmission, &advertisement)?)
+    }
+
+    /// Writes the frame of an announcement, and gives its length.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Withdrawn`] if the router is not Active any more.
+    pub fn emit_announcement(
+        &self,
+        announcement: &Announcement,
+        buffer: &mut [u8],
+    ) -> Result<usize, EmitError> {
+        let router = self
+            .router(announcement.key)
+            .filter(|router| router.id == announcement.router && router.work.is_installed())
+            .ok_or(EmitError::Withdrawn)?;
+        let mac = if router.setup.has_virtual_mac {
+            let config = router.machine.config();
+            config.vrid().virtual_mac(config.family())
+        } else {
+            let interface = self.config.interfaces.get(&announcement.interface);
+            interface.map_or(MacAddress::ZERO, |interface| interface.mac)
+        };
+        let length = match announcement.address {
+            IpAddr::V4(address) => {
+                let mut arp = GratuitousArp::new(address, mac);
+                arp.operation = announcement.operation;
+                arp.target = self.config.settings.announce.arp_target;
+                arp.emit_frame(buffer)?
+            }
+            IpAddr::V6(address) => UnsolicitedNa::new(address, mac).emit_frame(buffer)?,
+        };
+        Ok(length)
+    }
+}

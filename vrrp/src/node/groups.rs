@@ -1,0 +1,177 @@
+//! Members of a group change together: all or nothing, through the guard of their machines.
+
+use alloc::vec::Vec;
+
+use super::{Node, Router};
+use crate::event::{Event, InitReason, State};
+use crate::group::{Group, GroupId};
+use crate::guard::GuardStatus;
+use crate::job::JobKind;
+use crate::timer::Timestamp;
+
+impl Node {
+    /// The arbiter says this of the guard of a group. For a group without guard it does nothing.
+    pub fn set_guard(&mut self, now: Timestamp, group: GroupId, status: GuardStatus) {
+        self.begin(now);
+        let now = self.now;
+        if let Some(state) = self.groups.get_mut(&group)
+            && state.config.guard.is_some()
+        {
+            state.status = status;
+            match status {
+                // Whoever holds it gives it back one day, however it came to that.
+                GuardStatus::Held { .. } => state.is_requested = true,
+                GuardStatus::Free | GuardStatus::HeldByOther => state.is_requested = false,
+                GuardStatus::Unknown => {}
+            }
+            for key in self.members(group) {
+                // A grant makes a Backup Active, so that is for all of them at once.
+                if self.is_active(key) || !status.is_held_at(now) {
+                    self.feed(key, Event::Guard(status));
+                }
+            }
+            self.dirty.push(super::Scope::Group(group));
+        }
+        self.settle();
+    }
+
+    pub(super) fn members(&self, group: GroupId) -> Vec<usize> {
+        let routers = self.routers.iter().enumerate();
+        let members = routers.filter(|(_, router)| {
+            router
+                .as_ref()
+                .is_some_and(|router| router.group == Some(group) && !router.is_leaving)
+        });
+        members.map(|(key, _)| key).collect()
+    }
+
+    /// A member wants to be Active.
+    pub(super) fn ask_group(&mut self, key: usize) {
+        let group = self.router(key).and_then(|router| router.group);
+        if let Some(group) = group.and_then(|group| self.groups.get_mut(&group)) {
+            group.asks = true;
+        }
+        self.mark(key);
+    }
+
+    pub(super) fn settle_group(&mut self, id: GroupId) {
+        let keys = self.members(id);
+        let faults: Vec<_> = keys.iter().map(|&key| self.own_fault(key)).collect();
+        let is_faulty = faults.iter().any(Option::is_some);
+        for (&key, fault) in keys.iter().zip(faults) {
+            let of_others = is_faulty.then_some(InitReason::Group);
+            self.align(key, fault.or(of_others));
+        }
+        self.equalise(id, &keys);
+        self.grant(id, &keys);
+        self.equalise(id, &keys);
+        self.give_back(id, &keys);
+        let is_over = |group: &Group| group.is_dissolved && !group.is_requested;
+        if self.groups.get(&id).is_some_and(is_over) {
+            self.groups.remove(&id);
+        }
+    }
+
+    /// Where some are Active and some are not, those that join may become it; otherwise the others
+    /// stop too.
+    fn equalise(&mut self, id: GroupId, keys: &[usize]) {
+        let laggards: Vec<usize> = keys
+            .iter()
+            .copied()
+            .filter(|&key| !self.is_active(key))
+            .collect();
+        if laggards.is_empty() || laggards.len() == keys.len() {
+            return;
+        }
+        let Some(grant) = self.groups.get(&id).map(Group::grant) else {
+            return;
+        };
+        if laggards.iter().all(|&key| self.would_promote(key, grant)) {
+            for key in laggards {
+                self.feed(key, Event::Guard(grant));
+            }
+            return;
+        }
+        for &key in keys {
+            if self.is_active(key) {
+                self.feed(key, Event::Yield);
+            }
+        }
+    }
+
+    /// If every member wants to be Active, the group is granted it, or asks the arbiter.
+    fn grant(&mut self, id: GroupId, keys: &[usize]) {
+        let now = self.now;
+        let want = |router: &Router| {
+            router.machine.state() == State::Backup && router.machine.wants_guard()
+        };
+        if !keys.iter().all(|&key| self.router(key).is_some_and(want)) {
+            return;
+        }
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let grant = group.grant();
+        if grant.is_held_at(now) {
+            if keys.iter().all(|&key| self.would_promote(key, grant)) {
+                for &key in keys {
+                    self.feed(key, Event::Guard(grant));
+                }
+            }
+            return;
+        }
+        if core::mem::take(&mut group.asks) && !self.is_releasing(keys) {
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.is_requested = true;
+            }
+            self.queue_guard(place(keys), JobKind::AcquireGuard { group: id });
+        }
+    }
+
+    /// The guard goes back when nobody needs it and no address is left.
+    fn give_back(&mut self, id: GroupId, keys: &[usize]) {
+        let want = |router: &Router| match router.machine.state() {
+            State::Active => true,
+            State::Backup => router.machine.wants_guard(),
+            State::Initialize => false,
+        };
+        let is_needed = !keys.is_empty() && keys.iter().all(|&k| self.router(k).is_some_and(want));
+        let is_clear = self.routers.iter().flatten().all(|router| {
+            router.group != Some(id) || (router.work.is_settled() && !router.work.serves)
+        });
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        // A group that has no guard any more does not need it, whatever its members do.
+        let has_guard = group.config.guard.is_some();
+        if has_guard && (is_needed || !is_clear) {
+            return;
+        }
+        if group.is_requested {
+            group.is_requested = false;
+            group.status = GuardStatus::Unknown;
+            self.queue_guard(place(keys), JobKind::ReleaseGuard { group: id });
+        }
+    }
+
+    fn is_releasing(&self, keys: &[usize]) -> bool {
+        let mut routers = keys.iter().filter_map(|&key| self.router(key));
+        routers.any(Router::is_releasing)
+    }
+
+    /// Whether a member would be Active with this grant. Asked before, so that none becomes it
+    /// without the others.
+    fn would_promote(&self, key: usize, grant: GuardStatus) -> bool {
+        let Some(router) = self.router(key) else {
+            return false;
+        };
+        let mut probe = router.machine.clone();
+        let _ = probe.handle(self.now, Event::Guard(grant));
+        probe.state() == State::Active
+    }
+}
+
+/// Which router a failed request is reported of.
+fn place(keys: &[usize]) -> usize {
+    keys.first().copied().unwrap_or(usize::MAX)
+}

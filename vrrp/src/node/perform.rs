@@ -1,0 +1,540 @@
+//! What machines want done becomes jobs, in the order that addresses demand.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::work::{Failure, Next};
+use super::{Gate, Item, Node, ReportKind, Router, Wake, virtual_addresses};
+use crate::actions::Actions;
+use crate::event::{
+    Action, Announce, DataPlane, Event, InitReason, Notification, SendAdvert, ShutdownMode, State,
+};
+use crate::job::{Announcement, Job, JobId, JobKind, JobResult, SendJob};
+use crate::receive::Versions;
+use crate::timer::{self, NEVER, Timestamp};
+use crate::version::Version;
+
+/// So many results are awaited beside those of address work; older ones do not count any more.
+const MAX_AWAITED: usize = 1024;
+/// So many transitions of a router wait for its address work; then they are merged.
+const MAX_PENDING: usize = 32;
+
+impl Node {
+    /// A job is over.
+    ///
+    /// Results of jobs that nothing waits for are looked at only if they failed; unknown ids, and
+    /// ids given twice, do nothing.
+    pub fn complete(&mut self, now: Timestamp, id: JobId, result: JobResult) {
+        self.begin(now);
+        if let Some(key) = self.awaited.remove(&id) {
+            let is_done = result == JobResult::Done;
+            if self.router(key).is_some_and(|r| r.work.job == Some(id)) {
+                self.finish_work(key, is_done);
+            } else if !is_done {
+                self.report_limited(key, "send-failed", None, |suppressed| {
+                    ReportKind::SendFailed { suppressed }
+                });
+            }
+            self.touched.push(Wake::Router(key));
+        }
+        self.settle();
+    }
+
+    /// Stops all routers. What is left to be done are jobs; [`is_idle`](Self::is_idle) tells when
+    /// they are. With a guard [`ShutdownMode::Graceful`] means [`ShutdownMode::ReleaseFirst`].
+    pub fn shutdown(&mut self, now: Timestamp, mode: ShutdownMode) {
+        self.begin(now);
+        self.is_stopped = true;
+        for key in self.keys() {
+            self.feed(key, Event::Shutdown(mode));
+        }
+        self.settle();
+    }
+
+    /// The process was stopped for long, and the clock may not show it.
+    pub fn stalled(&mut self, now: Timestamp) {
+        self.begin(now);
+        for key in self.keys() {
+            self.feed(key, Event::Stalled);
+        }
+        self.settle();
+    }
+
+    pub(super) fn feed(&mut self, key: usize, event: Event) {
+        let now = self.now;
+        let Some(router) = self.router_mut(key) else {
+            return;
+        };
+        let before = router.machine.state();
+        let actions = router.machine.handle(now, event);
+        self.perform(key, before, &actions);
+    }
+
+    /// Takes the actions of one step of a machine that was in this state before.
+    pub(super) fn perform(&mut self, key: usize, before: State, actions: &Actions) {
+        self.touched.push(Wake::Router(key));
+        let Some(router) = self.router(key) else {
+            return;
+        };
+        if router.machine.state() != before {
+            self.mark(key);
+            if before == State::Active {
+                // What it said as Active and is still here must not be sent any more.
+                self.withdraw_sends(key);
+            }
+        }
+        let mut is_removed = false;
+        for action in actions {
+            match *action {
+                Action::SendAdvert(send) if is_removed => {
+                    self.pend(key, Gate::Removed, Item::Resign(send));
+                }
+                Action::SendAdvert(send) => self.queue_advert(key, send),
+                Action::InstallAddresses => self.serve(key),
+                Action::ChangeAddresses => {}
+                Action::RemoveAddresses => {
+                    is_removed = true;
+                    self.stop_serving(key);
+                }
+                Action::Announce(announce) => {
+                    self.pend(key, Gate::Installed, Item::Announce(announce));
+                }
+                Action::CancelAnnouncements => self.cancel_announcements(key),
+                Action::DataPlane(plane) if plane.serves => {
+                    self.pend(key, Gate::Installed, Item::Plane(plane));
+                }
+                Action::DataPlane(plane) => self.queue_plane(key, plane),
+                Action::RequestGuard => self.ask_group(key),
+                Action::ReleaseGuard => self.pend(key, Gate::Settled, Item::Release),
+                Action::Notify(Notification::Transition(transition)) => {
+                    let gate = if transition.to == State::Active {
+                        Gate::Installed
+                    } else if is_removed {
+                        Gate::Settled
+                    } else {
+                        Gate::Open
+                    };
+                    let notification = Notification::Transition(transition);
+                    self.pend(key, gate, Item::Notify(notification));
+                }
+                Action::Notify(notification) => {
+                    self.report_router(key, ReportKind::Router(notification));
+                }
+            }
+        }
+        self.continue_work(key);
+    }
+
+    fn serve(&mut self, key: usize) {
+        if let Some(router) = self.router_mut(key) {
+            router.work.serves = true;
+            // It is Active again: nothing to resign from.
+            let pending = &mut router.pending;
+            pending.retain(|(_, item)| !matches!(item, Item::Resign(_)));
+        }
+    }
+
+    fn stop_serving(&mut self, key: usize) {
+        if let Some(router) = self.router_mut(key) {
+            router.work.serves = false;
+            let pending = &mut router.pending;
+            pending.retain(|(_, item)| !matches!(item, Item::Plane(_) | Item::Announce(_)));
+        }
+    }
+
+    /// An item waits for address work; it passes at once if there is nothing to wait for.
+    fn pend(&mut self, key: usize, gate: Gate, item: Item) {
+        let Some(router) = self.router_mut(key) else {
+            return;
+        };
+        if let Item::Notify(Notification::Transition(new)) = item
+            && router.pending.len() >= MAX_PENDING
+        {
+            let waiting = router.pending.iter_mut().rev();
+            let mut transitions = waiting.filter_map(|(_, item)| match item {
+                Item::Notify(Notification::Transition(transition)) => Some(transition),
+                _ => None,
+            });
+            if let Some(last) = transitions.next() {
+                let from = last.from;
+                *last = new;
+                last.from = from;
+                return;
+            }
+        }
+        // Said twice it is done once.
+        let is_said = match item {
+            Item::Notify(_) => false,
+            _ => router.pending.contains(&(gate, item)),
+        };
+        if !is_said {
+            router.pending.push_back((gate, item));
+        }
+    }
+
+    /// Lets pass what has waited long enough, and begins the next address work.
+    pub(super) fn continue_work(&mut self, key: usize) {
+        loop {
+            self.open_gates(key);
+            let now = self.now;
+            let Some(router) = self.router_mut(key) else {
+                return;
+            };
+            let Router { work, machine, .. } = &mut *router;
+            if work.job.is_some() {
+                self.check_late(key);
+                return;
+            }
+            let next = work.next(now, || virtual_addresses(machine.config()).collect());
+            let Some(next) = next else {
+                return;
+            };
+            self.queue_work(key, next);
+        }
+    }
+
+    /// A removal that takes longer than it may is a breach, told once.
+    fn check_late(&mut self, key: usize) {
+        let now = self.now;
+        if let Some(router) = self.router_mut(key)
+            && timer::is_due(now, router.work.deadline)
+        {
+            router.work.deadline = NEVER;
+            self.report_router(key, ReportKind::RemoveLate);
+        }
+    }
+
+    fn queue_work(&mut self, key: usize, next: Next) {
+        let id = self.new_id();
+        let late_at = self.now.saturating_add(self.config.settings.remove_bound);
+        let Some(router) = self.routers.get_mut(key).and_then(Option::as_mut) else {
+            return;
+        };
+        router.work.job = Some(id);
+        let (interface, router_id) = (router.setup.interface, router.id);
+        let kind = match next {
+            Next::Prepare => JobKind::Prepare { router: router_id },
+            Next::Install(addresses) => JobKind::InstallAddresses {
+                router: router_id,
+                interface,
+                addresses,
+            },
+            Next::Change { install, remove } => JobKind::ChangeAddresses {
+                router: router_id,
+                interface,
+                install,
+                remove,
+            },
+            Next::Remove(addresses) => {
+                router.work.deadline = late_at;
+                JobKind::RemoveAddresses {
+                    router: router_id,
+                    interface,
+                    addresses,
+                }
+            }
+            Next::Settle => JobKind::Settle { router: router_id },
+        };
+        self.awaited.insert(id, key);
+        self.jobs.push_back(Job { id, kind });
+        self.touched.push(Wake::Router(key));
+    }
+
+    fn finish_work(&mut self, key: usize, is_done: bool) {
+        let retry_at = self.now.saturating_add(self.config.settings.remove_retry);
+        let refused_until = self.now.saturating_add(self.config.settings.install_retry);
+        let Some(router) = self.router_mut(key) else {
+            return;
+        };
+        let failure = router.work.finish(is_done);
+        let serves = router.work.serves;
+        match failure {
+            None => {}
+            Some(failure @ (Failure::Prepare | Failure::Install)) => {
+                if serves {
+                    router.refused_until = refused_until;
+                }
+                let kind = match failure {
+                    Failure::Prepare => ReportKind::PrepareFailed,
+                    _ => ReportKind::InstallFailed,
+                };
+                self.report_router(key, kind);
+                if serves {
+                    self.feed(key, Event::Fault(InitReason::AddressWork));
+                }
+            }
+            Some(Failure::Remove) => {
+                router.work.deadline = retry_at;
+                self.report_router(key, ReportKind::RemoveFailed);
+            }
+            Some(Failure::Settle) => self.report_router(key, ReportKind::SettleFailed),
+        }
+        self.continue_work(key);
+        self.mark(key);
+    }
+
+    /// Items pass in order; one that has to wait holds up those behind it.
+    fn open_gates(&mut self, key: usize) {
+        loop {
+            let Some(router) = self.router_mut(key) else {
+                return;
+            };
+            let Some(&(gate, item)) = router.pending.front() else {
+                return;
+            };
+            let work = &router.work;
+            let opens = match gate {
+                Gate::Open => true,
+                Gate::Installed => work.is_installed() || !work.serves,
+                Gate::Removed => work.is_gone(),
+                Gate::Settled => work.is_settled(),
+            };
+            if !opens {
+                return;
+            }
+            router.pending.pop_front();
+            match item {
+                Item::Resign(send) => self.queue_advert(key, send),
+                Item::Plane(plane) => self.queue_plane(key, plane),
+                Item::Announce(announce) => self.begin_rounds(key, announce),
+                Item::Release => self.mark(key),
+                Item::Notify(notification) => {
+                    self.report_router(key, ReportKind::Router(notification));
+                }
+            }
+        }
+    }
+
+    fn queue_advert(&mut self, key: usize, send: SendAdvert) {
+        let versions: &[Version] = match send.versions {
+            Versions::Only(Version::V2) => &[Version::V2],
+            Versions::Only(Version::V3) => &[Version::V3],
+            Versions::Dual => &[Version::V2, Version::V3],
+        };
+        let Some(router) = self.router(key) else {
+            return;
+        };
+        let (id, interface) = (router.id, router.setup.interface);
+        for &version in versions {
+            // A driver that fell behind sends the newest only, and a resignation once.
+            self.drop_sends(|other| {
+                let is_same = other.key == key && other.version == version;
+                is_same && (!other.priority.is_resign() || send.priority.is_resign())
+            });
+            let job = self.new_id();
+            self.sends.push_back(Job {
+                id: job,
+                kind: JobKind::Send(SendJob {
+                    key,
+                    router: id,
+                    interface,
+                    priority: send.priority,
+                    interval: send.interval,
+                    version,
+                }),
+            });
+            self.await_result(job, key);
+        }
+    }
+
+    /// The oldest half of the results that nothing waits for.
+    fn forget_results(&mut self) {
+        let routers = &self.routers;
+        let is_work = |id: &JobId, key: &usize| {
+            let router = routers.get(*key).and_then(Option::as_ref);
+            router.is_some_and(|router| router.work.job == Some(*id))
+        };
+        let mut left = MAX_AWAITED / 2;
+        self.awaited.retain(|id, key| {
+            if left == 0 || is_work(id, key) {
+                return true;
+            }
+            left = left.saturating_sub(1);
+            false
+        });
+    }
+
+    fn withdraw_sends(&mut self, key: usize) {
+        self.drop_sends(|send| send.key == key && !send.priority.is_resign());
+    }
+
+    fn drop_sends(&mut self, is_dropped: impl Fn(&SendJob) -> bool) {
+        let awaited = &mut self.awaited;
+        self.sends.retain(|job| match &job.kind {
+            JobKind::Send(send) if is_dropped(send) => {
+                awaited.remove(&job.id);
+                false
+            }
+            _ => true,
+        });
+    }
+
+    /// The newest behaviour counts, however slow the driver is.
+    fn queue_plane(&mut self, key: usize, plane: DataPlane) {
+        let Some(id) = self.router(key).map(|router| router.id) else {
+            return;
+        };
+        self.jobs
+            .retain(|job| !matches!(job.kind, JobKind::DataPlane { router, .. } if router == id));
+        self.queue(key, JobKind::DataPlane { router: id, plane });
+    }
+
+    /// A request that nobody has seen yet is not doubled; giving back makes it void.
+    pub(super) fn queue_guard(&mut self, key: usize, kind: JobKind) {
+        if let JobKind::ReleaseGuard { group } = kind {
+            let void = JobKind::AcquireGuard { group };
+            self.jobs.retain(|job| job.kind != void);
+        }
+        if self.jobs.iter().all(|job| job.kind != kind) {
+            self.queue(key, kind);
+        }
+    }
+
+    fn queue(&mut self, key: usize, kind: JobKind) {
+        let id = self.new_id();
+        self.await_result(id, key);
+        self.jobs.push_back(Job { id, kind });
+    }
+
+    fn await_result(&mut self, id: JobId, key: usize) {
+        self.awaited.insert(id, key);
+        if self.awaited.len() > MAX_AWAITED.saturating_add(self.routers.len()) {
+            self.forget_results();
+        }
+    }
+
+    /// The addresses are there: the rounds begin.
+    fn begin_rounds(&mut self, key: usize, announce: Announce) {
+        let now = self.now;
+        let settings = self.config.settings.announce;
+        let passes = match announce {
+            Announce::LosingAdvert => settings.losing_repeat,
+            Announce::BecameActive | Announce::AfterStall | Announce::Added => settings.repeat,
+        };
+        let Some(router) = self.router_mut(key) else {
+            return;
+        };
+        if announce != Announce::LosingAdvert {
+            router.second_round = after(now, settings.second_round);
+        }
+        router.refresh = after(now, settings.refresh);
+        let group = router.group;
+        let mut keys = Vec::new();
+        if let Some(group) = group.filter(|_| announce == Announce::LosingAdvert) {
+            // Neighbours may have learned the other addresses from the loser too.
+            keys = self.members(group);
+        }
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+        for key in keys {
+            self.add_round(key, passes);
+        }
+    }
+
+    fn add_round(&mut self, key: usize, passes: u8) {
+        let now = self.now;
+        let Some(router) = self.router(key).filter(|router| router.work.is_installed()) else {
+            return;
+        };
+        let index = router.setup.interface;
+        if let Some(interface) = self.interfaces.get_mut(&index) {
+            interface.announcer.wake(now);
+            interface.announcer.add(key, passes);
+            self.announce(index);
+            self.touched.push(Wake::Interface(index));
+        }
+    }
+
+    /// Second rounds and refreshes whose time has come.
+    pub(super) fn continue_rounds(&mut self, key: usize) {
+        let now = self.now;
+        let settings = self.config.settings.announce;
+        let Some(router) = self.router_mut(key) else {
+            return;
+        };
+        let second = timer::is_due(now, router.second_round);
+        let refresh = timer::is_due(now, router.refresh);
+        if second {
+            router.second_round = NEVER;
+        }
+        if refresh {
+            router.refresh = after(now, settings.refresh);
+        }
+        if second {
+            self.add_round(key, settings.repeat);
+        } else if refresh {
+            self.add_round(key, settings.refresh_repeat);
+        }
+    }
+
+    fn cancel_announcements(&mut self, key: usize) {
+        let Some(router) = self.router_mut(key) else {
+            return;
+        };
+        router.second_round = NEVER;
+        router.refresh = NEVER;
+        let index = router.setup.interface;
+        if let Some(interface) = self.interfaces.get_mut(&index) {
+            interface.announcer.cancel(key);
+        }
+        self.announcements.retain(|job| match &job.kind {
+            JobKind::Announce(announcement) => announcement.key != key,
+            _ => true,
+        });
+    }
+
+    /// Frames whose time has come.
+    pub(super) fn announce(&mut self, index: crate::InterfaceIndex) {
+        let now = self.now;
+        let settings = self.config.settings.announce;
+        let Some(interface) = self.interfaces.get_mut(&index) else {
+            return;
+        };
+        if interface.announcer.deadline() > now {
+            return;
+        }
+        let slots = interface.announcer.take_slots(now, settings.spacing);
+        for _ in 0..slots {
+            let Some(announcement) = self.next_announcement(index) else {
+                return;
+            };
+            let id = self.new_id();
+            let kind = JobKind::Announce(announcement);
+            self.announcements.push_back(Job { id, kind });
+        }
+    }
+
+    fn next_announcement(&mut self, index: crate::InterfaceIndex) -> Option<Announcement> {
+        let style = self.config.settings.announce.arp;
+        let announcer = &mut self.interfaces.get_mut(&index)?.announcer;
+        loop {
+            let round = announcer.front()?;
+            let key = round.key;
+            let Some(router) = self.routers.get(key).and_then(Option::as_ref) else {
+                announcer.cancel(key);
+                continue;
+            };
+            let Some(address) = virtual_addresses(router.machine.config()).nth(round.next) else {
+                announcer.end_pass();
+                continue;
+            };
+            let style = match address {
+                core::net::IpAddr::V4(_) => style,
+                core::net::IpAddr::V6(_) => crate::announce::ArpStyle::Request,
+            };
+            let operation = round.step(style);
+            return Some(Announcement {
+                key,
+                router: router.id,
+                interface: index,
+                address,
+                operation,
+            });
+        }
+    }
+}
+
+fn after(now: Timestamp, time: Option<Duration>) -> Timestamp {
+    time.map_or(NEVER, |time| now.saturating_add(time))
+}

@@ -1,0 +1,138 @@
+//! A packet goes up the ladder, to its machine, and into exactly one counter.
+
+use core::net::IpAddr;
+
+use super::{Node, ReportKind, Subject, Wake};
+use crate::checksum::ChecksumFinding;
+use crate::event::{Event, HeardAdvert};
+use crate::receive::{Datagram, Meta, Observation, Reason, Rejection, Scope, receive};
+use crate::timer::Timestamp;
+
+impl Node {
+    /// A packet was received.
+    ///
+    /// What is dropped moves one counter and may be reported, and has no other effect
+    /// (`VRRP-093`, `VRRP-203`).
+    pub fn receive(&mut self, now: Timestamp, meta: &Meta, bytes: &[u8]) {
+        self.begin(now);
+        self.hear_traffic(meta);
+        match receive(meta, bytes, self) {
+            Ok(accepted) => {
+                let (vrid, source) = (accepted.advertisement.vrid, accepted.source);
+                let key = self.find_key(meta.interface(), meta.family(), vrid, source);
+                let at = self.now;
+                if let Some(key) = key
+                    && let Some(router) = self.router_mut(key)
+                {
+                    router.counters.record_accepted(&accepted);
+                    router.sequence = accepted.sequence.or(router.sequence);
+                    let form = accepted.checksum.and_then(ChecksumFinding::form);
+                    let heard_for = router.machine.active_down_interval();
+                    let conflict =
+                        form.is_some_and(|form| router.follower.heard(at, source, form, heard_for));
+                    if conflict {
+                        self.observe(key, Observation::ChecksumFormConflict, source);
+                    }
+                    for observation in accepted.observations.iter() {
+                        self.observe(key, observation, source);
+                    }
+                    self.feed(key, Event::Advert(HeardAdvert::from(&accepted)));
+                }
+            }
+            Err(rejection) => self.reject(meta, bytes, rejection),
+        }
+        self.settle();
+    }
+
+    /// Whatever it is: the link passes traffic, so nothing waits for it to settle any more.
+    fn hear_traffic(&mut self, meta: &Meta) {
+        let now = self.now;
+        let index = meta.interface();
+        if let Some(interface) = self.interfaces.get_mut(&index)
+            && interface.is_up
+            && interface.settles_at > now
+        {
+            interface.settles_at = now;
+            self.mark_interface(index);
+            self.touched.push(Wake::Interface(index));
+        }
+    }
+
+    fn reject(&mut self, meta: &Meta, bytes: &[u8], rejection: Rejection) {
+        let source = Datagram::new(meta, bytes).ok().map(|d| d.source());
+        let key = rejection
+            .router()
+            .and_then(|vrid| self.find_key(meta.interface(), meta.family(), vrid, source?));
+        match (rejection.scope(), key) {
+            (Scope::Router(_), Some(key)) => {
+                if let Some(router) = self.router_mut(key) {
+                    router.counters.record_rejection(rejection);
+                }
+            }
+            _ => self.counters.record_rejection(rejection),
+        }
+        let reason = rejection.reason();
+        if reason == Reason::Vrid && !self.config.settings.report_unknown_vrids {
+            return;
+        }
+        let subject = key.and_then(|key| self.router(key)).map_or_else(
+            || Subject {
+                router: None,
+                interface: meta.interface(),
+                family: meta.family(),
+                vrid: None,
+            },
+            super::Router::subject,
+        );
+        if let Some(suppressed) = self.admit(subject, reason.as_str(), source) {
+            let kind = ReportKind::Rejected {
+                reason,
+                source,
+                suppressed,
+            };
+            self.report(subject, kind);
+        }
+        if let (Some(key), Some(source)) = (key, source) {
+            for observation in rejection.observations().iter() {
+                self.observe(key, observation, source);
+            }
+        }
+    }
+
+    fn observe(&mut self, key: usize, observation: Observation, source: IpAddr) {
+        let token = observation.as_str();
+        self.report_limited(key, token, Some(source), |suppressed| {
+            ReportKind::Observed {
+                observation,
+                source,
+                suppressed,
+            }
+        });
+    }
+
+    pub(super) fn report_limited(
+        &mut self,
+        key: usize,
+        token: &'static str,
+        source: Option<IpAddr>,
+        kind: impl FnOnce(u64) -> ReportKind,
+    ) {
+        let Some(subject) = self.router(key).map(super::Router::subject) else {
+            return;
+        };
+        if let Some(suppressed) = self.admit(subject, token, source) {
+            self.report(subject, kind(suppressed));
+        }
+    }
+
+    fn admit(
+        &mut self,
+        subject: Subject,
+        token: &'static str,
+        source: Option<IpAddr>,
+    ) -> Option<u64> {
+        let interval = self.config.settings.report_interval;
+        self.limiter
+            .admit(self.now, interval, (subject, token, source))
+    }
+}

@@ -1,0 +1,176 @@
+//! The address work of one router: at most one job at a time, each step after the one before.
+//!
+//! ```text
+//! clear ─prepare→ preparing ─install→ installing ─→ installed ⇄ changing
+//!   ↑                 │                                 │
+//!   └──── settling ←──┴──────── removed ←── removing ←──┘   (failed: stuck, removing again)
+//! ```
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::job::JobId;
+use crate::timer::{NEVER, Timestamp};
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// No address is there, and nothing is prepared.
+    Clear,
+    Preparing,
+    Prepared,
+    Installing,
+    Installed,
+    Changing,
+    Removing,
+    /// Removing failed; it is tried again.
+    Stuck,
+    /// The addresses are gone.
+    Removed,
+    Settling,
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Next {
+    Prepare,
+    Install(Vec<IpAddr>),
+    Change {
+        install: Vec<IpAddr>,
+        remove: Vec<IpAddr>,
+    },
+    Remove(Vec<IpAddr>),
+    Settle,
+}
+
+/// What a failure means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Failure {
+    Prepare,
+    Install,
+    Remove,
+    Settle,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    /// The router is Active: its addresses are to be there.
+    pub(super) serves: bool,
+    phase: Phase,
+    /// The job that is awaited.
+    pub(super) job: Option<JobId>,
+    /// What is there, or may be.
+    installed: Vec<IpAddr>,
+    /// What is to be there when the change is done.
+    target: Vec<IpAddr>,
+    /// When a failed removal is tried again, or a slow one is a breach.
+    pub(super) deadline: Timestamp,
+}
+
+impl Work {
+    pub(super) const fn new() -> Self {
+        Self {
+            serves: false,
+            phase: Phase::Clear,
+            job: None,
+            installed: Vec::new(),
+            target: Vec::new(),
+            deadline: NEVER,
+        }
+    }
+
+    /// No address of the router is there because of it.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Clear | Phase::Preparing | Phase::Prepared | Phase::Removed | Phase::Settling
+        )
+    }
+
+    /// Nothing of its last time as Active is left.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Clear | Phase::Preparing | Phase::Prepared
+        )
+    }
+
+    pub(super) fn is_clear(&self) -> bool {
+        self.phase == Phase::Clear
+    }
+
+    /// The addresses are there, to be used.
+    pub(super) fn is_installed(&self) -> bool {
+        self.serves && matches!(self.phase, Phase::Installed | Phase::Changing)
+    }
+
+    /// What is to be done now, if anything; it counts as begun.
+    pub(super) fn next(
+        &mut self,
+        now: Timestamp,
+        wanted: impl Fn() -> Vec<IpAddr>,
+    ) -> Option<Next> {
+        let (phase, next) = match (self.phase, self.serves) {
+            (Phase::Clear, true) => (Phase::Preparing, Next::Prepare),
+            (Phase::Prepared, true) => {
+                self.installed = wanted();
+                (Phase::Installing, Next::Install(self.installed.clone()))
+            }
+            (Phase::Prepared | Phase::Removed, _) => (Phase::Settling, Next::Settle),
+            (Phase::Installed, true) => {
+                let target = wanted();
+                let install = difference(&target, &self.installed);
+                let remove = difference(&self.installed, &target);
+                if install.is_empty() && remove.is_empty() {
+                    return None;
+                }
+                self.target = target;
+                self.installed.extend(&install);
+                (Phase::Changing, Next::Change { install, remove })
+            }
+            (Phase::Installed, false) => (Phase::Removing, Next::Remove(self.installed.clone())),
+            (Phase::Stuck, _) if now >= self.deadline => {
+                (Phase::Removing, Next::Remove(self.installed.clone()))
+            }
+            _ => return None,
+        };
+        self.phase = phase;
+        Some(next)
+    }
+
+    /// The job that was awaited is over.
+    pub(super) fn finish(&mut self, is_done: bool) -> Option<Failure> {
+        self.job = None;
+        self.deadline = NEVER;
+        let (phase, failure) = match (self.phase, is_done) {
+            (Phase::Preparing, true) => (Phase::Prepared, None),
+            // Whatever was prepared is undone.
+            (Phase::Preparing, false) => (Phase::Removed, Some(Failure::Prepare)),
+            (Phase::Installing, true) => (Phase::Installed, None),
+            (Phase::Changing, true) => {
+                self.installed = core::mem::take(&mut self.target);
+                (Phase::Installed, None)
+            }
+            (Phase::Installing | Phase::Changing, false) => {
+                (Phase::Installed, Some(Failure::Install))
+            }
+            (Phase::Removing, true) => {
+                self.installed.clear();
+                (Phase::Removed, None)
+            }
+            (Phase::Removing, false) => (Phase::Stuck, Some(Failure::Remove)),
+            (Phase::Settling, true) => (Phase::Clear, None),
+            (Phase::Settling, false) => (Phase::Clear, Some(Failure::Settle)),
+            (phase, _) => (phase, None),
+        };
+        self.phase = phase;
+        failure
+    }
+}
+
+/// Those of the first that are not of the second.
+fn difference(of: &[IpAddr], without: &[IpAddr]) -> Vec<IpAddr> {
+    let without: alloc::collections::BTreeSet<_> = without.iter().collect();
+    let kept = of.iter().filter(|address| !without.contains(address));
+    kept.copied().collect()
+}

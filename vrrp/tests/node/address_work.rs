@@ -1,0 +1,235 @@
+//! Address work: its order, slow jobs, failed jobs (OP-1, OP-2).
+
+use lvs_vrrp::event::{ShutdownMode, State};
+use lvs_vrrp::job::{JobId, JobKind, JobResult};
+use lvs_vrrp::node::ReportKind;
+
+use crate::rig::*;
+
+/// OP-1: prepare, install, notify; remove, settle, notify.
+#[test]
+fn takes_over_and_gives_way_in_order() {
+    let mut rig = Rig::new(config(1));
+    assert_eq!(rig.state(1), State::Backup);
+    rig.run(ms(4000));
+    assert_eq!(
+        rig.take_log(),
+        "1 Backup, 1 send 100, 1 prepare, 1 install 1, 1 Active"
+    );
+    rig.hear(1, 200, HIGHER);
+    rig.work();
+    // The Linux profile says once more that it was Active.
+    assert_eq!(rig.take_log(), "1 send 100, 1 remove 1, 1 settle, 1 Backup");
+    rig.run(ms(3300));
+    assert_eq!(rig.state(1), State::Backup);
+    rig.run(ms(400));
+    assert_eq!(
+        rig.take_log(),
+        "1 send 100, 1 prepare, 1 install 1, 1 Active"
+    );
+    rig.node.shutdown(rig.now, ShutdownMode::Graceful);
+    assert!(!rig.node.is_idle());
+    rig.work();
+    assert_eq!(
+        rig.take_log(),
+        "1 send 0, 1 remove 1, 1 settle, 1 Initialize"
+    );
+    assert!(rig.node.is_idle());
+    rig.run(ms(60_000));
+    assert_eq!(rig.take_log(), "");
+}
+
+/// What is sent is what another ladder accepts (`VRRP-102`, `VRRP-105`, `VRRP-106`).
+#[test]
+fn emits_what_was_decided() {
+    let mut rig = Rig::new(config(1));
+    rig.now = rig.node.next_deadline().unwrap();
+    rig.node.tick(rig.now);
+    let job = rig.node.poll_job().unwrap();
+    let JobKind::Send(send) = job.kind else {
+        panic!("{job:?}");
+    };
+    let mut buffer = [0xa5; 1500];
+    let destinations = rig.node.destinations(&send);
+    assert_eq!(destinations, [address("224.0.0.18")]);
+    let length = rig
+        .node
+        .emit_packet(rig.now, &send, destinations[0], &mut buffer)
+        .unwrap();
+    assert_eq!(buffer[..length], advert(1, 100, OWN));
+}
+
+#[test]
+fn a_failed_installation_steps_down_and_is_tried_again() {
+    let mut rig = Rig::new(config(1));
+    rig.run_open(ms(3700));
+    rig.finish(JobResult::Done);
+    assert_eq!(
+        rig.take_log(),
+        "1 Backup, 1 send 100, 1 prepare, 1 install 1"
+    );
+    rig.finish(JobResult::Failed);
+    assert_eq!(rig.state(1), State::Initialize);
+    assert_eq!(rig.take_reports(), [ReportKind::InstallFailed]);
+    rig.work();
+    assert_eq!(
+        rig.take_log(),
+        "1 send 0, 1 remove 1, 1 Active, 1 settle, 1 Initialize"
+    );
+    rig.run(ms(29_000));
+    assert_eq!(rig.state(1), State::Initialize);
+    rig.run(ms(1000));
+    assert_eq!(rig.state(1), State::Backup);
+}
+
+/// OP-1, OP-2: a slow Prepare delays the addresses of its router, not its advertisements, nor
+/// anybody else.
+#[test]
+fn a_slow_preparation_delays_addresses_only() {
+    let mut rig = Rig::new(config(2));
+    rig.run_open(ms(3700));
+    let other = rig
+        .open
+        .iter()
+        .position(|job| job.kind == JobKind::Prepare { router: id(2) });
+    let other = rig.open[other.unwrap()].id;
+    rig.complete(other, JobResult::Done);
+    rig.take_log();
+    rig.run_open(ms(3000));
+    let sends = |word: &str| rig.log.iter().filter(|other| *other == word).count();
+    assert_eq!([sends("1 send 100"), sends("2 send 100")], [3, 3]);
+    assert_eq!(sends("1 install 1"), 0);
+}
+
+/// A router that yields before it was told to install has nothing to remove, and resigns or
+/// releases at once; what was prepared is undone.
+#[test]
+fn an_entry_that_ends_while_preparing_needs_no_removal() {
+    let mut rig = Rig::new(config(1));
+    rig.run_open(ms(3700));
+    rig.hear(1, 200, HIGHER);
+    assert_eq!(rig.state(1), State::Backup);
+    assert_eq!(
+        rig.take_log(),
+        "1 Backup, 1 send 100, 1 prepare, 1 send 100, 1 Active, 1 Backup"
+    );
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "1 settle");
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "");
+}
+
+/// It leaves while it installs: removed as soon as that is over, once.
+#[test]
+fn an_entry_that_ends_while_installing_is_removed_after() {
+    for result in [JobResult::Done, JobResult::Failed] {
+        let mut rig = Rig::new(config(1));
+        rig.run_open(ms(3700));
+        rig.finish(JobResult::Done);
+        rig.hear(1, 200, HIGHER);
+        assert!(!rig.take_log().contains("remove"));
+        rig.finish(result);
+        assert_eq!(rig.take_log(), "1 remove 1");
+        assert_eq!(rig.state(1), State::Backup, "it had stepped down anyway");
+    }
+}
+
+/// Active again while the addresses are being removed: they are gone and settled first.
+#[test]
+fn a_new_entry_waits_for_the_old_one() {
+    let mut rig = Rig::active(config(1));
+    rig.hear(1, 200, HIGHER);
+    rig.take_log();
+    rig.hear(1, 0, HIGHER);
+    rig.run_open(ms(1000));
+    assert_eq!(rig.state(1), State::Active);
+    let log = rig.take_log();
+    assert!(
+        !log.contains("prepare") && log.contains("1 send 100"),
+        "{log}"
+    );
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "1 settle");
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "1 prepare, 1 Backup");
+    rig.finish(JobResult::Done);
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "1 install 1, 1 Active");
+}
+
+/// A removal that fails is a breach, and tried again until it is done; one that is slow is a breach
+/// too, told once.
+#[test]
+fn removals_that_fail_or_last_are_breaches() {
+    let mut rig = Rig::active(config(1));
+    rig.node.shutdown(rig.now, ShutdownMode::ReleaseFirst);
+    rig.fetch();
+    rig.finish(JobResult::Failed);
+    assert_eq!(rig.take_reports(), [ReportKind::RemoveFailed]);
+    assert_eq!(rig.take_log(), "1 remove 1");
+    rig.run_open(ms(999));
+    assert_eq!(rig.take_log(), "");
+    rig.run_open(ms(1));
+    assert_eq!(rig.take_log(), "1 remove 1");
+    rig.run_open(ms(999));
+    assert_eq!(rig.take_reports(), []);
+    rig.run_open(ms(5000));
+    assert_eq!(rig.take_reports(), [ReportKind::RemoveLate]);
+    assert!(!rig.node.is_idle());
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "1 send 0, 1 settle");
+    rig.finish(JobResult::Failed);
+    assert_eq!(rig.take_reports(), [ReportKind::SettleFailed]);
+    assert!(rig.node.is_idle());
+}
+
+#[test]
+fn a_failed_preparation_steps_down() {
+    let mut rig = Rig::new(config(1));
+    rig.run_open(ms(3700));
+    rig.finish(JobResult::Failed);
+    assert_eq!(rig.take_reports(), [ReportKind::PrepareFailed]);
+    assert_eq!(rig.state(1), State::Initialize);
+    let log = rig.take_log();
+    assert!(log.contains("1 send 0") && !log.contains("remove"), "{log}");
+}
+
+/// Results of jobs that nothing waits for, given twice or never handed out, change nothing; a failed
+/// advertisement is told once a minute.
+#[test]
+fn other_results_do_nothing_but_reports() {
+    let mut rig = Rig::active(config(1));
+    rig.now += ms(1000);
+    rig.node.tick(rig.now);
+    let mut ids: Vec<JobId> = Vec::new();
+    for _ in 0..3 {
+        while let Some(job) = rig.node.poll_job() {
+            rig.node.complete(rig.now, job.id, JobResult::Failed);
+            rig.node.complete(rig.now, job.id, JobResult::Failed);
+            ids.push(job.id);
+            if let JobKind::Notify(report) = job.kind {
+                rig.reports.push(report);
+            }
+        }
+        rig.now += ms(1000);
+        rig.node.tick(rig.now);
+    }
+    assert_eq!(rig.state(1), State::Active);
+    assert_eq!(
+        rig.take_reports(),
+        [ReportKind::SendFailed { suppressed: 0 }]
+    );
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+}
+
+/// A driver that was away for long finds the newest advertisement, not all of them.
+#[test]
+fn advertisements_do_not_pile_up() {
+    let mut rig = Rig::active(config(1));
+    for _ in 0..10_000 {
+        rig.now += ms(1000);
+        rig.node.tick(rig.now);
+    }
+    rig.work();
+    assert_eq!(rig.take_log(), "1 send 100");
+}

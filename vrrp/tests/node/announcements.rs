@@ -1,0 +1,233 @@
+//! Announcements: how many, when, spaced, and after what matters more.
+
+use core::time::Duration;
+
+use lvs_vrrp::announce::ArpStyle;
+use lvs_vrrp::codec::{ArpOperation, GratuitousArp, UnsolicitedNa};
+use lvs_vrrp::event::State;
+use lvs_vrrp::group::{GroupConfig, GroupId};
+use lvs_vrrp::job::{JobKind, JobResult};
+use lvs_vrrp::node::{NodeRouter, Settings};
+use lvs_vrrp::{AddressList, InterfaceIndex, NodeConfig, Timestamp};
+
+use crate::rig::*;
+
+fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+    let mut settings = Settings::default();
+    settings.spread = false;
+    change(&mut settings);
+    settings
+}
+
+/// When each frame was handed out, and for which interface.
+fn frames(rig: &mut Rig, span: Duration) -> Vec<(Timestamp, InterfaceIndex)> {
+    let mut frames = Vec::new();
+    let end = rig.now + span;
+    loop {
+        while let Some(job) = rig.node.poll_job() {
+            if let JobKind::Announce(announcement) = &job.kind {
+                frames.push((rig.now, announcement.interface()));
+            }
+            rig.node.complete(rig.now, job.id, JobResult::Done);
+        }
+        let Some(next) = rig.node.next_deadline().filter(|next| *next <= end) else {
+            rig.now = end;
+            return frames;
+        };
+        rig.now = next;
+        rig.node.tick(next);
+    }
+}
+
+fn many(count: u8) -> NodeConfig {
+    let addresses = (1..=count).map(|number| [198, 51, 100, number].into());
+    let router = router_config(1).with_addresses(AddressList::new(addresses).unwrap());
+    config(0).with_router(id(1), NodeRouter::new(LAN, router))
+}
+
+/// Spec 3.5: 5 per address, 5 more after 5 s, at most one per 0.2 ms on an interface.
+#[test]
+fn two_rounds_spaced() {
+    let mut rig = Rig::new(many(100));
+    let begin = rig.now + Duration::from_nanos(3_609_375_000);
+    let all = frames(&mut rig, ms(20_000));
+    assert_eq!(all.len(), 1000);
+    let (first, second) = all.split_at(500);
+    assert!(first[499].0 < begin + ms(200) && second[0].0 >= begin + ms(5000));
+    for pair in first.windows(2).chain(second.windows(2)) {
+        assert!(
+            pair[1].0 - pair[0].0 >= Duration::from_micros(200),
+            "{pair:?}"
+        );
+    }
+}
+
+/// A driver that wakes up late catches up with a few frames, not with all.
+#[test]
+fn a_late_driver_sends_no_burst() {
+    let mut rig = Rig::new(many(200));
+    rig.run(ms(3600));
+    rig.run_open(ms(20));
+    rig.work();
+    rig.take_log();
+    rig.now += ms(500);
+    rig.node.tick(rig.now);
+    rig.fetch();
+    let sent = rig
+        .log
+        .iter()
+        .filter(|word| word.contains("~announce"))
+        .count();
+    assert!((1..=8).contains(&sent), "{sent}");
+    rig.log.clear();
+    rig.fetch();
+    assert_eq!(rig.log.len(), 0, "twice at one time gives nothing");
+}
+
+#[test]
+fn advertisements_overtake_announcements() {
+    let mut rig = Rig::new(many(200));
+    rig.run(ms(3700));
+    for _ in 0..3 {
+        rig.now += ms(1000);
+        rig.node.tick(rig.now);
+        let job = rig.node.poll_job().unwrap();
+        assert!(matches!(job.kind, JobKind::Send(_)), "{job:?}");
+        rig.fetch();
+    }
+}
+
+#[test]
+fn a_refresh_comes_again_and_again() {
+    let refresh = settings(|settings| {
+        settings.announce.refresh = Some(ms(10_000));
+        settings.announce.second_round = None;
+        settings.announce.repeat = 1;
+    });
+    let mut rig = Rig::new(config(1).with_settings(refresh));
+    assert_eq!(frames(&mut rig, ms(3_700)).len(), 1);
+    assert_eq!(frames(&mut rig, ms(50_000)).len(), 5);
+}
+
+/// No announcement of an address that is gone: neither waiting ones nor second rounds.
+#[test]
+fn nothing_is_announced_after_the_addresses_are_gone() {
+    let mut rig = Rig::new(many(200));
+    rig.run(ms(3620));
+    rig.hear(1, 200, HIGHER);
+    rig.log.clear();
+    rig.run(ms(3000));
+    assert_eq!(rig.state(1), State::Backup);
+    rig.hear(1, 200, HIGHER);
+    rig.run(ms(3400));
+    let words = rig.log.iter().filter(|word| word.contains("~announce"));
+    assert_eq!(words.count(), 0);
+}
+
+/// No announcement before the addresses are there, however slow that is (`VRRP-113`, `VRRP-121`).
+#[test]
+fn nothing_is_announced_before_the_addresses_are_there() {
+    let mut rig = Rig::new(config(1));
+    rig.run_open(ms(9000));
+    rig.finish(JobResult::Done);
+    rig.run_open(ms(9000));
+    assert!(!rig.log.iter().any(|word| word.contains("~announce")));
+    assert!(!rig.log.iter().any(|word| word == "1 Active"));
+    rig.finish(JobResult::Done);
+    assert!(rig.log.iter().any(|word| word.contains("~announce")));
+    assert!(rig.log.iter().any(|word| word == "1 Active"));
+}
+
+/// `VRRP-213`, spec 3.5: an advertisement that loses makes the winner announce again, for its whole
+/// group.
+#[test]
+fn a_losing_advertisement_makes_the_group_announce() {
+    let group = GroupConfig::new([id(1), id(2)]);
+    let mut rig = Rig::active(config(3).with_group(GroupId::new(1), group));
+    rig.run(ms(20_000));
+    rig.log.clear();
+    rig.hear(1, 50, LOWER);
+    rig.run(ms(100));
+    let count = |number: u8| {
+        let word = format!("{number} ~announce {number}");
+        rig.log.iter().filter(|other| **other == word).count()
+    };
+    assert_eq!([1, 2, 3].map(count), [5, 5, 0]);
+}
+
+#[test]
+fn frames_are_what_the_settings_say() {
+    let both = settings(|settings| {
+        settings.announce.arp = ArpStyle::Both;
+        settings.announce.repeat = 1;
+    });
+    let bare = router(2).without_virtual_mac();
+    let mut rig = Rig::new(config(1).with_router(id(2), bare).with_settings(both));
+    let mut frames = Vec::new();
+    while rig.state(1) != State::Active {
+        rig.now = rig.node.next_deadline().unwrap();
+        rig.node.tick(rig.now);
+    }
+    let end = rig.now + ms(100);
+    while rig.now < end {
+        while let Some(job) = rig.node.poll_job() {
+            if let JobKind::Announce(announcement) = &job.kind {
+                let mut buffer = [0; 100];
+                let length = rig
+                    .node
+                    .emit_announcement(announcement, &mut buffer)
+                    .unwrap();
+                frames.push(GratuitousArp::parse_frame(&buffer[..length]).unwrap());
+            }
+            rig.node.complete(rig.now, job.id, JobResult::Done);
+        }
+        rig.now += ms(1);
+        rig.node.tick(rig.now);
+    }
+    frames.sort_by_key(|arp| (arp.address, arp.operation == ArpOperation::Reply));
+    let seen: Vec<_> = frames
+        .iter()
+        .map(|arp| (arp.address.octets()[3], arp.mac.octets(), arp.operation))
+        .collect();
+    let (shared, own) = ([0, 0, 0x5e, 0, 1, 1], [2, 0, 0, 0, 0, 9]);
+    assert_eq!(
+        seen,
+        [
+            (1, shared, ArpOperation::Request),
+            (1, shared, ArpOperation::Reply),
+            (2, own, ArpOperation::Request),
+            (2, own, ArpOperation::Reply),
+        ]
+    );
+}
+
+#[test]
+fn ipv6_addresses_are_announced_as_neighbours() {
+    let addresses = AddressList::new(["fe80::100", "2001:db8::100"].map(address)).unwrap();
+    let router = lvs_vrrp::RouterConfig::new(vrid(1), addresses).as_owner();
+    let config = config(0).with_router(id(1), NodeRouter::new(LAN, router));
+    let real = ["fe80::100", "2001:db8::100"].map(address);
+    let mut rig = Rig::new(config);
+    rig.node.link(rig.now, LAN, true, &real);
+    let mut targets = Vec::new();
+    for _ in 0..100 {
+        while let Some(job) = rig.node.poll_job() {
+            if let JobKind::Announce(announcement) = &job.kind {
+                let mut buffer = [0; 100];
+                let length = rig
+                    .node
+                    .emit_announcement(announcement, &mut buffer)
+                    .unwrap();
+                targets.push(
+                    UnsolicitedNa::parse_frame(&buffer[..length])
+                        .unwrap()
+                        .target,
+                );
+            }
+            rig.node.complete(rig.now, job.id, JobResult::Done);
+        }
+        rig.now += ms(1);
+        rig.node.tick(rig.now);
+    }
+    assert_eq!(targets.len(), 10);
+}

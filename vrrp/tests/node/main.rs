@@ -1,0 +1,16 @@
+//! The node: many virtual routers, their address work, groups, trackers and changes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod address_work;
+mod announcements;
+mod changes;
+mod groups;
+mod links;
+mod packets;
+mod reports;
+mod rig;

@@ -1,0 +1,226 @@
+//! Packets: for whom they are, what they change, how often they are reported.
+
+use lvs_vrrp::event::State;
+use lvs_vrrp::node::{NodeRouter, ReportKind};
+use lvs_vrrp::receive::{Meta, Observation, Peer, Reason};
+use lvs_vrrp::{NodeConfig, Priority};
+
+use crate::rig::*;
+
+/// One of each kind of packet that is dropped, with its reason.
+fn bad_packets() -> Vec<(Reason, Vec<u8>)> {
+    let good = || advert(1, 100, LOWER);
+    let changed = |offset: usize, value: u8| {
+        let mut bytes = good();
+        bytes[offset] = value;
+        bytes
+    };
+    vec![
+        (Reason::IpHeader, vec![0x45; 3]),
+        (Reason::Proto, changed(9, 17)),
+        (Reason::Ttl, changed(8, 254)),
+        (Reason::Version, changed(20, 0x41)),
+        (Reason::Type, changed(20, 0x32)),
+        (Reason::Vrid, changed(21, 77)),
+        (Reason::Length, changed(23, 9)),
+        (Reason::Checksum, changed(26, 0xaa)),
+        (Reason::SelfSent, advert(1, 100, OWN)),
+    ]
+}
+
+/// `VRRP-093`, `VRRP-139`, `VRRP-203`: a packet that is dropped moves one counter and nothing else.
+#[test]
+fn a_dropped_packet_moves_exactly_one_counter() {
+    for (reason, bytes) in bad_packets() {
+        let mut rig = Rig::new(config(2));
+        rig.hear(1, 200, HIGHER);
+        let before = rig.clone();
+        rig.now += ms(10);
+        rig.hear_bytes(&bytes);
+        let (node, old) = (&rig.node, &before.node);
+        assert_eq!(
+            format!("{:?}", node.machine(id(1)).unwrap()),
+            format!("{:?}", old.machine(id(1)).unwrap()),
+            "{reason}: {:?} {:?}",
+            rig.log,
+            before.log
+        );
+        assert_eq!(node.next_deadline(), old.next_deadline());
+        for other in Reason::ALL {
+            let counters = node.router_counters(id(1)).unwrap();
+            let count = node.counters().rejected(*other) + counters.rejected(*other);
+            assert_eq!(count, u64::from(*other == reason), "{other} after {reason}");
+        }
+        let all = node.counters().rejected_in_all()
+            + node.router_counters(id(1)).unwrap().rejected_in_all();
+        assert_eq!(all, 1, "{reason}");
+        assert_eq!(node.router_counters(id(1)).unwrap().received(), 1);
+        assert_eq!(node.router_counters(id(2)), old.router_counters(id(2)));
+    }
+}
+
+/// `VRRP-094`: one report at first sight, then one a minute with the number in between; per router,
+/// reason and source. `VRRP-095`, `VRRP-140`: it says which router, where, and why.
+#[test]
+fn drops_are_reported_once_a_minute() {
+    let mut rig = Rig::new(config(1));
+    rig.take_reports();
+    let (_, bad) = &bad_packets()[7];
+    for _ in 0..1000 {
+        rig.hear_bytes(bad);
+        rig.now += ms(50);
+    }
+    assert_eq!(rig.node.counters().rejected(Reason::Checksum), 1000);
+    let subject = rig.reports.last().unwrap().subject;
+    assert_eq!((subject.router, subject.interface), (Some(id(1)), LAN));
+    assert_eq!(subject.vrid, Some(vrid(1)));
+    let rejected = |suppressed| ReportKind::Rejected {
+        reason: Reason::Checksum,
+        source: Some(address(LOWER)),
+        suppressed,
+    };
+    assert_eq!(rig.take_reports(), [rejected(0)]);
+    rig.now += ms(10_000);
+    rig.hear_bytes(bad);
+    assert_eq!(rig.take_reports(), [rejected(999)]);
+    // Another source is another thing.
+    let mut other = bad.clone();
+    other[12..16].copy_from_slice(&[192, 0, 2, 33]);
+    rig.hear_bytes(&other);
+    assert_eq!(rig.take_reports().len(), 1);
+}
+
+/// A thousand forged sources do not let what is known be reported anew.
+#[test]
+fn forged_sources_do_not_wear_out_the_limit() {
+    let mut rig = Rig::new(config(1));
+    let (_, bad) = &bad_packets()[7];
+    rig.hear_bytes(bad);
+    rig.take_reports();
+    let mut forged = bad.clone();
+    for number in 0..3000_u16 {
+        forged[14..16].copy_from_slice(&number.to_be_bytes());
+        rig.hear_bytes(&forged);
+    }
+    assert!(rig.take_reports().len() <= 1024);
+    rig.hear_bytes(bad);
+    assert_eq!(rig.take_reports(), []);
+}
+
+/// Traffic of others is normal: counted, not reported, unless asked for.
+#[test]
+fn unknown_ids_are_reported_on_request() {
+    for asked in [false, true] {
+        let mut settings = lvs_vrrp::node::Settings::default();
+        settings.report_unknown_vrids = asked;
+        let mut rig = Rig::new(config(1).with_settings(settings));
+        rig.reports.clear();
+        rig.hear(9, 100, LOWER);
+        assert_eq!(rig.node.counters().rejected(Reason::Vrid), 1);
+        assert_eq!(rig.take_reports().len(), usize::from(asked));
+    }
+}
+
+/// `VRRP-128`, `VRRP-129`: several owners, equal priorities: one observation each.
+#[test]
+fn conflicts_are_observed_once() {
+    let owner = NodeRouter::new(LAN, router_config(2).as_owner());
+    let mut rig = Rig::active(config(1).with_router(id(2), owner));
+    for _ in 0..3 {
+        rig.hear(1, 100, LOWER);
+        rig.hear(2, 255, LOWER);
+    }
+    let observed: Vec<_> = rig
+        .take_reports()
+        .into_iter()
+        .filter_map(|kind| match kind {
+            ReportKind::Observed { observation, .. } => Some(observation),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        observed,
+        [
+            Observation::EqualPriority,
+            Observation::Owner,
+            Observation::OwnerConflict
+        ]
+    );
+    let counters = rig.node.router_counters(id(2)).unwrap();
+    assert_eq!(counters.observed(Observation::OwnerConflict), 3);
+}
+
+/// `VRRP-087`: the same id on another interface is another router.
+#[test]
+fn demultiplexes_by_interface_and_id() {
+    let there = NodeRouter::new(OTHER_LAN, router_config(1));
+    let mut rig = Rig::new(config(2).with_router(id(11), there));
+    rig.run(ms(3000));
+    rig.hear(1, 200, HIGHER);
+    rig.run(ms(1000));
+    let states = [1, 2, 11].map(|number| rig.state(number));
+    assert_eq!(states, [State::Backup, State::Active, State::Active]);
+    let meta = Meta::ipv6(LAN, rig.now);
+    rig.node.receive(rig.now, &meta, &advert(1, 200, HIGHER));
+    assert_eq!(rig.node.counters().rejected(Reason::IpHeader), 1);
+}
+
+/// Spec 3.1: routers of one id are told apart by their unicast peers.
+#[test]
+fn demultiplexes_unicast_routers_by_source() {
+    let unicast = |peer: &str| {
+        let config =
+            router_config(1).with_unicast_peers([Peer::new(address(peer)).with_ttl(64..=255)]);
+        NodeRouter::new(LAN, config)
+    };
+    let config = |second: &str| -> NodeConfig {
+        config(0)
+            .with_router(id(1), unicast(LOWER))
+            .with_router(id(2), unicast(second))
+    };
+    let refused = config(LOWER).validate().unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "routers 2 and 1 have the same interface, family and id, and no peers to tell them apart"
+    );
+    let mut rig = Rig::new(config(HIGHER));
+    let own = address(OWN);
+    for (source, ttl) in [(LOWER, 255), (HIGHER, 64), ("192.0.2.77", 255)] {
+        let router = router_config(1);
+        let advertisement = lvs_vrrp::codec::Advertisement {
+            version: lvs_vrrp::Version::V3,
+            vrid: vrid(1),
+            priority: Priority::new(200),
+            interval: lvs_vrrp::Interval::DEFAULT,
+            addresses: router.addresses().as_addresses(),
+        };
+        let mut bytes = [0; 100];
+        let length = lvs_vrrp::codec::Transmission::unicast(address(source), own)
+            .with_ttl(ttl)
+            .emit_packet(&advertisement, &mut bytes)
+            .unwrap();
+        rig.hear_bytes(&bytes[..length]);
+    }
+    for number in [1, 2] {
+        let counters = rig.node.router_counters(id(number)).unwrap();
+        assert_eq!(counters.received(), 1, "router {number}");
+    }
+    let counters = rig.node.router_counters(id(1)).unwrap();
+    let strangers = [1, 2].map(|number| {
+        let counters = rig.node.router_counters(id(number)).unwrap();
+        counters.rejected(Reason::UnknownPeer)
+    });
+    assert_eq!(strangers.iter().sum::<u64>(), 1, "{counters:?}");
+}
+
+/// `VRRP-141`: the counters begin anew, and say since when.
+#[test]
+fn counters_begin_anew() {
+    let mut rig = Rig::active(config(1));
+    rig.hear(1, 50, LOWER);
+    assert_eq!(rig.node.router_counters(id(1)).unwrap().received(), 1);
+    rig.node.reset_counters(rig.now, id(1));
+    assert_eq!(rig.node.router_counters(id(1)).unwrap().received(), 0);
+    let machine = rig.node.machine(id(1)).unwrap();
+    assert_eq!(machine.counters().discontinuity, rig.now);
+}
