@@ -77,6 +77,7 @@
 //! | [`node`] | many virtual routers of one host: demultiplexing, address work, reconfiguration |
 //! | [`job`] | what a node wants done, and what follows if that fails |
 //! | [`track`], [`group`], [`announce`] | trackers, routers that change together, announcements |
+//! | `sim` | a virtual network to try configurations on (feature `sim`) |
 //! | [`timer`] | time, and how long a Backup waits |
 //! | [`error`] | what can be wrong with values, and with what is to be sent |
 //!
@@ -87,6 +88,7 @@
 //! | Feature | Default | Adds |
 //! |---|---|---|
 //! | `std` | yes | nothing but `std` in the dependencies' error types |
+//! | `sim` | no | `sim`: a virtual network, with loss, cuts, pauses and crashes |
 //! | `hmac-trailer` | no | keepalived's `auth_hmac` trailer, which is part of no RFC; needs `sha2` |
 //!
 //! The crate is `no_std` and needs `alloc`, for lists of addresses and keys; reading and writing
@@ -123,6 +125,8 @@ pub mod node;
 pub mod priority;
 pub mod profile;
 pub mod receive;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod timer;
 pub mod track;
 pub mod version;
