@@ -2,8 +2,13 @@
 //! leases.
 
 #![cfg(feature = "sim")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
+mod guard;
 mod scenarios;
 
 use core::time::Duration;
