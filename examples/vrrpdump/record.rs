@@ -8,7 +8,8 @@ use lvs_vrrp::codec::{Message, v2, v3};
 use lvs_vrrp::receive::{Accepted, Datagram, Meta};
 use lvs_vrrp::{Family, Observation, Rejection, Version};
 
-/// The row of the checksum: what fails before it is not summed up.
+/// The row of the checksum: what fails before it is not summed up. What fails there may have a form
+/// that a profile does not accept.
 const CHECKSUM_ROW: u8 = 10;
 
 /// One packet of VRRP.
@@ -116,7 +117,7 @@ impl Record {
         self.addresses = view.addresses().iter().collect();
         let is_summed = self
             .rejection
-            .is_none_or(|rejection| rejection.row() > CHECKSUM_ROW);
+            .is_none_or(|rejection| rejection.row() >= CHECKSUM_ROW);
         if is_summed {
             let policy = RxChecksum::EitherOrGroup;
             let (source, destination) = (datagram.source(), datagram.destination());

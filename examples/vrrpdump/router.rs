@@ -181,9 +181,7 @@ impl ConfiguredRouter {
 /// `1s`, `75cs`
 fn interval(text: &str) -> Option<Interval> {
     if let Some(number) = text.strip_suffix("cs") {
-        let number: u16 = number.parse().ok()?;
-        let interval = Interval::from_centiseconds(number).ok()?;
-        return (number <= 4095).then_some(interval);
+        return Interval::from_centiseconds(number.parse().ok()?).ok();
     }
     Interval::from_seconds(text.strip_suffix('s')?.parse().ok()?).ok()
 }

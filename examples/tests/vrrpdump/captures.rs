@@ -48,12 +48,14 @@ pub(crate) fn pcap_as<'a>(
     writer.into_writer()
 }
 
-/// An interface of a pcapng file: link type, name, exponent of the time's resolution.
+/// An interface of a pcapng file: link type, name, exponent of the time's resolution,
+/// seconds to add.
 #[derive(Clone, Copy)]
 pub(crate) struct Interface {
     pub(crate) link: u32,
     pub(crate) name: Option<&'static str>,
     pub(crate) resolution: Option<u8>,
+    pub(crate) offset: Option<i64>,
 }
 
 /// A pcapng file of frames with their interface and time, in ticks.
@@ -70,11 +72,13 @@ pub(crate) fn pcapng(
         let resolution = interface
             .resolution
             .map(InterfaceDescriptionOption::IfTsResol);
+        let offset = interface.offset.map(i64::cast_unsigned);
+        let offset = offset.map(InterfaceDescriptionOption::IfTsOffset);
         writer
             .write_pcapng_block(InterfaceDescriptionBlock {
                 linktype: DataLink::from(interface.link),
                 snaplen: 0,
-                options: name.into_iter().chain(resolution).collect(),
+                options: name.into_iter().chain(resolution).chain(offset).collect(),
             })
             .unwrap();
     }

@@ -105,6 +105,54 @@ fn what_was_accepted_is_remembered() {
     assert_eq!(judged("", &[&one, &other]), ["", ""]);
 }
 
+/// Row 21: another router with the priority of the Active, whatever our own is.
+#[test]
+fn two_routers_of_one_priority_are_noticed() {
+    // The checksum of V08 covers the message only.
+    let one = vector("V08");
+    let mut other = one.clone();
+    other[14 + 15] = 9;
+    let seen = judged("--vr vrid=12", &[&one, &one, &other]);
+    assert_eq!(seen, ["", "", "equal-priority"]);
+}
+
+/// keepalived's trailer must have a sequence that grows.
+#[test]
+fn a_trailer_heard_before_is_a_replay() {
+    let frame = vector("V20");
+    let key = "4f".repeat(32);
+    let options = format!("--vr vrid=60,peers=192.0.2.41@64,hmac=9:{key}");
+    assert_eq!(judged(&options, &[&frame, &frame]), ["", "auth-replay"]);
+    let other = options.replace("4f4f", "4e4f");
+    assert_eq!(judged(&other, &[&frame]), ["auth-failure"]);
+}
+
+/// Without `auth` nothing is said about authentication, not even where a digest cannot be looked at.
+#[test]
+fn authentication_not_given_is_not_compared() {
+    let mut frame = vector("V01");
+    // Type 2 without its header; the checksum is that of type 0.
+    let message = 14 + 20;
+    frame[message + 4] = 2;
+    let checksum = u16::from_be_bytes([frame[message + 6], frame[message + 7]]) - 0x200;
+    frame[message + 6..message + 8].copy_from_slice(&checksum.to_be_bytes());
+    assert_eq!(judged("--vr vrid=51", &[&frame]), [""]);
+    let options = "--vr vrid=51,auth=ah,password=x";
+    assert_eq!(judged(options, &[&frame]), ["auth-failure"]);
+}
+
+/// Row 3 is decided before the virtual router is known: the widest range of a peer counts.
+#[test]
+fn a_peer_of_several_routers_has_the_widest_range() {
+    let frame = vector("V17");
+    for options in [
+        "--vr vrid=30,peers=192.0.2.21@60-70 --vr vrid=31,peers=192.0.2.21@1-10",
+        "--vr vrid=31,peers=192.0.2.21@1-10 --vr vrid=30,peers=192.0.2.21@60-70",
+    ] {
+        assert_eq!(judged(options, &[&frame]), [""], "{options}");
+    }
+}
+
 /// Other interfaces are judged as if there were no configuration.
 #[test]
 fn an_interface_not_configured_is_not_compared() {
@@ -113,6 +161,7 @@ fn an_interface_not_configured_is_not_compared() {
         link: 1,
         name: Some(name),
         resolution: None,
+        offset: None,
     };
     let frame = vector("V07");
     let capture = captures::pcapng(

@@ -21,6 +21,7 @@ fn three(is_next_generation: bool) -> (Vec<u8>, usize, usize) {
                 link: 1,
                 name: Some("eth0"),
                 resolution: None,
+                offset: None,
             }];
             let frames: Vec<_> = frames.into_iter().map(|frame| (0, 0, frame)).collect();
             pcapng(Endianness::Little, &interfaces, &frames)

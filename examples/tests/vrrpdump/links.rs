@@ -60,6 +60,8 @@ fn every_link_type_leads_to_the_same_packet() {
             (113, cooked_v1(id, &[])),
             (113, cooked_v1(id, &[0x81, 0, 0, 7])),
             (276, cooked_v2(id, 3)),
+            (12, packet.clone()),
+            (14, packet.clone()),
             (101, packet.clone()),
             (if is_v6 { 229 } else { 228 }, packet.clone()),
             // With the length of a check sequence in the upper bits.
@@ -98,16 +100,19 @@ fn both_orders_of_bytes_and_both_resolutions_are_read() {
                 link: 1,
                 name: Some("eth0"),
                 resolution: None,
+                offset: None,
             },
             Interface {
                 link: 101,
                 name: None,
                 resolution: Some(9),
+                offset: Some(-1_000_000_000),
             },
             Interface {
                 link: 276,
                 name: Some("any"),
                 resolution: Some(0x80 | 10),
+                offset: None,
             },
         ];
         let (_, packet, _) = vector("V14");
@@ -115,7 +120,7 @@ fn both_orders_of_bytes_and_both_resolutions_are_read() {
         let ticks = 1_700_000_000;
         let frames: [(u32, u64, &[u8]); 3] = [
             (0, ticks * 1_000_000 + 125_000, &frame),
-            (1, ticks * 1_000_000_000 + 5_000, &packet),
+            (1, (ticks + 1_000_000_000) * 1_000_000_000 + 5_000, &packet),
             (2, ticks * 1024 + 512, &cooked),
         ];
         let capture = pcapng(endianness, &interfaces, &frames);
@@ -162,6 +167,7 @@ fn names_of_interfaces_cannot_steer_a_terminal() {
         link: 1,
         name: Some("\u{1b}[2Jeth0\n"),
         resolution: None,
+        offset: None,
     };
     let capture = pcapng(Endianness::Little, &[interface], &[(0, 0, &frame)]);
     let lines = program::lines("-", &capture);
