@@ -36,8 +36,8 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
-//! A [`Host`] is whatever runs virtual routers; [`RouterHost`] is one, whose packets are encoded and
-//! go up the receive ladder. The kernel of a host is simulated too: it keeps addresses while the
+//! A [`Host`] is whatever runs virtual routers: [`RouterHost`] some machines, [`NodeHost`] a node with
+//! its groups and jobs. Their packets are encoded and go up the receive ladder. The kernel of a host is simulated too: it keeps addresses while the
 //! process is paused, takes time to remove them, and may remove them by itself when their lifetime is
 //! over. [Overlaps](Lan::overlaps) are what it is about: times at which two hosts had the addresses.
 //!
@@ -46,6 +46,7 @@
 mod clock;
 mod host;
 mod link;
+mod nodes;
 mod random;
 mod routers;
 mod trace;
@@ -58,6 +59,7 @@ use core::time::Duration;
 use clock::Clock;
 pub use host::{Effect, Effects, Host, RouterKey};
 pub use link::Link;
+pub use nodes::NodeHost;
 pub use random::Random;
 pub use routers::RouterHost;
 pub use trace::{Entry, HostId, Overlap, Trace, What};

@@ -9,6 +9,7 @@
 )]
 
 mod guard;
+mod nodes;
 mod scenarios;
 
 use core::time::Duration;
