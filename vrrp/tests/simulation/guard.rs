@@ -6,6 +6,7 @@
 use core::ops::Range;
 use core::time::Duration;
 
+use lvs_vrrp::GuardStatus;
 use lvs_vrrp::event::ShutdownMode;
 use lvs_vrrp::lease::{LeaseConfig, MemoryStore};
 use lvs_vrrp::sim::{HostId, Lan, Link, Overlap, Random, RouterHost, What};
@@ -97,7 +98,7 @@ fn happen(lan: &mut Lan<RouterHost>, hosts: &[HostId], guard: Guard, random: &mu
     let (one, other) = (draw(), draw());
     let long = random.up_to(ms(15_000));
     let short = random.up_to(DELAY - LATENESS);
-    match random.below(9) {
+    match random.below(11) {
         0 | 1 => lan.partition(&[one]),
         2 if one != other => lan.cut(one, other),
         3 => {
@@ -113,8 +114,30 @@ fn happen(lan: &mut Lan<RouterHost>, hosts: &[HostId], guard: Guard, random: &mu
             lan.run_for(ms(1000));
             lan.crash(one);
         }
+        8 | 9 => {
+            // The worst: no renewal, and the process stands still when it should stop.
+            lan.partition(&[one]);
+            lan.cut_from_stores(one);
+            let early = random.up_to(ms(20));
+            if let Some(time) = until_the_end(lan, one) {
+                lan.run_for(time.saturating_sub(early));
+                lan.pause(one, DELAY - LATENESS);
+            }
+        }
         _ => lan.mend(),
     }
+}
+
+/// How long this host may have the addresses as it stands.
+fn until_the_end(lan: &mut Lan<RouterHost>, host: HostId) -> Option<Duration> {
+    let mut time = None;
+    lan.with(host, |host, now, _| {
+        let guard = host.router(KEY).unwrap().guard();
+        if let GuardStatus::Held { until, .. } = guard {
+            time = until.checked_sub(now);
+        }
+    });
+    time
 }
 
 fn schedules() -> u64 {
@@ -186,7 +209,7 @@ fn paused(pause: Duration, removal: Duration, guard: Guard) -> (Lan<RouterHost>,
     lan.partition(&hosts[..1]);
     lan.cut_from_stores(hosts[0]);
     let machine = lan.host(hosts[0]).unwrap().router(KEY).unwrap();
-    let lvs_vrrp::GuardStatus::Held { until, .. } = machine.guard() else {
+    let GuardStatus::Held { until, .. } = machine.guard() else {
         unreachable!("it has the addresses");
     };
     lan.run_until(until - Duration::from_nanos(1));

@@ -15,7 +15,9 @@ mod scenarios;
 use core::time::Duration;
 
 use lvs_vrrp::event::Notification;
-use lvs_vrrp::sim::{HostId, Lan, Link, RouterHost, RouterKey, What};
+use lvs_vrrp::sim::{
+    Effects, HostId, Lan, Link, NodeHost, Overlap, Random, RouterHost, RouterKey, Trace, What,
+};
 use lvs_vrrp::{AddressList, Family, Interval, Priority, RouterConfig, State, Vrid};
 
 const KEY: RouterKey = RouterKey {
@@ -111,4 +113,12 @@ fn count(lan: &Lan<RouterHost>, told: impl Fn(HostId, &Notification) -> bool) ->
             matches!(&entry.what, What::Reported(notification) if told(entry.host, notification))
         })
         .count()
+}
+
+#[test]
+fn networks_can_be_sent_to_other_threads() {
+    fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Lan<RouterHost>>();
+    is_send_and_sync::<Lan<NodeHost>>();
+    is_send_and_sync::<(Effects, Random, Trace, Overlap)>();
 }
