@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use super::virtual_addresses;
 use crate::address::{InterfaceIndex, MacAddress};
 use crate::announce::AnnounceSettings;
 use crate::config::{ConfigError, RouterConfig, SourcePolicy};
@@ -264,6 +265,7 @@ impl NodeConfig {
             }
         }
         self.validate_keys()?;
+        self.validate_addresses()?;
         self.validate_groups()?;
         if self.settings.announce.spacing.is_zero() {
             return Err(NodeError::Spacing);
@@ -294,6 +296,23 @@ impl NodeConfig {
                 }
             }
             others.push(router);
+        }
+        Ok(())
+    }
+
+    /// Removing an address for one router would take it from the other.
+    fn validate_addresses(&self) -> Result<(), NodeError> {
+        let mut seen = BTreeMap::new();
+        for (&router, setup) in &self.routers {
+            for address in virtual_addresses(&setup.config) {
+                if let Some(other) = seen.insert((setup.interface, address), router) {
+                    return Err(NodeError::AddressTwice {
+                        router,
+                        other,
+                        address,
+                    });
+                }
+            }
         }
         Ok(())
     }
@@ -414,6 +433,20 @@ pub enum NodeError {
         router: RouterId,
         /// The other.
         other: RouterId,
+    },
+    /// Two routers of an interface with the same virtual address: removing it for one would take
+    /// it from the other.
+    #[error(
+        "routers {} and {} of one interface both have the address {address}",
+        router.get(), other.get()
+    )]
+    AddressTwice {
+        /// One.
+        router: RouterId,
+        /// The other.
+        other: RouterId,
+        /// The address.
+        address: IpAddr,
     },
     /// A group without members.
     #[error("group {} has no members", group.get())]

@@ -1,10 +1,11 @@
 //! What machines want done becomes jobs, in the order that addresses demand.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use super::work::{Failure, Next};
-use super::{Gate, Item, Node, ReportKind, Router, Wake, virtual_addresses};
+use super::{Gate, Item, Node, ReportKind, Wake, virtual_addresses};
 use crate::actions::Actions;
 use crate::event::{
     Action, Announce, DataPlane, Event, InitReason, Notification, SendAdvert, ShutdownMode, State,
@@ -96,6 +97,8 @@ impl Node {
                     is_removed = true;
                     self.stop_serving(key);
                 }
+                // When they are there, which may take a while.
+                Action::Announce(Announce::Added) => {}
                 Action::Announce(announce) => {
                     self.pend(key, Gate::Installed, Item::Announce(announce));
                 }
@@ -180,16 +183,52 @@ impl Node {
             let Some(router) = self.router_mut(key) else {
                 return;
             };
-            let Router { work, machine, .. } = &mut *router;
-            if work.job.is_some() {
+            if router.work.job.is_some() {
                 self.check_late(key);
                 return;
             }
-            let next = work.next(now, || virtual_addresses(machine.config()).collect());
+            let wanted = self.free_addresses(key);
+            let Some(router) = self.router_mut(key) else {
+                return;
+            };
+            let next = router.work.next(now, wanted);
             let Some(next) = next else {
                 return;
             };
             self.queue_work(key, next);
+        }
+    }
+
+    /// The addresses of a router that nobody else has on its interface. An address that moves from
+    /// one router to another is installed when the other has removed it, or it would be gone.
+    fn free_addresses(&self, key: usize) -> Vec<IpAddr> {
+        let Some(router) = self.router(key).filter(|router| router.work.serves) else {
+            return Vec::new();
+        };
+        let index = router.setup.interface;
+        let others = self
+            .routers
+            .iter()
+            .flatten()
+            .filter(|other| other.setup.interface == index && !core::ptr::eq(*other, router));
+        let taken: Vec<&[IpAddr]> = others.map(|other| other.work.installed()).collect();
+        virtual_addresses(router.machine.config())
+            .filter(|address| !taken.iter().any(|taken| taken.contains(address)))
+            .collect()
+    }
+
+    /// Addresses of an interface may be free now: others may wait for them.
+    fn continue_others(&mut self, key: usize) {
+        let Some(index) = self.router(key).map(|router| router.setup.interface) else {
+            return;
+        };
+        for other in self.keys() {
+            let is_here = self
+                .router(other)
+                .is_some_and(|router| router.setup.interface == index && router.work.serves);
+            if other != key && is_here {
+                self.continue_work(other);
+            }
         }
     }
 
@@ -246,9 +285,11 @@ impl Node {
         let Some(router) = self.router_mut(key) else {
             return;
         };
+        let is_adding = router.work.is_adding();
         let failure = router.work.finish(is_done);
         let serves = router.work.serves;
         match failure {
+            None if is_adding && serves => self.begin_rounds(key, Announce::Added),
             None => {}
             Some(failure @ (Failure::Prepare | Failure::Install)) => {
                 if serves {
@@ -270,6 +311,7 @@ impl Node {
             Some(Failure::Settle) => self.report_router(key, ReportKind::SettleFailed),
         }
         self.continue_work(key);
+        self.continue_others(key);
         self.mark(key);
     }
 
@@ -515,13 +557,13 @@ impl Node {
                 announcer.cancel(key);
                 continue;
             };
-            let Some(address) = virtual_addresses(router.machine.config()).nth(round.next) else {
+            let Some(&address) = router.work.installed().get(round.next) else {
                 announcer.end_pass();
                 continue;
             };
             let style = match address {
-                core::net::IpAddr::V4(_) => style,
-                core::net::IpAddr::V6(_) => crate::announce::ArpStyle::Request,
+                IpAddr::V4(_) => style,
+                IpAddr::V6(_) => crate::announce::ArpStyle::Request,
             };
             let operation = round.step(style);
             return Some(Announcement {

@@ -63,6 +63,8 @@ pub(super) struct Work {
     installed: Vec<IpAddr>,
     /// What is to be there when the change is done.
     target: Vec<IpAddr>,
+    /// The change under way installs some.
+    is_adding: bool,
     /// When a failed removal is tried again, or a slow one is a breach.
     pub(super) deadline: Timestamp,
 }
@@ -75,6 +77,7 @@ impl Work {
             job: None,
             installed: Vec::new(),
             target: Vec::new(),
+            is_adding: false,
             deadline: NEVER,
         }
     }
@@ -99,26 +102,34 @@ impl Work {
         self.phase == Phase::Clear
     }
 
+    /// A change is under way that installs addresses.
+    pub(super) fn is_adding(&self) -> bool {
+        self.phase == Phase::Changing && self.is_adding
+    }
+
     /// The addresses are there, to be used.
     pub(super) fn is_installed(&self) -> bool {
         self.serves && matches!(self.phase, Phase::Installed | Phase::Changing)
     }
 
+    /// The addresses that are there, or may be.
+    pub(super) fn installed(&self) -> &[IpAddr] {
+        &self.installed
+    }
+
     /// What is to be done now, if anything; it counts as begun.
-    pub(super) fn next(
-        &mut self,
-        now: Timestamp,
-        wanted: impl Fn() -> Vec<IpAddr>,
-    ) -> Option<Next> {
+    pub(super) fn next(&mut self, now: Timestamp, wanted: Vec<IpAddr>) -> Option<Next> {
         let (phase, next) = match (self.phase, self.serves) {
             (Phase::Clear, true) => (Phase::Preparing, Next::Prepare),
+            // Somebody else has them still.
+            (Phase::Prepared, true) if wanted.is_empty() => return None,
             (Phase::Prepared, true) => {
-                self.installed = wanted();
+                self.installed = wanted;
                 (Phase::Installing, Next::Install(self.installed.clone()))
             }
             (Phase::Prepared | Phase::Removed, _) => (Phase::Settling, Next::Settle),
             (Phase::Installed, true) => {
-                let target = wanted();
+                let target = wanted;
                 let install = difference(&target, &self.installed);
                 let remove = difference(&self.installed, &target);
                 if install.is_empty() && remove.is_empty() {
@@ -126,6 +137,7 @@ impl Work {
                 }
                 self.target = target;
                 self.installed.extend(&install);
+                self.is_adding = !install.is_empty();
                 (Phase::Changing, Next::Change { install, remove })
             }
             (Phase::Installed, false) => (Phase::Removing, Next::Remove(self.installed.clone())),

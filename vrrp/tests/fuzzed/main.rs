@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod node;
 mod packet;
 
 use proptest::collection::vec;
@@ -65,6 +66,17 @@ proptest! {
         packet::v2(&bytes);
         packet::v3_over_ipv4(&bytes);
         packet::v3_over_ipv6(&bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// `VRRP-206`, `VRRP-214`: invariants of a node over arbitrary packets, ticks, results of jobs,
+    /// links, trackers, guards and configurations.
+    #[test]
+    fn a_node_keeps_its_promises(script in vec(any::<u8>(), 0..600)) {
+        node::node(&script);
     }
 }
 

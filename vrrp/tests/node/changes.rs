@@ -126,3 +126,37 @@ fn each_shutdown_mode_has_its_order() {
         assert_eq!(rig.state(1), State::Initialize, "{mode:?}: it stays so");
     }
 }
+
+/// An address that moves from one router to another is installed when the other has removed it, or
+/// the removal would take it away.
+#[test]
+fn addresses_move_between_routers_without_loss() {
+    let with = |number: u8, addresses: &[&str]| {
+        let list = AddressList::new(addresses.iter().map(|text| address(text)));
+        NodeRouter::new(LAN, router_config(number).with_addresses(list.unwrap()))
+    };
+    let [one, two, both] = ["198.51.100.1", "198.51.100.2", "198.51.100.3"];
+    let old = config(0)
+        .with_router(id(1), with(1, &[one, both]))
+        .with_router(id(2), with(2, &[two]));
+    let new = config(0)
+        .with_router(id(1), with(1, &[one]))
+        .with_router(id(2), with(2, &[two, both]));
+    let mut rig = Rig::active(old);
+    rig.run(ms(20_000));
+    rig.take_log();
+    rig.node.reconfigure(rig.now, new).unwrap();
+    rig.fetch();
+    assert_eq!(rig.take_log(), "1 send 100, 2 send 100, 1 change + -3");
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "2 change +3 -");
+    assert!(!rig.log.iter().any(|word| word.contains("~announce")));
+    rig.finish(JobResult::Done);
+    rig.fetch();
+    assert!(rig.log.iter().any(|word| word == "2 ~announce 2"));
+    let same = config(1).with_router(id(2), with(2, &[one]));
+    assert_eq!(
+        same.validate().unwrap_err().to_string(),
+        "routers 2 and 1 of one interface both have the address 198.51.100.1"
+    );
+}

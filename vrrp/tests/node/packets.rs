@@ -3,7 +3,7 @@
 use lvs_vrrp::event::State;
 use lvs_vrrp::node::{NodeRouter, ReportKind};
 use lvs_vrrp::receive::{Meta, Observation, Peer, Reason};
-use lvs_vrrp::{NodeConfig, Priority};
+use lvs_vrrp::{AddressList, NodeConfig, Priority};
 
 use crate::rig::*;
 
@@ -168,15 +168,16 @@ fn demultiplexes_by_interface_and_id() {
 /// Spec 3.1: routers of one id are told apart by their unicast peers.
 #[test]
 fn demultiplexes_unicast_routers_by_source() {
-    let unicast = |peer: &str| {
-        let config =
-            router_config(1).with_unicast_peers([Peer::new(address(peer)).with_ttl(64..=255)]);
+    let unicast = |peer: &str, own: &str| {
+        let config = router_config(1)
+            .with_addresses(AddressList::new([address(own)]).unwrap())
+            .with_unicast_peers([Peer::new(address(peer)).with_ttl(64..=255)]);
         NodeRouter::new(LAN, config)
     };
     let config = |second: &str| -> NodeConfig {
         config(0)
-            .with_router(id(1), unicast(LOWER))
-            .with_router(id(2), unicast(second))
+            .with_router(id(1), unicast(LOWER, "198.51.100.1"))
+            .with_router(id(2), unicast(second, "198.51.100.2"))
     };
     let refused = config(LOWER).validate().unwrap_err().to_string();
     assert_eq!(

@@ -1,0 +1,437 @@
+//! A node under a script of bytes: packets, ticks, results of jobs in any order, links, trackers,
+//! guards, configurations. What must hold whatever happens is looked at after each step; in the end
+//! everything is well again, and the node has to become so too.
+//!
+//! | | Invariant |
+//! |---|---|
+//! | 1 | a priority other than 0 is handed out only while the router is Active |
+//! | 2 | members of a group are in one state after each step (`VRRP-214`) |
+//! | 3 | addresses are installed once, then removed once, in turn; one job at a time |
+//! | 4 | a guard goes back only when no address of the group is left |
+//! | 5 | no address is removed that another router of the interface has |
+//! | 6 | a deadline that is left lies ahead; a second tick changes nothing (`VRRP-206`) |
+//! | 7 | reports are numbered in order |
+//! | 8 | with all well, all become Active with their addresses; after shutdown none is left |
+
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use lvs_vrrp::codec::{Advertisement, Transmission};
+use lvs_vrrp::event::{ShutdownMode, State};
+use lvs_vrrp::group::{GroupConfig, GroupId};
+use lvs_vrrp::job::{Job, JobKind, JobResult};
+use lvs_vrrp::node::{InterfaceConfig, NodeRouter, RouterId, Settings};
+use lvs_vrrp::receive::Meta;
+use lvs_vrrp::track::{Track, TrackerId};
+use lvs_vrrp::{
+    AddressList, GuardStatus, InterfaceIndex, Interval, MacAddress, Node, NodeConfig, Priority,
+    RouterConfig, Timestamp, Version, Vrid,
+};
+
+const LANS: [InterfaceIndex; 2] = [InterfaceIndex::new(2), InterfaceIndex::new(3)];
+const GROUP: GroupId = GroupId::new(1);
+const TRACKERS: [TrackerId; 2] = [TrackerId::new(1), TrackerId::new(2)];
+const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
+
+fn virtual_address(number: u8) -> IpAddr {
+    IpAddr::from([198, 51, 100, number])
+}
+
+fn router(lan: usize, number: u8, addresses: &[u8]) -> NodeRouter {
+    let list = addresses.iter().map(|number| virtual_address(*number));
+    let vrid = Vrid::new(number).unwrap();
+    let config = RouterConfig::new(vrid, AddressList::new(list).unwrap());
+    let mut switches = *config.switches();
+    // Or the last of an Active comes when it is Backup.
+    switches.yield_with_advert = false;
+    NodeRouter::new(LANS[lan], config.with_switches(switches))
+}
+
+/// Several configurations to go between.
+fn config(variant: u8) -> NodeConfig {
+    let mut settings = Settings::default();
+    settings.spread = variant & 1 == 1;
+    settings.announce.repeat = 2;
+    settings.reports = 8;
+    settings.install_retry = Duration::from_secs(5);
+    let lan = InterfaceConfig::new(MacAddress::new([2, 0, 0, 0, 0, 9])).up([OWN]);
+    let (one, two, three): (&[u8], &[u8], &[u8]) = match variant % 5 {
+        // Addresses go from one router to another, both ways.
+        1 => (&[1, 11], &[2, 13], &[3]),
+        2 => (&[1], &[2, 11], &[3, 13]),
+        _ => (&[1, 11, 13], &[2], &[3]),
+    };
+    let id = RouterId::new;
+    let three = router(usize::from(variant % 5 == 3), 3, three);
+    let config = NodeConfig::new()
+        .with_interface(LANS[0], lan.clone())
+        .with_interface(LANS[1], lan)
+        .with_tracker(TRACKERS[0], Some(true))
+        .with_tracker(TRACKERS[1], None)
+        .with_settings(settings)
+        .with_router(
+            id(1),
+            router(0, 1, one).with_track(Track::new(TRACKERS[1], -50)),
+        )
+        .with_router(id(3), three.with_track(Track::new(TRACKERS[0], 0)));
+    let group = |members: &[u32]| GroupConfig::new(members.iter().copied().map(id));
+    match variant % 7 {
+        0 | 1 => config
+            .with_router(id(2), router(0, 2, two))
+            .with_group(GROUP, group(&[1, 2]).with_guard(Duration::from_millis(300))),
+        2 => config.with_group(GROUP, group(&[1]).with_guard(Duration::from_millis(300))),
+        3 | 4 => config
+            .with_router(id(2), router(0, 2, two))
+            .with_group(GROUP, group(&[2, 1])),
+        5 => config
+            .with_router(id(2), router(0, 2, two))
+            .with_group(GROUP, group(&[1, 2, 3])),
+        _ => config.with_router(id(2), router(0, 2, two)),
+    }
+}
+
+fn members(variant: u8) -> &'static [u32] {
+    match variant % 7 {
+        0 | 1 | 3 | 4 => &[1, 2],
+        2 => &[1],
+        5 => &[1, 2, 3],
+        _ => &[],
+    }
+}
+
+/// Those that need the guard; those that were dismissed by such a configuration need it until their
+/// addresses are gone.
+fn guarded(variant: u8) -> &'static [u32] {
+    match variant % 7 {
+        0..=2 => &[1, 2],
+        _ => &[],
+    }
+}
+
+fn advert(number: u8, priority: u8, source: u8) -> Vec<u8> {
+    let list = AddressList::new([virtual_address(number)]).unwrap();
+    let advertisement = Advertisement {
+        version: Version::V3,
+        vrid: Vrid::new(number).unwrap(),
+        priority: Priority::new(priority),
+        interval: Interval::DEFAULT,
+        addresses: list.as_addresses(),
+    };
+    let mut bytes = [0; 100];
+    let length = Transmission::multicast(IpAddr::from([192, 0, 2, source]))
+        .emit_packet(&advertisement, &mut bytes)
+        .unwrap();
+    bytes[..length].to_vec()
+}
+
+/// Whose address work it is: a router that moved to another interface is another one.
+type Owner = (RouterId, InterfaceIndex);
+
+struct Harness {
+    node: Node,
+    now: Timestamp,
+    variant: u8,
+    open: Vec<Job>,
+    /// What is there, by who installed it.
+    kernel: BTreeMap<(InterfaceIndex, IpAddr), RouterId>,
+    /// Those that installed and were not told to remove, with the address.
+    serving: BTreeSet<Owner>,
+    /// Those with addresses for which no guard was needed at some time.
+    unguarded: BTreeSet<RouterId>,
+    sequence: u64,
+}
+
+impl Harness {
+    fn fetch(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(job) = self.node.poll_job() else {
+                return;
+            };
+            self.look_at(&job);
+            match job.kind {
+                JobKind::Notify(report) => {
+                    assert!(report.sequence > self.sequence, "7: {report:?}");
+                    self.sequence = report.sequence;
+                }
+                _ => self.open.push(job),
+            }
+        }
+    }
+
+    fn look_at(&mut self, job: &Job) {
+        match &job.kind {
+            JobKind::Send(send) if !send.priority().is_resign() => {
+                let state = self.node.state(send.router());
+                assert_eq!(state, Some(State::Active), "1: {job:?}");
+            }
+            JobKind::InstallAddresses {
+                router, interface, ..
+            } => {
+                let owner = (*router, *interface);
+                if guarded(self.variant).contains(&router.get()) {
+                    self.unguarded.remove(router);
+                } else {
+                    self.unguarded.insert(*router);
+                }
+                assert!(self.serving.insert(owner), "3: installed twice: {job:?}");
+            }
+            JobKind::RemoveAddresses {
+                router, interface, ..
+            } => {
+                let again = self.open.iter().any(|other| {
+                    matches!(&other.kind, JobKind::RemoveAddresses { router: r, interface: i, .. }
+                        if r == router && i == interface)
+                });
+                assert!(!again, "3: removed twice: {job:?}");
+                self.serving.remove(&(*router, *interface));
+            }
+            JobKind::ReleaseGuard { .. } if self.variant % 7 <= 2 => {
+                let left = self.kernel.values();
+                let left = left.filter(|router| !self.unguarded.contains(*router));
+                assert_eq!(left.count(), 0, "4: {:?}", self.kernel);
+            }
+            _ => {}
+        }
+    }
+
+    fn complete(&mut self, index: usize, result: JobResult) {
+        let job = self.open.swap_remove(index);
+        let done = result == JobResult::Done;
+        match &job.kind {
+            JobKind::InstallAddresses {
+                router,
+                interface,
+                addresses,
+            } => self.install(*router, *interface, addresses),
+            JobKind::ChangeAddresses {
+                router,
+                interface,
+                install,
+                remove,
+            } => {
+                self.install(*router, *interface, install);
+                if done {
+                    self.remove(*router, *interface, remove);
+                }
+            }
+            JobKind::RemoveAddresses {
+                router,
+                interface,
+                addresses,
+            } if done => self.remove(*router, *interface, addresses),
+            _ => {}
+        }
+        self.node.complete(self.now, job.id, result);
+    }
+
+    fn install(&mut self, router: RouterId, interface: InterfaceIndex, addresses: &[IpAddr]) {
+        for &address in addresses {
+            let before = self.kernel.insert((interface, address), router);
+            assert!(
+                before.is_none_or(|before| before == router),
+                "5: {address} of {before:?} installed for {router:?}"
+            );
+        }
+    }
+
+    fn remove(&mut self, router: RouterId, interface: InterfaceIndex, addresses: &[IpAddr]) {
+        for &address in addresses {
+            let before = self.kernel.remove(&(interface, address));
+            assert!(
+                before.is_none_or(|before| before == router),
+                "5: {address} of {before:?} removed for {router:?}"
+            );
+        }
+    }
+
+    fn check(&self) {
+        let members = members(self.variant).iter();
+        let states: BTreeSet<_> = members
+            .map(|id| format!("{:?}", self.node.state(RouterId::new(*id))))
+            .collect();
+        assert!(states.len() <= 1, "2: {states:?}");
+    }
+
+    fn tick(&mut self) {
+        self.node.tick(self.now);
+        let next = self.node.next_deadline();
+        assert!(next.is_none_or(|next| next > self.now), "6: {next:?}");
+    }
+
+    /// Whatever there is to do is done, until so much later.
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            self.fetch(usize::MAX);
+            while !self.open.is_empty() {
+                let job = &self.open[0];
+                if let JobKind::AcquireGuard { group } = job.kind {
+                    let held = GuardStatus::Held {
+                        until: self.now + Duration::from_secs(1000),
+                        epoch: 1,
+                    };
+                    self.node.set_guard(self.now, group, held);
+                }
+                self.complete(0, JobResult::Done);
+                self.fetch(usize::MAX);
+                self.check();
+            }
+            match self.node.next_deadline() {
+                Some(next) if next <= end => self.now = self.now.max(next),
+                _ => break,
+            }
+            self.tick();
+        }
+        self.now = end;
+        self.tick();
+        self.check();
+    }
+}
+
+/// Runs a script.
+pub(crate) fn node(script: &[u8]) {
+    let mut bytes = script.iter().copied();
+    let mut harness = Harness {
+        node: Node::new(config(0)).unwrap(),
+        now: Duration::from_secs(10),
+        variant: 0,
+        open: Vec::new(),
+        kernel: BTreeMap::new(),
+        serving: BTreeSet::new(),
+        unguarded: BTreeSet::new(),
+        sequence: 0,
+    };
+    harness.tick();
+    while let Some(operation) = bytes.next() {
+        step(&mut harness, operation, &mut bytes);
+        harness.check();
+    }
+    become_well(harness);
+}
+
+fn step(harness: &mut Harness, operation: u8, bytes: &mut impl Iterator<Item = u8>) {
+    let mut byte = || bytes.next().unwrap_or_default();
+    let now = harness.now;
+    match operation % 16 {
+        0..=2 => {
+            if let Some(next) = harness.node.next_deadline() {
+                harness.now = harness.now.max(next);
+                harness.tick();
+            }
+        }
+        3 => {
+            harness.now += Duration::from_millis(u64::from(byte()) * 40);
+            harness.tick();
+        }
+        4 => {
+            let (number, priority) = (byte() % 4 + 1, byte());
+            let packet = advert(number, priority, if priority & 1 == 1 { 1 } else { 200 });
+            let meta = Meta::ipv4(LANS[usize::from(operation > 127)], now);
+            harness.node.receive(now, &meta, &packet);
+        }
+        5 => {
+            let mut packet = advert(1, 100, 1);
+            let (place, value) = (usize::from(byte()), byte());
+            let place = place % packet.len();
+            packet[place] = value;
+            let meta = Meta::ipv4(LANS[0], now);
+            harness.node.receive(now, &meta, &packet);
+        }
+        6 => {
+            let what = byte();
+            let addresses = [OWN, virtual_address(1)];
+            let count = usize::from(what >> 2) % 3;
+            let lan = LANS[usize::from(what & 1)];
+            harness
+                .node
+                .link(now, lan, what & 2 == 0, &addresses[..count]);
+        }
+        7 => {
+            let what = byte();
+            let tracker = TRACKERS[usize::from(what & 1)];
+            harness.node.set_tracker(now, tracker, what & 2 == 0);
+        }
+        8 => {
+            let status = match byte() % 8 {
+                0 => GuardStatus::Free,
+                1 => GuardStatus::HeldByOther,
+                2 => GuardStatus::Unknown,
+                number => GuardStatus::Held {
+                    until: now + Duration::from_secs(u64::from(number) - 3),
+                    epoch: u64::from(number),
+                },
+            };
+            harness.node.set_guard(now, GROUP, status);
+        }
+        9 => {
+            harness.variant = byte();
+            let config = config(harness.variant);
+            harness.node.reconfigure(now, config).unwrap();
+            let free = (1..=3).filter(|id| !guarded(harness.variant).contains(id));
+            harness.unguarded.extend(free.map(RouterId::new));
+        }
+        10 => harness.fetch(usize::from(byte())),
+        11..=13 if !harness.open.is_empty() => {
+            let index = usize::from(byte()) % harness.open.len();
+            let failed = operation % 16 == 13;
+            let result = if failed {
+                JobResult::Failed
+            } else {
+                JobResult::Done
+            };
+            harness.complete(index, result);
+        }
+        14 => harness.node.stalled(now),
+        _ => {
+            harness.tick();
+            let before = format!("{:?}", harness.node);
+            harness.node.tick(now);
+            harness
+                .node
+                .tick(now.saturating_sub(Duration::from_secs(1)));
+            assert_eq!(before, format!("{:?}", harness.node), "6");
+        }
+    }
+}
+
+/// Everything is well from now on.
+fn become_well(mut harness: Harness) {
+    for lan in LANS {
+        harness.node.link(harness.now, lan, true, &[OWN]);
+    }
+    for tracker in TRACKERS {
+        harness.node.set_tracker(harness.now, tracker, true);
+    }
+    harness
+        .node
+        .set_guard(harness.now, GROUP, GuardStatus::Free);
+    harness.run(Duration::from_secs(60));
+    let ids = if members(harness.variant) == [1] {
+        &[1, 3][..]
+    } else {
+        &[1, 2, 3]
+    };
+    for &id in ids {
+        assert_eq!(
+            harness.node.state(RouterId::new(id)),
+            Some(State::Active),
+            "8: {:#?}",
+            harness.node
+        );
+    }
+    let of_second = if matches!(harness.variant % 5, 1 | 2) {
+        2
+    } else {
+        1
+    };
+    let expected = if ids.len() == 2 { 5 - of_second } else { 5 };
+    assert_eq!(harness.kernel.len(), expected, "8: {:?}", harness.kernel);
+    for job in 0..harness.open.len() {
+        harness.complete(job, JobResult::Done);
+    }
+    harness.node.shutdown(harness.now, ShutdownMode::Graceful);
+    harness.run(Duration::from_secs(10));
+    assert_eq!(harness.kernel, BTreeMap::new(), "8");
+    assert!(harness.node.is_idle(), "8: {:#?}", harness.node);
+}
