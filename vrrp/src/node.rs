@@ -303,10 +303,11 @@ impl Node {
     pub fn poll_job(&mut self) -> Option<Job> {
         let job = self.sends.pop_front().or_else(|| self.jobs.pop_front());
         if let Some(job) = job {
-            if let JobKind::Send(send) = &job.kind
-                && let Some(router) = self.routers.get_mut(send.key).and_then(Option::as_mut)
-            {
-                router.counters.record_sent(send.priority);
+            if let JobKind::Send(send) = &job.kind {
+                let router = self.routers.get_mut(send.key).and_then(Option::as_mut);
+                if let Some(router) = router {
+                    router.counters.record_sent(send.priority);
+                }
             }
             return Some(job);
         }

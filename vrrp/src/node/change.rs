@@ -162,10 +162,10 @@ impl Node {
             members.iter().any(|&other| other != key)
         });
         let spread = self.spread(key);
-        if self.started.is_some()
-            && !joins
-            && let Some(router) = self.router_mut(key)
-        {
+        if self.started.is_none() || joins {
+            return;
+        }
+        if let Some(router) = self.router_mut(key) {
             router.start_at = router.start_at.saturating_add(spread);
         }
     }
@@ -194,12 +194,13 @@ impl Node {
             return;
         };
         router.group = group;
-        if let Some(grant @ GuardStatus::Held { .. }) = grant
-            && state == crate::event::State::Active
-            && are_active
-        {
-            let actions = router.machine.handle(now, Event::Guard(grant));
-            self.perform(key, state, &actions);
+        let brings_along = state == crate::event::State::Active && are_active;
+        match grant {
+            Some(grant @ GuardStatus::Held { .. }) if brings_along => {
+                let actions = router.machine.handle(now, Event::Guard(grant));
+                self.perform(key, state, &actions);
+            }
+            _ => {}
         }
     }
 

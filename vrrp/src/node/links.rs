@@ -39,9 +39,8 @@ impl Node {
     /// A tracker is fine now, or has failed. For one that is not configured it does nothing.
     pub fn set_tracker(&mut self, now: Timestamp, tracker: TrackerId, is_ok: bool) {
         self.begin(now);
-        if let Some(state) = self.config.trackers.get_mut(&tracker)
-            && *state != Some(is_ok)
-        {
+        let tracker = self.config.trackers.get_mut(&tracker);
+        if let Some(state) = tracker.filter(|state| **state != Some(is_ok)) {
             *state = Some(is_ok);
             self.mark_all();
         }

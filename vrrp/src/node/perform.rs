@@ -150,20 +150,21 @@ impl Node {
         let Some(router) = self.router_mut(key) else {
             return;
         };
-        if let Item::Notify(Notification::Transition(new)) = item
-            && router.pending.len() >= MAX_PENDING
-        {
-            let waiting = router.pending.iter_mut().rev();
-            let mut transitions = waiting.filter_map(|(_, item)| match item {
-                Item::Notify(Notification::Transition(transition)) => Some(transition),
-                _ => None,
-            });
-            if let Some(last) = transitions.next() {
-                let from = last.from;
-                *last = new;
-                last.from = from;
-                return;
+        match item {
+            Item::Notify(Notification::Transition(new)) if router.pending.len() >= MAX_PENDING => {
+                let waiting = router.pending.iter_mut().rev();
+                let mut transitions = waiting.filter_map(|(_, item)| match item {
+                    Item::Notify(Notification::Transition(transition)) => Some(transition),
+                    _ => None,
+                });
+                if let Some(last) = transitions.next() {
+                    let from = last.from;
+                    *last = new;
+                    last.from = from;
+                    return;
+                }
             }
+            _ => {}
         }
         // Said twice it is done once.
         let is_said = match item {
@@ -235,9 +236,9 @@ impl Node {
     /// A removal that takes longer than it may is a breach, told once.
     fn check_late(&mut self, key: usize) {
         let now = self.now;
-        if let Some(router) = self.router_mut(key)
-            && timer::is_due(now, router.work.deadline)
-        {
+        let router = self.router_mut(key);
+        let late = router.filter(|router| timer::is_due(now, router.work.deadline));
+        if let Some(router) = late {
             router.work.deadline = NEVER;
             self.report_router(key, ReportKind::RemoveLate);
         }

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::{Node, ReportKind, Subject, Wake};
 use crate::checksum::ChecksumFinding;
 use crate::event::{Event, HeardAdvert};
-use crate::receive::{Datagram, Meta, Observation, Reason, Rejection, Scope, receive};
+use crate::receive::{Accepted, Datagram, Meta, Observation, Reason, Rejection, Scope, receive};
 use crate::timer::Timestamp;
 
 impl Node {
@@ -17,41 +17,41 @@ impl Node {
         self.begin(now);
         self.hear_traffic(meta);
         match receive(meta, bytes, self) {
-            Ok(accepted) => {
-                let (vrid, source) = (accepted.advertisement.vrid, accepted.source);
-                let key = self.find_key(meta.interface(), meta.family(), vrid, source);
-                let at = self.now;
-                if let Some(key) = key
-                    && let Some(router) = self.router_mut(key)
-                {
-                    router.counters.record_accepted(&accepted);
-                    router.sequence = accepted.sequence.or(router.sequence);
-                    let form = accepted.checksum.and_then(ChecksumFinding::form);
-                    let heard_for = router.machine.active_down_interval();
-                    let conflict =
-                        form.is_some_and(|form| router.follower.heard(at, source, form, heard_for));
-                    if conflict {
-                        self.observe(key, Observation::ChecksumFormConflict, source);
-                    }
-                    for observation in accepted.observations.iter() {
-                        self.observe(key, observation, source);
-                    }
-                    self.feed(key, Event::Advert(HeardAdvert::from(&accepted)));
-                }
-            }
+            Ok(accepted) => self.accept(meta, &accepted),
             Err(rejection) => self.reject(meta, bytes, rejection),
         }
         self.settle();
+    }
+
+    fn accept(&mut self, meta: &Meta, accepted: &Accepted<'_>) {
+        let (vrid, source) = (accepted.advertisement.vrid, accepted.source);
+        let at = self.now;
+        let key = self.find_key(meta.interface(), meta.family(), vrid, source);
+        let Some(key) = key else { return };
+        let Some(router) = self.router_mut(key) else {
+            return;
+        };
+        router.counters.record_accepted(accepted);
+        router.sequence = accepted.sequence.or(router.sequence);
+        let form = accepted.checksum.and_then(ChecksumFinding::form);
+        let heard_for = router.machine.active_down_interval();
+        let conflict = form.is_some_and(|form| router.follower.heard(at, source, form, heard_for));
+        if conflict {
+            self.observe(key, Observation::ChecksumFormConflict, source);
+        }
+        for observation in accepted.observations.iter() {
+            self.observe(key, observation, source);
+        }
+        self.feed(key, Event::Advert(HeardAdvert::from(accepted)));
     }
 
     /// Whatever it is: the link passes traffic, so nothing waits for it to settle any more.
     fn hear_traffic(&mut self, meta: &Meta) {
         let now = self.now;
         let index = meta.interface();
-        if let Some(interface) = self.interfaces.get_mut(&index)
-            && interface.is_up
-            && interface.settles_at > now
-        {
+        let interface = self.interfaces.get_mut(&index);
+        let settling = interface.filter(|it| it.is_up && it.settles_at > now);
+        if let Some(interface) = settling {
             interface.settles_at = now;
             self.mark_interface(index);
             self.touched.push(Wake::Interface(index));
