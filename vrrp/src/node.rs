@@ -304,8 +304,7 @@ impl Node {
         let job = self.sends.pop_front().or_else(|| self.jobs.pop_front());
         if let Some(job) = job {
             if let JobKind::Send(send) = &job.kind {
-                let router = self.routers.get_mut(send.key).and_then(Option::as_mut);
-                if let Some(router) = router {
+                if let Some(router) = self.router_mut(send.key) {
                     router.counters.record_sent(send.priority);
                 }
             }

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 
 use super::{Interface, Node, NodeConfig, NodeError, Router, RouterId, Scope, Slots, Wake};
 use crate::announce::Announcer;
-use crate::event::{Event, ShutdownMode};
+use crate::event::{Event, ShutdownMode, State};
 use crate::group::{Group, GroupId};
 use crate::guard::GuardStatus;
 use crate::machine::VirtualRouter;
@@ -186,7 +186,7 @@ impl Node {
                 *member == id
                     || self
                         .state(*member)
-                        .is_none_or(|state| state == crate::event::State::Active)
+                        .is_none_or(|state| state == State::Active)
             })
         });
         let now = self.now;
@@ -194,13 +194,10 @@ impl Node {
             return;
         };
         router.group = group;
-        let brings_along = state == crate::event::State::Active && are_active;
-        match grant {
-            Some(grant @ GuardStatus::Held { .. }) if brings_along => {
-                let actions = router.machine.handle(now, Event::Guard(grant));
-                self.perform(key, state, &actions);
-            }
-            _ => {}
+        let brings_it = state == State::Active && are_active;
+        if let Some(grant @ GuardStatus::Held { .. }) = grant.filter(|_| brings_it) {
+            let actions = router.machine.handle(now, Event::Guard(grant));
+            self.perform(key, state, &actions);
         }
     }
 

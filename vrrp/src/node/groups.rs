@@ -14,8 +14,8 @@ impl Node {
     pub fn set_guard(&mut self, now: Timestamp, group: GroupId, status: GuardStatus) {
         self.begin(now);
         let now = self.now;
-        let guarded = self.groups.get_mut(&group);
-        if let Some(state) = guarded.filter(|state| state.config.guard.is_some()) {
+        let known = self.groups.get_mut(&group);
+        if let Some(state) = known.filter(|state| state.config.guard.is_some()) {
             state.status = status;
             match status {
                 // Whoever holds it gives it back one day, however it came to that.

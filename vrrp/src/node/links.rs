@@ -39,8 +39,8 @@ impl Node {
     /// A tracker is fine now, or has failed. For one that is not configured it does nothing.
     pub fn set_tracker(&mut self, now: Timestamp, tracker: TrackerId, is_ok: bool) {
         self.begin(now);
-        let tracker = self.config.trackers.get_mut(&tracker);
-        if let Some(state) = tracker.filter(|state| **state != Some(is_ok)) {
+        let known = self.config.trackers.get_mut(&tracker);
+        if let Some(state) = known.filter(|state| **state != Some(is_ok)) {
             *state = Some(is_ok);
             self.mark_all();
         }

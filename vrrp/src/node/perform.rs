@@ -150,19 +150,18 @@ impl Node {
         let Some(router) = self.router_mut(key) else {
             return;
         };
-        match item {
-            Item::Notify(Notification::Transition(new)) if router.pending.len() >= MAX_PENDING => {
-                let waiting = router.pending.iter_mut().rev();
-                let mut transitions = waiting.filter_map(|(_, item)| match item {
-                    Item::Notify(Notification::Transition(transition)) => Some(transition),
-                    _ => None,
-                });
-                if let Some(last) = transitions.next() {
-                    let from = last.from;
-                    *last = new;
-                    last.from = from;
-                    return;
-                }
+        let is_full = router.pending.len() >= MAX_PENDING;
+        if let (Item::Notify(Notification::Transition(new)), true) = (item, is_full) {
+            let waiting = router.pending.iter_mut().rev();
+            let mut transitions = waiting.filter_map(|(_, item)| match item {
+                Item::Notify(Notification::Transition(transition)) => Some(transition),
+                _ => None,
+            });
+            if let Some(last) = transitions.next() {
+                let from = last.from;
+                *last = new;
+                last.from = from;
+                return;
             }
             _ => {}
         }
@@ -237,8 +236,7 @@ impl Node {
     fn check_late(&mut self, key: usize) {
         let now = self.now;
         let router = self.router_mut(key);
-        let late = router.filter(|router| timer::is_due(now, router.work.deadline));
-        if let Some(router) = late {
+        if let Some(router) = router.filter(|r| timer::is_due(now, r.work.deadline)) {
             router.work.deadline = NEVER;
             self.report_router(key, ReportKind::RemoveLate);
         }

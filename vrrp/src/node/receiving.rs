@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{Node, ReportKind, Subject, Wake};
+use super::{Interface, Node, ReportKind, Subject, Wake};
 use crate::checksum::ChecksumFinding;
 use crate::event::{Event, HeardAdvert};
 use crate::receive::{Accepted, Datagram, Meta, Observation, Reason, Rejection, Scope, receive};
@@ -17,7 +17,27 @@ impl Node {
         self.begin(now);
         self.hear_traffic(meta);
         match receive(meta, bytes, self) {
-            Ok(accepted) => self.accept(meta, &accepted),
+            Ok(accepted) => {
+                let (vrid, source) = (accepted.advertisement.vrid, accepted.source);
+                let key = self.find_key(meta.interface(), meta.family(), vrid, source);
+                let at = self.now;
+                let at_key = key.and_then(|key| Some((key, self.router_mut(key)?)));
+                if let Some((key, router)) = at_key {
+                    router.counters.record_accepted(&accepted);
+                    router.sequence = accepted.sequence.or(router.sequence);
+                    let form = accepted.checksum.and_then(ChecksumFinding::form);
+                    let heard_for = router.machine.active_down_interval();
+                    let conflict =
+                        form.is_some_and(|form| router.follower.heard(at, source, form, heard_for));
+                    if conflict {
+                        self.observe(key, Observation::ChecksumFormConflict, source);
+                    }
+                    for observation in accepted.observations.iter() {
+                        self.observe(key, observation, source);
+                    }
+                    self.feed(key, Event::Advert(HeardAdvert::from(&accepted)));
+                }
+            }
             Err(rejection) => self.reject(meta, bytes, rejection),
         }
         self.settle();
@@ -49,9 +69,8 @@ impl Node {
     fn hear_traffic(&mut self, meta: &Meta) {
         let now = self.now;
         let index = meta.interface();
-        let interface = self.interfaces.get_mut(&index);
-        let settling = interface.filter(|it| it.is_up && it.settles_at > now);
-        if let Some(interface) = settling {
+        let waits = |interface: &&mut Interface| interface.is_up && interface.settles_at > now;
+        if let Some(interface) = self.interfaces.get_mut(&index).filter(waits) {
             interface.settles_at = now;
             self.mark_interface(index);
             self.touched.push(Wake::Interface(index));
