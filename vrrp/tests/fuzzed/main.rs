@@ -70,8 +70,6 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
-
     /// `VRRP-206`, `VRRP-214`: invariants of a node over arbitrary packets, ticks, results of jobs,
     /// links, trackers, guards and configurations.
     #[test]
