@@ -136,6 +136,8 @@ struct Router {
     id: RouterId,
     setup: NodeRouter,
     group: Option<GroupId>,
+    /// The group it was in when it began to remove what is still there.
+    former_group: Option<GroupId>,
     machine: VirtualRouter,
     work: Work,
     /// What waits for address work, in order.
@@ -204,6 +206,7 @@ impl Router {
         Self {
             id,
             group,
+            former_group: None,
             follower: FormFollower::new(setup.config.switches().tx_checksum),
             setup,
             machine,

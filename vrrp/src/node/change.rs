@@ -193,6 +193,9 @@ impl Node {
         let Some(router) = self.router_mut(key) else {
             return;
         };
+        if state != State::Active && !router.work.is_settled() {
+            router.former_group = router.group;
+        }
         router.group = group;
         let brings_it = state == State::Active && are_active;
         if let Some(grant @ GuardStatus::Held { .. }) = grant.filter(|_| brings_it) {

@@ -136,7 +136,8 @@ impl Node {
         };
         let is_needed = !keys.is_empty() && keys.iter().all(|&k| self.router(k).is_some_and(want));
         let is_clear = self.routers.iter().flatten().all(|router| {
-            router.group != Some(id) || (router.work.is_settled() && !router.work.serves)
+            let is_member = router.group == Some(id) || router.former_group == Some(id);
+            !is_member || (router.work.is_settled() && !router.work.serves)
         });
         let Some(group) = self.groups.get_mut(&id) else {
             return;

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::work::{Failure, Next};
-use super::{Gate, Item, Node, ReportKind, Wake, virtual_addresses};
+use super::{Gate, Item, Node, ReportKind, Scope, Wake, virtual_addresses};
 use crate::actions::Actions;
 use crate::event::{
     Action, Announce, DataPlane, Event, InitReason, Notification, SendAdvert, ShutdownMode, State,
@@ -309,6 +309,11 @@ impl Node {
             }
             Some(Failure::Settle) => self.report_router(key, ReportKind::SettleFailed),
         }
+        let former = match self.router_mut(key) {
+            Some(router) if router.work.is_settled() => router.former_group.take(),
+            _ => None,
+        };
+        self.dirty.extend(former.map(Scope::Group));
         self.continue_work(key);
         self.continue_others(key);
         self.mark(key);

@@ -255,3 +255,23 @@ fn groups_that_cannot_be_are_refused() {
         "router 1: the guard of a router in a node is that of its group"
     );
 }
+
+/// A member that leaves its group while its addresses are being removed: the guard waits for it.
+#[test]
+fn a_guard_waits_for_a_former_member() {
+    let mut rig = Rig::new(guarded(1));
+    rig.run(ms(3700));
+    let until = rig.now + ms(60_000);
+    rig.node
+        .set_guard(rig.now, GROUP, GuardStatus::Held { until, epoch: 1 });
+    rig.work();
+    rig.hear(1, 200, HIGHER);
+    rig.take_log();
+    rig.node.reconfigure(rig.now, config(1)).unwrap();
+    rig.fetch();
+    assert_eq!(rig.take_log(), "");
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "1 settle");
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "release 1, 1 Backup");
+}
