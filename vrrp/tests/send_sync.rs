@@ -7,15 +7,17 @@ use lvs_vrrp::codec::{
 };
 use lvs_vrrp::counters::{GlobalCounters, RouterCounters};
 use lvs_vrrp::event::{HeardAdvert, Notification, Transition};
+use lvs_vrrp::job::Job;
 use lvs_vrrp::machine::Counters;
+use lvs_vrrp::node::{NodeError, NodeRouter, Report};
 use lvs_vrrp::profile::{ReceiveRules, Switches};
 use lvs_vrrp::receive::{
     AnyRouter, Datagram, LocalRouter, Lookup, Meta, Mode, Observations, Peer, SingleRouter,
 };
 use lvs_vrrp::{
     Accepted, Action, Actions, AddressList, Addresses, ConfigError, EncodeError, Event,
-    GuardStatus, InterfaceIndex, Interval, MacAddress, Priority, Profile, Rank, Rejection,
-    RouterConfig, State, ValueError, VirtualRouter, Vrid,
+    GuardStatus, InterfaceIndex, Interval, MacAddress, Node, NodeConfig, Priority, Profile, Rank,
+    Rejection, RouterConfig, State, ValueError, VirtualRouter, Vrid,
 };
 
 const fn is_send_sync<T: Send + Sync>() {}
@@ -60,7 +62,13 @@ fn every_public_type_is_send_and_sync() {
         MacAddress,
         Message<'_>,
         Meta,
+        Job,
         Mode<'_>,
+        Node,
+        NodeConfig,
+        NodeError,
+        NodeRouter,
+        Report,
         Notification,
         Observations,
         Password,

@@ -163,7 +163,6 @@ impl Node {
                 last.from = from;
                 return;
             }
-            _ => {}
         }
         // Said twice it is done once.
         let is_said = match item {

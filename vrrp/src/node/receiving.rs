@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::{Interface, Node, ReportKind, Subject, Wake};
 use crate::checksum::ChecksumFinding;
 use crate::event::{Event, HeardAdvert};
-use crate::receive::{Accepted, Datagram, Meta, Observation, Reason, Rejection, Scope, receive};
+use crate::receive::{Datagram, Meta, Observation, Reason, Rejection, Scope, receive};
 use crate::timer::Timestamp;
 
 impl Node {
@@ -41,28 +41,6 @@ impl Node {
             Err(rejection) => self.reject(meta, bytes, rejection),
         }
         self.settle();
-    }
-
-    fn accept(&mut self, meta: &Meta, accepted: &Accepted<'_>) {
-        let (vrid, source) = (accepted.advertisement.vrid, accepted.source);
-        let at = self.now;
-        let key = self.find_key(meta.interface(), meta.family(), vrid, source);
-        let Some(key) = key else { return };
-        let Some(router) = self.router_mut(key) else {
-            return;
-        };
-        router.counters.record_accepted(accepted);
-        router.sequence = accepted.sequence.or(router.sequence);
-        let form = accepted.checksum.and_then(ChecksumFinding::form);
-        let heard_for = router.machine.active_down_interval();
-        let conflict = form.is_some_and(|form| router.follower.heard(at, source, form, heard_for));
-        if conflict {
-            self.observe(key, Observation::ChecksumFormConflict, source);
-        }
-        for observation in accepted.observations.iter() {
-            self.observe(key, observation, source);
-        }
-        self.feed(key, Event::Advert(HeardAdvert::from(accepted)));
     }
 
     /// Whatever it is: the link passes traffic, so nothing waits for it to settle any more.
