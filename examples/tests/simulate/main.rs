@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod comparing;
 #[cfg(test)]
+#[path = "../example/mod.rs"]
+mod example;
+#[cfg(test)]
 mod generating;
 #[cfg(test)]
 mod picking;

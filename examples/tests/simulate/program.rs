@@ -1,115 +1,20 @@
 //! One run of the program.
 
-use std::env;
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::process::Command;
 
-/// What a run did.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Outcome {
-    pub(crate) status: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
+use crate::example::{self, Outcome};
 
-/// Runs it with these arguments, separated by blanks, and that on standard input.
+const NAME: &str = "simulate";
+
 pub(crate) fn run(arguments: &str, stdin: &str) -> Outcome {
-    let mut child = command()
-        .args(arguments.split_whitespace())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // What is smaller than a pipe is written at once, whether it is read or not.
-    assert!(stdin.len() < 60_000, "{} bytes of input", stdin.len());
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    Outcome {
-        status: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    example::run(NAME, arguments, stdin.as_bytes())
 }
 
-/// The standard output of a run in which nothing goes wrong.
+/// What it prints when nothing goes wrong.
 pub(crate) fn output(arguments: &str, stdin: &str) -> String {
-    let outcome = run(arguments, stdin);
-    assert_eq!(
-        (outcome.status, outcome.stderr.as_str()),
-        (Some(0), ""),
-        "{arguments}"
-    );
-    outcome.stdout
+    example::output(NAME, arguments, stdin.as_bytes())
 }
 
-/// The program, in the folder of its package.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(built());
-    command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    command
-}
-
-/// The program as built from the sources of now. Cargo builds no examples for a test, so that an old
-/// one or none may lie there: then it is built here.
-fn built() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let deps = env::current_exe().unwrap();
-        let profile = deps.parent().and_then(Path::parent).unwrap();
-        let path = profile.join("examples/simulate");
-        if let Err(reason) = fresh(&path) {
-            build(profile);
-            fresh(&path).unwrap_or_else(|still| panic!("{reason}; after building it {still}"));
-        }
-        path
-    })
-}
-
-/// Whether the program is there and none of its sources is newer.
-fn fresh(path: &Path) -> Result<(), String> {
-    let modified = |path: &Path| {
-        let modified = fs::metadata(path).and_then(|file| file.modified());
-        modified.map_err(|error| format!("{}: {error}", path.display()))
-    };
-    let built = modified(path)?;
-    // Cargo's list of what it was built from, with blanks in names as make wants them.
-    let sources =
-        fs::read_to_string(path.with_extension("d")).map_err(|error| error.to_string())?;
-    let (_, sources) = sources.split_once(": ").ok_or("no list of sources")?;
-    for source in sources.replace("\\ ", "\0").split_whitespace() {
-        let source = source.replace('\0', " ");
-        if modified(Path::new(&source))? > built {
-            return Err(format!("{source} is newer than the program"));
-        }
-    }
-    Ok(())
-}
-
-fn build(profile: &Path) {
-    let name = profile.file_name().unwrap();
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "examples",
-            "--example",
-            "simulate",
-        ])
-        .arg("--profile")
-        .arg(if name == "debug" {
-            "dev".as_ref()
-        } else {
-            name
-        })
-        .arg("--target-dir")
-        .arg(profile.parent().unwrap())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(status.success(), "cannot build the program: {status}");
+    example::command(NAME)
 }

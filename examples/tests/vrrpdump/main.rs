@@ -9,6 +9,9 @@ mod configured;
 #[cfg(test)]
 mod damaged;
 #[cfg(test)]
+#[path = "../example/mod.rs"]
+mod example;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod live;
