@@ -78,6 +78,7 @@
 //! | [`job`] | what a node wants done, and what follows if that fails |
 //! | [`track`], [`group`], [`announce`] | trackers, routers that change together, announcements |
 //! | `sim` | a virtual network to try configurations on (feature `sim`) |
+//! | `net` | the same on Linux: sockets, addresses, a driver (feature `net`) |
 //! | [`timer`] | time, and how long a Backup waits |
 //! | [`error`] | what can be wrong with values, and with what is to be sent |
 //!
@@ -89,6 +90,8 @@
 //! |---|---|---|
 //! | `std` | yes | nothing but `std` in the dependencies' error types |
 //! | `sim` | no | `sim`: a virtual network, with loss, cuts, pauses and crashes |
+//! | `net` | no | `net`: virtual routers on Linux; needs `nix`, `socket2`, `netlink-packet-route` |
+//! | `tokio` | no | the driver of `net` on tokio |
 //! | `hmac-trailer` | no | keepalived's `auth_hmac` trailer, which is part of no RFC; needs `sha2` |
 //!
 //! The crate is `no_std` and needs `alloc`, for lists of addresses and keys; reading and writing
@@ -103,7 +106,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "net"))]
 extern crate std;
 
 pub mod actions;
@@ -121,6 +124,8 @@ pub mod interval;
 pub mod job;
 pub mod lease;
 pub mod machine;
+#[cfg(all(feature = "net", target_os = "linux"))]
+pub mod net;
 pub mod node;
 pub mod priority;
 pub mod profile;
