@@ -22,7 +22,7 @@ use crate::event::DataPlane;
 use crate::group::GroupId;
 use crate::interval::Interval;
 use crate::node::{Report, RouterId};
-use crate::priority::Priority;
+use crate::priority::{Priority, Rank};
 use crate::version::Version;
 
 /// Which job a result is for. Numbers grow and are never used twice by a node.
@@ -109,6 +109,9 @@ pub enum JobKind {
     AcquireGuard {
         /// The group.
         group: GroupId,
+        /// What it claims the guard with, as of this moment:
+        /// [`Node::group_rank`](crate::node::Node::group_rank).
+        rank: Rank,
     },
     /// Give the guard of this group back.
     ReleaseGuard {

@@ -305,13 +305,8 @@ impl Node {
     /// The next thing to be done: advertisements first, announcements last.
     pub fn poll_job(&mut self) -> Option<Job> {
         let job = self.sends.pop_front().or_else(|| self.jobs.pop_front());
-        if let Some(job) = job {
-            if let JobKind::Send(send) = &job.kind {
-                if let Some(router) = self.router_mut(send.key) {
-                    router.counters.record_sent(send.priority);
-                }
-            }
-            return Some(job);
+        if job.is_some() {
+            return job;
         }
         if let Some(report) = self.reports.pop() {
             let id = self.new_id();
@@ -333,7 +328,9 @@ impl Node {
         self.by_id(router).map(|router| &router.machine)
     }
 
-    /// What a router received and sent.
+    /// What a router received and sent. Each packet that was built to be sent counts: in unicast
+    /// mode one for each peer, with both versions one for each; a job that was withdrawn counts for
+    /// nothing.
     #[must_use]
     pub fn router_counters(&self, router: RouterId) -> Option<&RouterCounters> {
         self.by_id(router).map(|router| &router.counters)

@@ -131,7 +131,9 @@ impl Node {
             transmission = transmission
                 .with_authentication(authentication, router.sequence.unwrap_or_default());
         }
-        Ok(write(&transmission, &advertisement)?)
+        let length = write(&transmission, &advertisement)?;
+        router.counters.record_sent(send.priority);
+        Ok(length)
     }
 
     /// Writes the frame of an announcement, and gives its length.

@@ -7,6 +7,7 @@ use crate::event::{Event, InitReason, State};
 use crate::group::{Group, GroupId};
 use crate::guard::GuardStatus;
 use crate::job::JobKind;
+use crate::priority::Rank;
 use crate::timer::Timestamp;
 
 impl Node {
@@ -17,12 +18,9 @@ impl Node {
         let known = self.groups.get_mut(&group);
         if let Some(state) = known.filter(|state| state.config.guard.is_some()) {
             state.status = status;
-            match status {
-                // Whoever holds it gives it back one day, however it came to that.
-                GuardStatus::Held { .. } => state.is_requested = true,
-                GuardStatus::Free | GuardStatus::HeldByOther => state.is_requested = false,
-                GuardStatus::Unknown => {}
-            }
+            // Whoever holds it gives it back one day, however it came to that. One that was asked for
+            // and is another's may come still: whoever asked has to say when it is not wanted any more.
+            state.is_requested |= matches!(status, GuardStatus::Held { .. });
             for key in self.members(group) {
                 // A grant makes a Backup Active, so that is for all of them at once.
                 if self.is_active(key) || !status.is_held_at(now) {
@@ -32,6 +30,45 @@ impl Node {
             self.dirty.push(super::Scope::Group(group));
         }
         self.settle();
+    }
+
+    /// Gives way to somebody with a better claim to the guard of this group, as
+    /// [`LeaseEvent::Yield`](crate::lease::LeaseEvent::Yield) says (spec 4.3): all members stop
+    /// being Active, addresses are removed, then they resign and the guard is released. A group that
+    /// asks for the guard asks no more; one that does neither notices nothing.
+    ///
+    /// Its members are Backup then, and want the guard again when they have heard nobody for a down
+    /// interval.
+    pub fn yield_group(&mut self, now: Timestamp, group: GroupId) {
+        self.begin(now);
+        for key in self.members(group) {
+            self.feed(key, Event::Yield);
+        }
+        self.dirty.push(super::Scope::Group(group));
+        self.settle();
+    }
+
+    /// With what a group claims its guard: the effective priority of its first member and the
+    /// address from which that one advertises; `None` while it does not run. For
+    /// [`Lease::set_rank`](crate::lease::Lease::set_rank), as it may change while the group waits.
+    #[must_use]
+    pub fn group_rank(&self, group: GroupId) -> Option<Rank> {
+        let first = self.groups.get(&group)?.config.members.first()?;
+        let machine = self.machine(*first)?;
+        if machine.state() == State::Initialize {
+            return None;
+        }
+        Some(Rank::new(machine.effective_priority(), machine.source()?))
+    }
+
+    /// Whether no address of a group is there and what belongs to them is undone, of members and of
+    /// those that left it: for [`Lease::addresses_gone`](crate::lease::Lease::addresses_gone).
+    #[must_use]
+    pub fn is_group_clear(&self, group: GroupId) -> bool {
+        self.routers.iter().flatten().all(|router| {
+            let is_member = router.group == Some(group) || router.former_group == Some(group);
+            !is_member || (router.work.is_settled() && !router.work.serves)
+        })
     }
 
     pub(super) fn members(&self, group: GroupId) -> Vec<usize> {
@@ -120,10 +157,13 @@ impl Node {
             return;
         }
         if core::mem::take(&mut group.asks) && !self.is_releasing(keys) {
+            let Some(rank) = self.group_rank(id) else {
+                return;
+            };
             if let Some(group) = self.groups.get_mut(&id) {
                 group.is_requested = true;
             }
-            self.queue_guard(place(keys), JobKind::AcquireGuard { group: id });
+            self.queue_guard(place(keys), JobKind::AcquireGuard { group: id, rank });
         }
     }
 
@@ -135,10 +175,7 @@ impl Node {
             State::Initialize => false,
         };
         let is_needed = !keys.is_empty() && keys.iter().all(|&k| self.router(k).is_some_and(want));
-        let is_clear = self.routers.iter().flatten().all(|router| {
-            let is_member = router.group == Some(id) || router.former_group == Some(id);
-            !is_member || (router.work.is_settled() && !router.work.serves)
-        });
+        let is_clear = self.is_group_clear(id);
         let Some(group) = self.groups.get_mut(&id) else {
             return;
         };

@@ -426,10 +426,15 @@ impl Node {
 
     /// A request that nobody has seen yet is not doubled; giving back makes it void.
     pub(super) fn queue_guard(&mut self, key: usize, kind: JobKind) {
-        if let JobKind::ReleaseGuard { group } = kind {
-            let void = JobKind::AcquireGuard { group };
-            self.jobs.retain(|job| job.kind != void);
-        }
+        // The newest rank counts.
+        let group = match kind {
+            JobKind::ReleaseGuard { group } | JobKind::AcquireGuard { group, .. } => Some(group),
+            _ => None,
+        };
+        self.jobs.retain(|job| match job.kind {
+            JobKind::AcquireGuard { group: of, .. } => Some(of) != group,
+            _ => true,
+        });
         if self.jobs.iter().all(|job| job.kind != kind) {
             self.queue(key, kind);
         }

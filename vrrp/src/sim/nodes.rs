@@ -136,6 +136,7 @@ impl NodeHost {
             }
             match guard.lease.poll_event() {
                 Some(LeaseEvent::Status(status)) => self.node.set_guard(now, guard.group, status),
+                Some(LeaseEvent::Yield(_)) => self.node.yield_group(now, guard.group),
                 Some(LeaseEvent::Breach { since }) => out.push(Effect::Breach(guard.key, since)),
                 Some(_) => {}
                 None => break,

@@ -260,7 +260,7 @@ impl Harness {
             self.fetch(usize::MAX);
             while !self.open.is_empty() {
                 let job = &self.open[0];
-                if let JobKind::AcquireGuard { group } = job.kind {
+                if let JobKind::AcquireGuard { group, .. } = job.kind {
                     let held = GuardStatus::Held {
                         until: self.now + Duration::from_secs(1000),
                         epoch: 1,

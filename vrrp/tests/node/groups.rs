@@ -195,6 +195,7 @@ fn an_advertisement_is_not_built_after_the_end_of_the_guard() {
     let mut emit = |now| rig.node.emit_packet(now, &send, group, &mut buffer);
     assert!(emit(until - ms(1)).is_ok());
     assert_eq!(emit(until), Err(EmitError::Withdrawn));
+    assert_eq!(rig.node.router_counters(id(1)).unwrap().sent(), 1);
 }
 
 #[test]

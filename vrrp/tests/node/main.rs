@@ -10,6 +10,7 @@ mod address_work;
 mod announcements;
 mod changes;
 mod groups;
+mod leases;
 mod links;
 mod packets;
 mod reports;

@@ -1,8 +1,9 @@
 //! Packets: for whom they are, what they change, how often they are reported.
 
-use lvs_vrrp::event::State;
+use lvs_vrrp::event::{ShutdownMode, State};
+use lvs_vrrp::job::JobKind;
 use lvs_vrrp::node::{NodeRouter, ReportKind};
-use lvs_vrrp::receive::{Meta, Observation, Peer, Reason};
+use lvs_vrrp::receive::{Meta, Observation, Peer, Reason, Versions};
 use lvs_vrrp::{AddressList, NodeConfig, Priority};
 
 use crate::rig::*;
@@ -224,4 +225,39 @@ fn counters_begin_anew() {
     assert_eq!(rig.node.router_counters(id(1)).unwrap().received(), 0);
     let machine = rig.node.machine(id(1)).unwrap();
     assert_eq!(machine.counters().discontinuity, rig.now);
+}
+
+/// `advertisement-sent` counts packets: one for each peer and version.
+#[test]
+fn counts_each_packet_that_is_sent() {
+    let peers = [LOWER, HIGHER].map(|peer| Peer::new(address(peer)));
+    let unicast = NodeRouter::new(LAN, router_config(1).with_unicast_peers(peers));
+    let dual = NodeRouter::new(LAN, router_config(2).with_versions(Versions::Dual));
+    let config = config(3)
+        .with_router(id(1), unicast)
+        .with_router(id(2), dual);
+    let mut rig = Rig::active(config);
+    let mut buffer = [0; 100];
+    let mut jobs = Vec::new();
+    rig.now += ms(1000);
+    rig.node.tick(rig.now);
+    rig.node.shutdown(rig.now, ShutdownMode::Graceful);
+    while let Some(job) = rig.node.poll_job() {
+        if let JobKind::Send(send) = job.kind {
+            for destination in rig.node.destinations(&send) {
+                let sent = rig
+                    .node
+                    .emit_packet(rig.now, &send, destination, &mut buffer);
+                sent.unwrap();
+            }
+            jobs.push(send);
+        }
+    }
+    // Those of before were never built.
+    let counts = [1, 2, 3].map(|number| {
+        let counters = rig.node.router_counters(id(number)).unwrap();
+        (counters.sent(), counters.sent_resignations())
+    });
+    assert_eq!(jobs.len(), 4);
+    assert_eq!(counts, [(2, 2), (2, 2), (1, 1)]);
 }

@@ -240,7 +240,7 @@ fn brief(kind: &JobKind) -> Option<String> {
             announcement.router().get(),
             list(&[announcement.address()])
         ),
-        JobKind::AcquireGuard { group } => format!("acquire {}", group.get()),
+        JobKind::AcquireGuard { group, .. } => format!("acquire {}", group.get()),
         JobKind::ReleaseGuard { group } => format!("release {}", group.get()),
         _ => return None,
     })
