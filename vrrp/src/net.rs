@@ -1,12 +1,24 @@
 //! Virtual routers on Linux: raw sockets, addresses, announcements, and a driver that runs a
 //! [`Node`](crate::node::Node) (feature `net`).
 //!
+//! | Part | Does |
+//! |---|---|
+//! | [`Receiver`] | hears the advertisements of one interface and family, many per system call |
+//! | [`Sender`] | sends packets from one device, many per system call |
+//! | [`FrameSender`] | sends announcements as frames from one device |
+//!
 //! # Privilege
 //!
 //! Raw sockets need CAP_NET_RAW, addresses and devices CAP_NET_ADMIN; where one is missing the
 //! [`NetError`] names it.
 
+mod announce;
 pub mod clock;
 mod error;
+mod receive;
+mod send;
 
+pub use announce::FrameSender;
 pub use error::{NetError, Operation};
+pub use receive::{Carrier, ReceiveBuffer, Receiver};
+pub use send::{SendBatch, Sender};
