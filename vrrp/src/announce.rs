@@ -1,10 +1,11 @@
 //! Announcements: which frames are sent when, and how many at a time.
 //!
 //! A round goes over all addresses of a router as often as set, after it became Active; a second
-//! round follows. Frames of an interface are spaced, so that a take-over of a thousand addresses
+//! round follows. A router with unicast peers announces the address from which it advertises when it
+//! starts, since a peer that has forgotten where that is could not reach it. Frames of an interface are spaced, so that a take-over of a thousand addresses
 //! neither floods the link nor delays advertisements, which always go first.
 
-use alloc::collections::VecDeque;
+use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use crate::codec::{ArpOperation, ArpTarget};
@@ -63,10 +64,27 @@ impl Default for AnnounceSettings {
     }
 }
 
+/// What a round announces.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Topic {
+    /// The virtual addresses of this router.
+    Addresses(usize),
+    /// The address from which this router advertises.
+    Source(usize),
+}
+
+impl Topic {
+    pub(crate) const fn key(self) -> usize {
+        match self {
+            Self::Addresses(key) | Self::Source(key) => key,
+        }
+    }
+}
+
 /// One round of one router: its addresses are looked up when their turn comes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
-    pub(crate) key: usize,
+    pub(crate) topic: Topic,
     /// The next address.
     pub(crate) next: usize,
     /// The second frame of [`ArpStyle::Both`] is next.
@@ -78,33 +96,39 @@ pub(crate) struct Round {
 /// The rounds of one interface, spaced.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Announcer {
-    rounds: VecDeque<Round>,
+    /// By their turns.
+    rounds: BTreeMap<u64, Round>,
+    /// The turn of each.
+    turns: BTreeMap<Topic, u64>,
+    last_turn: u64,
     /// When the next frame may be sent.
     free_at: Timestamp,
 }
 
 impl Announcer {
     /// Another round; one that the router still has begins anew instead of being doubled.
-    pub(crate) fn add(&mut self, key: usize, passes: u8) {
-        let passes_left = self.passes_left(key).max(passes);
-        self.cancel(key);
-        if passes_left > 0 {
-            self.rounds.push_back(Round {
-                key,
+    pub(crate) fn add(&mut self, topic: Topic, passes: u8) {
+        let passes_left = self.cancel(topic).map_or(0, |round| round.passes);
+        let passes = passes_left.max(passes);
+        if passes > 0 {
+            self.push(Round {
+                topic,
                 next: 0,
                 is_reply_next: false,
-                passes: passes_left,
+                passes,
             });
         }
     }
 
-    fn passes_left(&self, key: usize) -> u8 {
-        let round = self.rounds.iter().find(|round| round.key == key);
-        round.map_or(0, |round| round.passes)
+    fn push(&mut self, round: Round) {
+        self.last_turn = self.last_turn.saturating_add(1);
+        self.turns.insert(round.topic, self.last_turn);
+        self.rounds.insert(self.last_turn, round);
     }
 
-    pub(crate) fn cancel(&mut self, key: usize) {
-        self.rounds.retain(|round| round.key != key);
+    pub(crate) fn cancel(&mut self, topic: Topic) -> Option<Round> {
+        let turn = self.turns.remove(&topic)?;
+        self.rounds.remove(&turn)
     }
 
     pub(crate) fn deadline(&self) -> Timestamp {
@@ -141,18 +165,27 @@ impl Announcer {
 
     /// The round whose turn it is. Others get theirs between its passes.
     pub(crate) fn front(&mut self) -> Option<&mut Round> {
-        self.rounds.front_mut()
+        self.rounds.values_mut().next()
     }
 
-    /// A pass of the first round is over.
-    pub(crate) fn end_pass(&mut self) {
-        if let Some(mut round) = self.rounds.pop_front() {
-            round.passes = round.passes.saturating_sub(1);
-            round.next = 0;
-            if round.passes > 0 {
-                self.rounds.push_back(round);
-            }
+    /// A pass of the first round is over; says whether the round is.
+    pub(crate) fn end_pass(&mut self) -> bool {
+        let Some((_, mut round)) = self.rounds.pop_first() else {
+            return false;
+        };
+        self.turns.remove(&round.topic);
+        round.passes = round.passes.saturating_sub(1);
+        round.next = 0;
+        let is_over = round.passes == 0;
+        if !is_over {
+            self.push(round);
         }
+        is_over
+    }
+
+    /// Whether frames of this are still to come.
+    pub(crate) fn has(&self, topic: Topic) -> bool {
+        self.turns.contains_key(&topic)
     }
 }
 

@@ -8,6 +8,7 @@
 //! | send | others go on | reported |
 //! | prepare | the addresses wait; advertisements and everybody else go on | steps down, tries again later |
 //! | install, change | announcements and the notification wait | steps down, removes what may be there, tries again later |
+//! | establish | the notification waits; if it stops meanwhile, addresses are removed at once, settling waits | reported; goes on, as the addresses are served |
 //! | remove | resignation, guard and notification wait; reported as a breach after a time | a breach: reported, tried again; the guard is kept |
 //! | settle | guard and notification wait | reported; goes on, as the addresses are gone |
 //! | data plane, announce, acquire, release, notify | nothing waits | reported |
@@ -89,7 +90,16 @@ pub enum JobKind {
         /// What was installed, or may have been.
         addresses: Vec<IpAddr>,
     },
-    /// Undo what was prepared, as the addresses are gone (OP-1).
+    /// Do what follows a take-over before it counts as done, such as making the sync daemon *master*
+    /// (OP-1): the addresses are there, and all frames of the first round of announcements were
+    /// handed out. The notification that the router is Active comes after.
+    Establish {
+        /// The router.
+        router: RouterId,
+    },
+    /// Undo what was prepared and established, as the addresses are gone (OP-1): the sync daemon
+    /// stops being *master* and becomes *backup* again. Comes also if either was never done, or
+    /// failed; never while one of them is under way.
     Settle {
         /// The router.
         router: RouterId,
@@ -173,6 +183,10 @@ pub struct Announcement {
     pub(crate) interface: InterfaceIndex,
     pub(crate) address: IpAddr,
     pub(crate) operation: ArpOperation,
+    /// It is the address from which the router advertises, not a virtual one.
+    pub(crate) is_source: bool,
+    /// The last frame of a round.
+    pub(crate) ends_round: bool,
 }
 
 impl Announcement {
@@ -192,6 +206,13 @@ impl Announcement {
     #[must_use]
     pub const fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// Whether it is the address from which a router with unicast peers advertises, announced with
+    /// the interface's own MAC when the router starts, and not a virtual address.
+    #[must_use]
+    pub const fn is_source(&self) -> bool {
+        self.is_source
     }
 }
 

@@ -49,8 +49,9 @@
 //!
 //! # Decisions
 //!
-//! A take-over is Prepare, install, announce, notify; the opposite is remove, Settle, release the
-//! guard, notify (OP-1). Advertisements wait for none of it. A router that is Active again while its
+//! A take-over is Prepare, install, announce, Establish, notify; the opposite is remove, Settle,
+//! release the guard, notify (OP-1). Advertisements wait for none of it. Establish comes when the
+//! last frame of the first round of announcements was handed out; a removal does not wait for it. A router that is Active again while its
 //! addresses are still being removed waits until they are gone and settled, then prepares anew. One
 //! that stopped before it was told to install has nothing to remove.
 //!
@@ -179,6 +180,8 @@ enum Gate {
     Open,
     /// The addresses are there.
     Installed,
+    /// The same, they were announced, and what follows is done.
+    Established,
     /// The addresses are gone.
     Removed,
     /// The same, and what was prepared is undone.
@@ -313,7 +316,14 @@ impl Node {
             let kind = JobKind::Notify(report);
             return Some(Job { id, kind });
         }
-        self.announcements.pop_front()
+        let job = self.announcements.pop_front()?;
+        match job.kind {
+            JobKind::Announce(announcement) if announcement.ends_round => {
+                self.end_announcing(announcement.key);
+            }
+            _ => {}
+        }
+        Some(job)
     }
 
     /// The state of a router, if there is such.

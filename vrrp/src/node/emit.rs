@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::Node;
+use super::{Node, Router};
 use crate::address::MacAddress;
 use crate::codec::{Advertisement, Authentication, GratuitousArp, Transmission, UnsolicitedNa};
 use crate::error::EncodeError;
@@ -140,17 +140,28 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`EmitError::Withdrawn`] if the router is not Active any more.
+    /// [`EmitError::Withdrawn`] if the router is not Active any more; for its own address, if it does
+    /// not run or advertises from another.
     pub fn emit_announcement(
         &self,
         announcement: &Announcement,
         buffer: &mut [u8],
     ) -> Result<usize, EmitError> {
+        let is_current = |router: &&Router| {
+            let machine = &router.machine;
+            router.id == announcement.router
+                && if announcement.is_source {
+                    let is_running = machine.state() != State::Initialize;
+                    is_running && machine.source() == Some(announcement.address)
+                } else {
+                    router.work.is_installed()
+                }
+        };
         let router = self
             .router(announcement.key)
-            .filter(|router| router.id == announcement.router && router.work.is_installed())
+            .filter(is_current)
             .ok_or(EmitError::Withdrawn)?;
-        let mac = if router.setup.has_virtual_mac {
+        let mac = if router.setup.has_virtual_mac && !announcement.is_source {
             let config = router.machine.config();
             config.vrid().virtual_mac(config.family())
         } else {

@@ -157,6 +157,7 @@ impl Node {
         } else {
             self.feed(key, Event::Startup);
         }
+        self.announce_source(key);
     }
 
     pub(super) fn is_active(&self, key: usize) -> bool {

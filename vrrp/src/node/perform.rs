@@ -5,13 +5,15 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::work::{Failure, Next};
-use super::{Gate, Item, Node, ReportKind, Scope, Wake, virtual_addresses};
+use super::{Gate, Item, Node, ReportKind, RouterId, Scope, Wake, virtual_addresses};
 use crate::actions::Actions;
+use crate::address::InterfaceIndex;
+use crate::announce::{ArpStyle, Round, Topic};
 use crate::event::{
     Action, Announce, DataPlane, Event, InitReason, Notification, SendAdvert, ShutdownMode, State,
 };
 use crate::job::{Announcement, Job, JobId, JobKind, JobResult, SendJob};
-use crate::receive::Versions;
+use crate::receive::{Mode, Versions};
 use crate::timer::{self, NEVER, Timestamp};
 use crate::version::Version;
 
@@ -29,8 +31,11 @@ impl Node {
         self.begin(now);
         if let Some(key) = self.awaited.remove(&id) {
             let is_done = result == JobResult::Done;
-            if self.router(key).is_some_and(|r| r.work.job == Some(id)) {
+            let work = self.router(key).map(|router| &router.work);
+            if work.is_some_and(|work| work.job == Some(id)) {
                 self.finish_work(key, is_done);
+            } else if work.is_some_and(|work| work.establishes_by(id)) {
+                self.finish_establishing(key, is_done);
             } else if !is_done {
                 self.report_limited(key, "send-failed", None, |suppressed| {
                     ReportKind::SendFailed { suppressed }
@@ -111,7 +116,7 @@ impl Node {
                 Action::ReleaseGuard => self.pend(key, Gate::Settled, Item::Release),
                 Action::Notify(Notification::Transition(transition)) => {
                     let gate = if transition.to == State::Active {
-                        Gate::Installed
+                        Gate::Established
                     } else if is_removed {
                         Gate::Settled
                     } else {
@@ -178,6 +183,7 @@ impl Node {
     pub(super) fn continue_work(&mut self, key: usize) {
         loop {
             self.open_gates(key);
+            self.establish(key);
             let now = self.now;
             let Some(router) = self.router_mut(key) else {
                 return;
@@ -277,6 +283,38 @@ impl Node {
         self.touched.push(Wake::Router(key));
     }
 
+    /// What follows the announcements begins, if it is time.
+    fn establish(&mut self, key: usize) {
+        if !self.router(key).is_some_and(|r| r.work.is_to_establish()) {
+            return;
+        }
+        let id = self.new_id();
+        if let Some(router) = self.router_mut(key) {
+            router.work.begin_establishing(id);
+            let kind = JobKind::Establish { router: router.id };
+            self.awaited.insert(id, key);
+            self.jobs.push_back(Job { id, kind });
+        }
+    }
+
+    fn finish_establishing(&mut self, key: usize, is_done: bool) {
+        if let Some(router) = self.router_mut(key) {
+            router.work.end_establishing();
+        }
+        if !is_done {
+            self.report_router(key, ReportKind::EstablishFailed);
+        }
+        self.continue_work(key);
+    }
+
+    /// The last frame of a round was handed out, or there was none.
+    pub(super) fn end_announcing(&mut self, key: usize) {
+        if let Some(router) = self.router_mut(key) {
+            router.work.end_announcing();
+            self.continue_work(key);
+        }
+    }
+
     fn finish_work(&mut self, key: usize, is_done: bool) {
         let retry_at = self.now.saturating_add(self.config.settings.remove_retry);
         let refused_until = self.now.saturating_add(self.config.settings.install_retry);
@@ -331,6 +369,7 @@ impl Node {
             let opens = match gate {
                 Gate::Open => true,
                 Gate::Installed => work.is_installed() || !work.serves,
+                Gate::Established => work.is_established() || !work.serves,
                 Gate::Removed => work.is_gone(),
                 Gate::Settled => work.is_settled(),
             };
@@ -387,7 +426,9 @@ impl Node {
         let routers = &self.routers;
         let is_work = |id: &JobId, key: &usize| {
             let router = routers.get(*key).and_then(Option::as_ref);
-            router.is_some_and(|router| router.work.job == Some(*id))
+            router.is_some_and(|router| {
+                router.work.job == Some(*id) || router.work.establishes_by(*id)
+            })
         };
         let mut left = MAX_AWAITED / 2;
         self.awaited.retain(|id, key| {
@@ -477,8 +518,13 @@ impl Node {
         if !keys.contains(&key) {
             keys.push(key);
         }
+        let is_loser = announce == Announce::LosingAdvert;
         for key in keys {
-            self.add_round(key, passes);
+            // One that announces all its addresses anyway is not held up in that.
+            let is_busy = is_loser && self.router(key).is_some_and(|r| r.work.is_announcing());
+            if !is_busy {
+                self.add_round(key, passes);
+            }
         }
     }
 
@@ -490,7 +536,31 @@ impl Node {
         let index = router.setup.interface;
         if let Some(interface) = self.interfaces.get_mut(&index) {
             interface.announcer.wake(now);
-            interface.announcer.add(key, passes);
+            let topic = Topic::Addresses(key);
+            interface.announcer.add(topic, passes);
+            let is_empty = !interface.announcer.has(topic);
+            self.announce(index);
+            self.touched.push(Wake::Interface(index));
+            if is_empty {
+                self.end_announcing(key);
+            }
+        }
+    }
+
+    /// A peer that has forgotten where this node is could deliver nothing to it, and it would promote
+    /// itself (spec 3.1).
+    pub(super) fn announce_source(&mut self, key: usize) {
+        let now = self.now;
+        let Some(router) = self.router(key) else {
+            return;
+        };
+        let index = router.setup.interface;
+        let Mode::Unicast { .. } = router.machine.config().mode() else {
+            return;
+        };
+        if let Some(interface) = self.interfaces.get_mut(&index) {
+            interface.announcer.wake(now);
+            interface.announcer.add(Topic::Source(key), 1);
             self.announce(index);
             self.touched.push(Wake::Interface(index));
         }
@@ -513,7 +583,7 @@ impl Node {
         }
         if second {
             self.add_round(key, settings.repeat);
-        } else if refresh {
+        } else if refresh && !self.router(key).is_some_and(|r| r.work.is_announcing()) {
             self.add_round(key, settings.refresh_repeat);
         }
     }
@@ -526,7 +596,7 @@ impl Node {
         router.refresh = NEVER;
         let index = router.setup.interface;
         if let Some(interface) = self.interfaces.get_mut(&index) {
-            interface.announcer.cancel(key);
+            interface.announcer.cancel(Topic::Addresses(key));
         }
         self.announcements.retain(|job| match &job.kind {
             JobKind::Announce(announcement) => announcement.key != key,
@@ -535,7 +605,7 @@ impl Node {
     }
 
     /// Frames whose time has come.
-    pub(super) fn announce(&mut self, index: crate::InterfaceIndex) {
+    pub(super) fn announce(&mut self, index: InterfaceIndex) {
         let now = self.now;
         let settings = self.config.settings.announce;
         let Some(interface) = self.interfaces.get_mut(&index) else {
@@ -555,33 +625,53 @@ impl Node {
         }
     }
 
-    fn next_announcement(&mut self, index: crate::InterfaceIndex) -> Option<Announcement> {
-        let style = self.config.settings.announce.arp;
-        let announcer = &mut self.interfaces.get_mut(&index)?.announcer;
+    fn next_announcement(&mut self, index: InterfaceIndex) -> Option<Announcement> {
         loop {
-            let round = announcer.front()?;
-            let key = round.key;
-            let Some(router) = self.routers.get(key).and_then(Option::as_ref) else {
-                announcer.cancel(key);
-                continue;
-            };
-            let Some(&address) = router.work.installed().get(round.next) else {
-                announcer.end_pass();
+            let round = *self.interfaces.get_mut(&index)?.announcer.front()?;
+            let key = round.topic.key();
+            let Some((router, address, count)) = self.address_of(round) else {
+                let announcer = &mut self.interfaces.get_mut(&index)?.announcer;
+                if announcer.end_pass() && round.topic == Topic::Addresses(key) {
+                    self.end_announcing(key);
+                }
                 continue;
             };
             let style = match address {
-                IpAddr::V4(_) => style,
-                IpAddr::V6(_) => crate::announce::ArpStyle::Request,
+                IpAddr::V4(_) => self.config.settings.announce.arp,
+                IpAddr::V6(_) => ArpStyle::Request,
             };
+            let announcer = &mut self.interfaces.get_mut(&index)?.announcer;
+            let round = announcer.front()?;
             let operation = round.step(style);
+            let (is_pass_over, topic) = (round.next >= count, round.topic);
+            let ends_round = is_pass_over && announcer.end_pass();
+            let is_source = topic == Topic::Source(key);
             return Some(Announcement {
                 key,
-                router: router.id,
+                router,
                 interface: index,
                 address,
                 operation,
+                is_source,
+                ends_round: ends_round && !is_source,
             });
         }
+    }
+
+    /// The next address of a round, whose it is, and how many there are.
+    fn address_of(&self, round: Round) -> Option<(RouterId, IpAddr, usize)> {
+        let router = self.router(round.topic.key())?;
+        let source;
+        let addresses = match round.topic {
+            Topic::Addresses(_) => router.work.installed(),
+            Topic::Source(_) if router.machine.state() == State::Initialize => &[],
+            Topic::Source(_) => {
+                source = router.machine.source();
+                source.as_slice()
+            }
+        };
+        let address = addresses.get(round.next)?;
+        Some((router.id, *address, addresses.len()))
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Subject {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReportKind {
     /// A virtual router says so. Transitions come when all that belongs to them is done: to Active
-    /// when the addresses are there, from Active when they are gone and settled.
+    /// when the addresses are there and established, from Active when they are gone and settled.
     Router(Notification),
     /// A packet was dropped: at first sight, then once per
     /// [`report_interval`](super::Settings::report_interval) (`VRRP-094`).
@@ -77,6 +77,8 @@ pub enum ReportKind {
     RemoveFailed,
     /// A breach: removing addresses takes longer than it may.
     RemoveLate,
+    /// What follows a take-over could not be done; the addresses are there, and it goes on.
+    EstablishFailed,
     /// What was prepared could not be undone; the addresses are gone.
     SettleFailed,
     /// Another job failed: data plane, announcement, or a request to the arbiter.

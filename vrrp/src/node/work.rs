@@ -5,6 +5,9 @@
 //!   ↑                 │                                 │
 //!   └──── settling ←──┴──────── removed ←── removing ←──┘   (failed: stuck, removing again)
 //! ```
+//!
+//! Establishing goes beside it: it begins when the installed addresses were announced, delays neither
+//! their change nor their removal, and has to be over before anything is settled.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -28,6 +31,20 @@ enum Phase {
     /// The addresses are gone.
     Removed,
     Settling,
+}
+
+/// How far is what follows the announcements.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Establishing {
+    /// Nothing is to be done, or not yet.
+    No,
+    /// The addresses are there, and are being announced.
+    Announcing,
+    /// They were announced.
+    Announced,
+    Running(JobId),
+    /// It was done, or failed.
+    Over,
 }
 
 /// What is to be done next.
@@ -57,6 +74,7 @@ pub(super) struct Work {
     /// The router is Active: its addresses are to be there.
     pub(super) serves: bool,
     phase: Phase,
+    establishing: Establishing,
     /// The job that is awaited.
     pub(super) job: Option<JobId>,
     /// What is there, or may be.
@@ -74,6 +92,7 @@ impl Work {
         Self {
             serves: false,
             phase: Phase::Clear,
+            establishing: Establishing::No,
             job: None,
             installed: Vec::new(),
             target: Vec::new(),
@@ -112,6 +131,40 @@ impl Work {
         self.serves && matches!(self.phase, Phase::Installed | Phase::Changing)
     }
 
+    /// The addresses are there, and are being announced for the first time.
+    pub(super) fn is_announcing(&self) -> bool {
+        self.is_installed() && self.establishing == Establishing::Announcing
+    }
+
+    /// The addresses are there, and all that follows is done.
+    pub(super) fn is_established(&self) -> bool {
+        self.is_installed() && self.establishing == Establishing::Over
+    }
+
+    /// The addresses were announced.
+    pub(super) fn end_announcing(&mut self) {
+        if self.establishing == Establishing::Announcing {
+            self.establishing = Establishing::Announced;
+        }
+    }
+
+    /// What follows the announcements is to be done now.
+    pub(super) fn is_to_establish(&self) -> bool {
+        self.is_installed() && self.establishing == Establishing::Announced
+    }
+
+    pub(super) fn begin_establishing(&mut self, job: JobId) {
+        self.establishing = Establishing::Running(job);
+    }
+
+    pub(super) fn establishes_by(&self, job: JobId) -> bool {
+        self.establishing == Establishing::Running(job)
+    }
+
+    pub(super) fn end_establishing(&mut self) {
+        self.establishing = Establishing::Over;
+    }
+
     /// The addresses that are there, or may be.
     pub(super) fn installed(&self) -> &[IpAddr] {
         &self.installed
@@ -126,6 +179,10 @@ impl Work {
             (Phase::Prepared, true) => {
                 self.installed = wanted;
                 (Phase::Installing, Next::Install(self.installed.clone()))
+            }
+            // What is being done must be over before it is undone.
+            (Phase::Removed, _) if matches!(self.establishing, Establishing::Running(_)) => {
+                return None;
             }
             (Phase::Prepared | Phase::Removed, _) => (Phase::Settling, Next::Settle),
             (Phase::Installed, true) => {
@@ -158,7 +215,10 @@ impl Work {
             (Phase::Preparing, true) => (Phase::Prepared, None),
             // Whatever was prepared is undone.
             (Phase::Preparing, false) => (Phase::Removed, Some(Failure::Prepare)),
-            (Phase::Installing, true) => (Phase::Installed, None),
+            (Phase::Installing, true) => {
+                self.establishing = Establishing::Announcing;
+                (Phase::Installed, None)
+            }
             (Phase::Changing, true) => {
                 self.installed = core::mem::take(&mut self.target);
                 (Phase::Installed, None)
@@ -171,8 +231,10 @@ impl Work {
                 (Phase::Removed, None)
             }
             (Phase::Removing, false) => (Phase::Stuck, Some(Failure::Remove)),
-            (Phase::Settling, true) => (Phase::Clear, None),
-            (Phase::Settling, false) => (Phase::Clear, Some(Failure::Settle)),
+            (Phase::Settling, _) => {
+                self.establishing = Establishing::No;
+                (Phase::Clear, (!is_done).then_some(Failure::Settle))
+            }
             (phase, _) => (phase, None),
         };
         self.phase = phase;

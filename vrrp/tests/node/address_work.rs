@@ -1,12 +1,14 @@
 //! Address work: its order, slow jobs, failed jobs (OP-1, OP-2).
 
+use core::time::Duration;
+
 use lvs_vrrp::event::{ShutdownMode, State};
 use lvs_vrrp::job::{JobId, JobKind, JobResult};
-use lvs_vrrp::node::ReportKind;
+use lvs_vrrp::node::{ReportKind, Settings};
 
 use crate::rig::*;
 
-/// OP-1: prepare, install, notify; remove, settle, notify.
+/// OP-1: prepare, install, establish, notify; remove, settle, notify.
 #[test]
 fn takes_over_and_gives_way_in_order() {
     let mut rig = Rig::new(config(1));
@@ -14,7 +16,7 @@ fn takes_over_and_gives_way_in_order() {
     rig.run(ms(4000));
     assert_eq!(
         rig.take_log(),
-        "1 Backup, 1 send 100, 1 prepare, 1 install 1, 1 Active"
+        "1 Backup, 1 send 100, 1 prepare, 1 install 1, 1 establish, 1 Active"
     );
     rig.hear(1, 200, HIGHER);
     rig.work();
@@ -25,7 +27,7 @@ fn takes_over_and_gives_way_in_order() {
     rig.run(ms(400));
     assert_eq!(
         rig.take_log(),
-        "1 send 100, 1 prepare, 1 install 1, 1 Active"
+        "1 send 100, 1 prepare, 1 install 1, 1 establish, 1 Active"
     );
     rig.node.shutdown(rig.now, ShutdownMode::Graceful);
     assert!(!rig.node.is_idle());
@@ -154,7 +156,8 @@ fn a_new_entry_waits_for_the_old_one() {
     assert_eq!(rig.take_log(), "1 prepare, 1 Backup");
     rig.finish(JobResult::Done);
     rig.finish(JobResult::Done);
-    assert_eq!(rig.take_log(), "1 install 1, 1 Active");
+    rig.run(ms(10));
+    assert_eq!(rig.take_log(), "1 install 1, 1 establish, 1 Active");
 }
 
 /// A removal that fails is a breach, and tried again until it is done; one that is slow is a breach
@@ -232,4 +235,111 @@ fn advertisements_do_not_pile_up() {
     }
     rig.work();
     assert_eq!(rig.take_log(), "1 send 100");
+}
+
+/// OP-1: what follows a take-over waits for the last frame of the first round to be handed out, and
+/// the notification for it; advertisements and the second round wait for neither.
+#[test]
+fn establishes_after_the_first_round_and_notifies_then() {
+    let mut rig = Rig::new(config(1));
+    rig.run_open(ms(3700));
+    rig.finish(JobResult::Done);
+    rig.finish(JobResult::Done);
+    let frames = |rig: &Rig| {
+        rig.log
+            .iter()
+            .filter(|word| *word == "1 ~announce 1")
+            .count()
+    };
+    let mut before = 0;
+    while rig.open.is_empty() {
+        before = frames(&rig);
+        rig.run_open(Duration::from_micros(200));
+    }
+    assert_eq!((before, frames(&rig)), (4, 5), "with the last of five");
+    rig.run_open(ms(10_000));
+    assert_eq!(frames(&rig), 10);
+    let log = rig.take_log();
+    assert!(log.starts_with("1 Backup, 1 send 100, 1 prepare, 1 install 1, 1 establish, 1 send"));
+    assert!(!log.contains("Active"), "{log}");
+    assert_eq!(log.matches("send 100").count(), 11, "{log}");
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "1 Active");
+}
+
+/// It is reported and that is all: the addresses are there.
+#[test]
+fn what_cannot_be_established_is_reported_and_the_addresses_stay() {
+    let mut rig = Rig::new(config(1));
+    rig.run_open(ms(3700));
+    rig.finish(JobResult::Done);
+    rig.finish(JobResult::Done);
+    rig.run_open(ms(10));
+    rig.take_log();
+    rig.finish(JobResult::Failed);
+    assert_eq!(rig.take_log(), "1 Active");
+    assert_eq!(rig.take_reports(), [ReportKind::EstablishFailed]);
+    rig.run(ms(60_000));
+    assert_eq!(rig.state(1), State::Active);
+    assert!(!rig.take_log().contains("establish"));
+}
+
+/// A router that stops while it is being established removes its addresses at once, resigns when they
+/// are gone, and settles when both are over, in whatever order they are.
+#[test]
+fn a_router_that_stops_does_not_wait_for_what_is_being_established() {
+    for establish_first in [false, true] {
+        let mut rig = Rig::new(config(1));
+        rig.run_open(ms(3700));
+        rig.finish(JobResult::Done);
+        rig.finish(JobResult::Done);
+        rig.run_open(ms(10));
+        let establish = rig.open[0].id;
+        rig.take_log();
+        rig.node.shutdown(rig.now, ShutdownMode::ReleaseFirst);
+        rig.fetch();
+        assert_eq!(rig.take_log(), "1 remove 1, 1 Active");
+        let removal = rig.open[1].id;
+        if establish_first {
+            rig.complete(establish, JobResult::Done);
+            assert_eq!(rig.take_log(), "");
+            rig.complete(removal, JobResult::Done);
+            assert_eq!(rig.take_log(), "1 send 0, 1 settle");
+        } else {
+            rig.complete(removal, JobResult::Done);
+            assert_eq!(rig.take_log(), "1 send 0");
+            rig.run_open(ms(60_000));
+            assert_eq!(rig.take_log(), "");
+            rig.complete(establish, JobResult::Failed);
+            assert_eq!(rig.take_log(), "1 settle");
+        }
+        assert!(!rig.node.is_idle());
+        rig.finish(JobResult::Done);
+        assert_eq!(rig.take_log(), "1 Initialize");
+        assert!(rig.node.is_idle());
+    }
+}
+
+/// Without announcements there is nothing to wait for; another try establishes again.
+#[test]
+fn establishes_at_once_where_nothing_is_announced_and_each_time() {
+    let mut settings = Settings::default();
+    settings.spread = false;
+    settings.announce.repeat = 0;
+    let mut rig = Rig::new(config(1).with_settings(settings));
+    rig.run_open(ms(3700));
+    rig.finish(JobResult::Done);
+    rig.take_log();
+    rig.finish(JobResult::Done);
+    assert_eq!(rig.take_log(), "1 establish");
+    rig.work();
+    rig.hear(1, 200, HIGHER);
+    rig.work();
+    rig.hear(1, 0, HIGHER);
+    rig.run(ms(700));
+    let log = rig.take_log();
+    assert!(
+        log.ends_with("1 prepare, 1 install 1, 1 establish, 1 Active"),
+        "{log}"
+    );
 }

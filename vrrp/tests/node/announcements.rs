@@ -7,8 +7,9 @@ use lvs_vrrp::codec::{ArpOperation, GratuitousArp, UnsolicitedNa};
 use lvs_vrrp::event::State;
 use lvs_vrrp::group::{GroupConfig, GroupId};
 use lvs_vrrp::job::{JobKind, JobResult};
-use lvs_vrrp::node::{NodeRouter, Settings};
-use lvs_vrrp::{AddressList, InterfaceIndex, NodeConfig, Timestamp};
+use lvs_vrrp::node::{EmitError, NodeRouter, Settings};
+use lvs_vrrp::receive::Peer;
+use lvs_vrrp::{AddressList, InterfaceIndex, NodeConfig, RouterConfig, Timestamp};
 
 use crate::rig::*;
 
@@ -135,6 +136,7 @@ fn nothing_is_announced_before_the_addresses_are_there() {
     assert!(!rig.log.iter().any(|word| word == "1 Active"));
     rig.finish(JobResult::Done);
     assert!(rig.log.iter().any(|word| word.contains("~announce")));
+    rig.run(ms(10));
     assert!(rig.log.iter().any(|word| word == "1 Active"));
 }
 
@@ -204,7 +206,7 @@ fn frames_are_what_the_settings_say() {
 #[test]
 fn ipv6_addresses_are_announced_as_neighbours() {
     let addresses = AddressList::new(["fe80::100", "2001:db8::100"].map(address)).unwrap();
-    let router = lvs_vrrp::RouterConfig::new(vrid(1), addresses).as_owner();
+    let router = RouterConfig::new(vrid(1), addresses).as_owner();
     let config = config(0).with_router(id(1), NodeRouter::new(LAN, router));
     let real = ["fe80::100", "2001:db8::100"].map(address);
     let mut rig = Rig::new(config);
@@ -230,4 +232,59 @@ fn ipv6_addresses_are_announced_as_neighbours() {
         rig.node.tick(rig.now);
     }
     assert_eq!(targets.len(), 10);
+}
+
+/// Spec 3.1: a router with unicast peers announces its own address with the interface's own MAC
+/// whenever it starts, and no other router does.
+#[test]
+fn a_unicast_router_that_starts_announces_its_own_address() {
+    let peers = [Peer::new(address(LOWER))];
+    let unicast = NodeRouter::new(LAN, router_config(1).with_unicast_peers(peers));
+    let link_local = "fe80::9";
+    let v6 = AddressList::new([address("fe80::1")]).unwrap();
+    let v6 = RouterConfig::new(vrid(1), v6).with_unicast_peers([Peer::new(address("fe80::2"))]);
+    let lan = [address(OWN), address(link_local)];
+    let config = config(2)
+        .with_router(id(1), unicast)
+        .with_router(id(3), NodeRouter::new(LAN, v6));
+    let mut rig = Rig::new(config);
+    rig.fetch();
+    assert_eq!(rig.log.last().unwrap(), "1 ~announce 9");
+    // However often the link flaps before there is time to announce.
+    for is_up in [false, true, false, true] {
+        rig.node.link(rig.now, LAN, is_up, &lan);
+    }
+    let mut announced = Vec::new();
+    let mut withdrawn = None;
+    for _ in 0..20 {
+        while let Some(job) = rig.node.poll_job() {
+            if let JobKind::Announce(announcement) = &job.kind {
+                assert!(announcement.is_source());
+                let mut frame = [0; 100];
+                let length = rig
+                    .node
+                    .emit_announcement(announcement, &mut frame)
+                    .unwrap();
+                let mac = if announcement.address().is_ipv4() {
+                    GratuitousArp::parse_frame(&frame[..length]).unwrap().mac
+                } else {
+                    UnsolicitedNa::parse_frame(&frame[..length]).unwrap().mac
+                };
+                announced.push((announcement.router().get(), announcement.address(), mac));
+                withdrawn = Some(*announcement);
+            }
+        }
+        rig.now += Duration::from_micros(200);
+        rig.node.tick(rig.now);
+    }
+    let mac = lvs_vrrp::MacAddress::new([2, 0, 0, 0, 0, 9]);
+    announced.sort_unstable();
+    let expected = [(1, address(OWN), mac), (3, address(link_local), mac)];
+    assert_eq!(announced, expected);
+    // It is not sent by one that has stopped.
+    rig.node.link(rig.now, LAN, false, &lan);
+    let frame = rig
+        .node
+        .emit_announcement(&withdrawn.unwrap(), &mut [0; 100]);
+    assert_eq!(frame, Err(EmitError::Withdrawn));
 }

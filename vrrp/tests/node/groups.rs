@@ -110,10 +110,10 @@ fn adding_a_member_to_an_active_group_does_not_flap_it() {
     let mut rig = Rig::active(grouped(2));
     rig.node.reconfigure(rig.now, grouped(3)).unwrap();
     assert_eq!(states(&rig, 3), [State::Active; 3]);
-    rig.work();
+    rig.run(ms(10));
     assert_eq!(
         rig.take_log(),
-        "3 send 100, 3 prepare, 3 Backup, 3 install 3, 3 Active"
+        "3 send 100, 3 prepare, 3 Backup, 3 install 3, 3 establish, 3 Active"
     );
     rig.node.reconfigure(rig.now, grouped(2)).unwrap();
     rig.work();
@@ -205,7 +205,7 @@ fn a_dissolved_group_gives_its_guard_back_after_its_addresses() {
     let until = rig.now + ms(60_000);
     rig.node
         .set_guard(rig.now, GROUP, GuardStatus::Held { until, epoch: 1 });
-    rig.work();
+    rig.run(ms(10));
     rig.take_log();
     rig.node.reconfigure(rig.now, config(0)).unwrap();
     rig.fetch();
@@ -224,7 +224,7 @@ fn shutdown_with_a_guard_releases_first() {
     let until = rig.now + ms(60_000);
     rig.node
         .set_guard(rig.now, GROUP, GuardStatus::Held { until, epoch: 1 });
-    rig.work();
+    rig.run(ms(10));
     rig.take_log();
     rig.node.shutdown(rig.now, ShutdownMode::Graceful);
     rig.fetch();

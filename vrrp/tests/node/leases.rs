@@ -236,7 +236,7 @@ fn a_group_that_yields_removes_then_resigns_then_releases() {
     let until = rig.now + ms(60_000);
     rig.node
         .set_guard(rig.now, GROUP, GuardStatus::Held { until, epoch: 1 });
-    rig.work();
+    rig.run(ms(10));
     rig.take_log();
     assert!(!rig.node.is_group_clear(GROUP));
     rig.node.yield_group(rig.now, GROUP);

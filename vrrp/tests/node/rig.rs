@@ -113,6 +113,7 @@ impl Rig {
                 | JobKind::InstallAddresses { .. }
                 | JobKind::ChangeAddresses { .. }
                 | JobKind::RemoveAddresses { .. }
+                | JobKind::Establish { .. }
                 | JobKind::Settle { .. } => self.open.push(job.clone()),
                 _ => self.node.complete(self.now, job.id, JobResult::Done),
             }
@@ -231,6 +232,7 @@ fn brief(kind: &JobKind) -> Option<String> {
         JobKind::RemoveAddresses {
             router, addresses, ..
         } => format!("{} remove {}", router.get(), list(addresses)),
+        JobKind::Establish { router } => format!("{} establish", router.get()),
         JobKind::Settle { router } => format!("{} settle", router.get()),
         JobKind::DataPlane { router, plane } => {
             format!("{} ~plane {}", router.get(), plane.serves)
