@@ -6,15 +6,19 @@
 //! | [`Receiver`] | hears the advertisements of one interface and family, many per system call |
 //! | [`Sender`] | sends packets from one device, many per system call |
 //! | [`FrameSender`] | sends announcements as frames from one device |
+//! | [`addresses`] | virtual addresses in the kernel: installed, renewed, removed |
 //!
 //! # Privilege
 //!
 //! Raw sockets need CAP_NET_RAW, addresses and devices CAP_NET_ADMIN; where one is missing the
 //! [`NetError`] names it.
 
+pub mod addresses;
 mod announce;
 pub mod clock;
 mod error;
+pub mod links;
+mod netlink;
 mod receive;
 mod send;
 

@@ -1,0 +1,488 @@
+//! Virtual addresses in the kernel: installed, renewed, removed, and never anybody else's.
+//!
+//! # Whose address is it?
+//!
+//! What we install carries the number [`TAG`] as its origin (`IFA_PROTO`, Linux 5.18; `proto` in
+//! `ip -d address`). Whatever has another number, or none, is foreign: it is neither removed nor
+//! renewed, and a virtual address that is there already is as good as installed. A kernel without
+//! such numbers leaves three marks to go by: that this process installed it, or, for what an
+//! earlier one left behind, that it is a virtual address of the configuration with a limited
+//! lifetime and without a route to its subnet.
+//!
+//! # When we die
+//!
+//! An address may have a limited lifetime (OP-4): the kernel removes it by itself unless
+//! [`AddressBook::renew_due`] is called in time. It is renewed after a third of its lifetime, so
+//! two renewals may fail. The kernel looks for what has expired when it is due, not later: see the
+//! tests for how late it was. A restart finds what is left with [`AddressBook::leftovers`].
+//!
+//! # IPv6
+//!
+//! Virtual addresses are added without duplicate address detection (OP-7): another router may have
+//! had them a moment ago, and they must work at once.
+//!
+//! ```no_run
+//! use core::time::Duration;
+//! use lvs_vrrp::InterfaceIndex;
+//! use lvs_vrrp::net::addresses::{AddressBook, VirtualAddress};
+//!
+//! let mut book = AddressBook::open()?;
+//! let address = VirtualAddress::new(InterfaceIndex::new(2), "192.0.2.10".parse()?)
+//!     .with_lifetime(Some(Duration::from_secs(5)))?;
+//! let now = lvs_vrrp::net::clock::now();
+//! for outcome in book.install(now, &[address.clone()]) {
+//!     outcome?;
+//! }
+//! // ... at `book.next_renewal()` or later:
+//! book.renew_due(lvs_vrrp::net::clock::now());
+//! // ... and in the end:
+//! book.remove(&[address.key()]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod virtual_address;
+
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use std::fs;
+
+use nix::errno::Errno;
+
+pub use self::virtual_address::{AddressError, AddressKey, VirtualAddress};
+use super::netlink::{NetlinkCause, Request, Rtnetlink};
+use crate::address::Family;
+use crate::net::links::InterfaceAddress;
+use crate::net::{NetError, Operation};
+use crate::timer::Timestamp;
+
+/// The origin of our addresses: VRRP's protocol number, which nobody else uses for this. The kernel
+/// itself uses 1 to 3; 0 is whoever says nothing.
+pub const TAG: u8 = 112;
+
+/// What became of an address that was to be installed.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Installed {
+    /// It is there, and ours.
+    Ours,
+    /// It was there, and is somebody else's.
+    Foreign,
+}
+
+/// What became of an address that was to be removed.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Removed {
+    /// It was ours, and is gone.
+    Removed,
+    /// It was not there.
+    Absent,
+    /// It is there, and somebody else's.
+    Foreign,
+}
+
+/// What became of an address that was to be renewed.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Renewed {
+    /// It has a whole lifetime again.
+    Renewed,
+    /// Somebody had removed it, or it had expired: it is there again.
+    Restored,
+    /// It is there, and somebody else's.
+    Foreign,
+}
+
+#[derive(Debug)]
+struct Held {
+    address: VirtualAddress,
+    is_ours: bool,
+    // `None` for one that lasts for ever.
+    renew_at: Option<Timestamp>,
+}
+
+impl Held {
+    fn new(now: Timestamp, address: VirtualAddress, is_ours: bool) -> Self {
+        let third = address.lifetime().and_then(|all| all.checked_div(3));
+        Self {
+            address,
+            is_ours,
+            renew_at: third.map(|third| now.saturating_add(third)),
+        }
+    }
+}
+
+/// The virtual addresses that are installed, and the means to change that.
+///
+/// Everything works on many addresses at once, in few system calls, and gives one outcome for each
+/// in their order. It looks at what is there before it changes anything.
+///
+/// # Blocking
+///
+/// Each call takes as long as the kernel does, some ten microseconds an address; more while other
+/// programs configure the network.
+#[derive(Debug)]
+pub struct AddressBook {
+    netlink: Rtnetlink,
+    // `None` where the kernel keeps none.
+    tag: Option<u8>,
+    held: BTreeMap<AddressKey, Held>,
+}
+
+impl AddressBook {
+    /// Opens the kernel's addresses in the network namespace of the calling thread. What it
+    /// installs carries [`TAG`], if the kernel keeps such numbers.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn open() -> Result<Self, NetError> {
+        Self::open_with_tag(keeps_tags().then_some(TAG))
+    }
+
+    /// As [`open`](Self::open), with another number: two programs with virtual addresses in the
+    /// same network namespace need one each, or the one takes the other's for leftovers. `None`
+    /// does without, as on kernels before 5.18. 0 to 3 are the kernel's and mean nothing here.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn open_with_tag(tag: Option<u8>) -> Result<Self, NetError> {
+        Ok(Self {
+            netlink: Rtnetlink::open()?,
+            tag: tag.filter(|tag| *tag > 3),
+            held: BTreeMap::new(),
+        })
+    }
+
+    /// The number that our addresses carry, if the kernel keeps it.
+    #[must_use]
+    pub const fn tag(&self) -> Option<u8> {
+        self.tag
+    }
+
+    /// Installs addresses. One that is there already is no failure: if it is ours, it becomes as
+    /// given; if not, it is left alone.
+    ///
+    /// # Errors
+    ///
+    /// For each address: the kernel's, such as a missing capability or an interface that is gone;
+    /// the address is not there then, except that an answer may be lost
+    /// ([`TimedOut`](std::io::ErrorKind::TimedOut)).
+    pub fn install(
+        &mut self,
+        now: Timestamp,
+        batch: &[VirtualAddress],
+    ) -> Vec<Result<Installed, NetError>> {
+        let present = match self.present(batch.iter().map(VirtualAddress::key)) {
+            Ok(present) => present,
+            Err(error) => return all_failed(&error, batch.len()),
+        };
+        let mut requests = Vec::new();
+        // For each address, whether it is ours, and which request is about it.
+        let mut plan = Vec::new();
+        for address in batch {
+            let request = match self.find(&present, address.key(), Some(address)) {
+                There::Absent => address.addition(self.tag),
+                There::Ours(there) => {
+                    if there.prefix_len != address.prefix_len() {
+                        requests.push(Request::new(there.removal(), 0));
+                    }
+                    address.replacement(self.tag)
+                }
+                There::Foreign => {
+                    plan.push((false, None));
+                    continue;
+                }
+            };
+            plan.push((true, Some(requests.len())));
+            requests.push(request);
+        }
+        let outcomes = self.netlink.execute(&requests);
+        let results = plan.into_iter().zip(batch);
+        let results = results.map(|((mut is_ours, request), address)| {
+            let outcome = request.and_then(|place| outcomes.get(place));
+            match outcome {
+                Some(Ok(())) | None => {}
+                // Somebody was faster.
+                Some(Err(cause)) if cause.is(Errno::EEXIST) => is_ours = false,
+                Some(Err(cause)) => {
+                    let cause = cause.clone();
+                    return Err(cause.of(Operation::AddAddress, &address.to_string()));
+                }
+            }
+            let held = Held::new(now, address.clone(), is_ours);
+            self.held.insert(address.key(), held);
+            Ok(if is_ours {
+                Installed::Ours
+            } else {
+                Installed::Foreign
+            })
+        });
+        results.collect()
+    }
+
+    /// Removes addresses, if they are ours. One that is not there is no failure.
+    ///
+    /// # Errors
+    ///
+    /// For each address: the kernel's. The address may be there then, and is still held.
+    pub fn remove(&mut self, batch: &[AddressKey]) -> Vec<Result<Removed, NetError>> {
+        let present = match self.present(batch.iter().copied()) {
+            Ok(present) => present,
+            Err(error) => return all_failed(&error, batch.len()),
+        };
+        let mut requests = Vec::new();
+        let mut plan = Vec::new();
+        for key in batch {
+            let held = self.held.get(key);
+            let held = held.filter(|held| held.is_ours).map(|held| &held.address);
+            plan.push(match self.find(&present, *key, held) {
+                There::Absent => (Removed::Absent, None),
+                There::Ours(there) => {
+                    requests.push(Request::new(there.removal(), 0));
+                    (Removed::Removed, requests.len().checked_sub(1))
+                }
+                There::Foreign => (Removed::Foreign, None),
+            });
+        }
+        let outcomes = self.netlink.execute(&requests);
+        let results = plan.into_iter().zip(batch);
+        let results = results.map(|((removed, request), key)| {
+            let outcome = request.and_then(|place| outcomes.get(place));
+            let removed = match outcome {
+                Some(Ok(())) | None => removed,
+                Some(Err(cause)) if is_absence(cause) => Removed::Absent,
+                Some(Err(cause)) => {
+                    let cause = cause.clone();
+                    return Err(cause.of(Operation::RemoveAddress, &key.to_string()));
+                }
+            };
+            self.held.remove(key);
+            Ok(removed)
+        });
+        results.collect()
+    }
+
+    /// When [`renew_due`](Self::renew_due) has something to do, if ever.
+    #[must_use]
+    pub fn next_renewal(&self) -> Option<Timestamp> {
+        self.held.values().filter_map(|held| held.renew_at).min()
+    }
+
+    /// Renews the lifetime of every address whose time it is; see [`renew`](Self::renew).
+    pub fn renew_due(&mut self, now: Timestamp) -> Vec<(AddressKey, Result<Renewed, NetError>)> {
+        let is_due = |held: &Held| held.renew_at.is_some_and(|at| at <= now);
+        let due = self.held.iter().filter(|(_, held)| is_due(held));
+        let due: Vec<AddressKey> = due.map(|(key, _)| *key).collect();
+        let results = self.renew(now, &due);
+        due.into_iter().zip(results).collect()
+    }
+
+    /// Renews the lifetime of addresses that are installed, whenever that was, and brings back
+    /// those that are gone: for instance as somebody removed them, or because this process stood
+    /// still for longer than their lifetime.
+    ///
+    /// # Errors
+    ///
+    /// For each address: the kernel's; it is tried again after a third of the lifetime. `NotFound`
+    /// for an address that is not held.
+    pub fn renew(
+        &mut self,
+        now: Timestamp,
+        batch: &[AddressKey],
+    ) -> Vec<Result<Renewed, NetError>> {
+        let present = match self.present(batch.iter().copied()) {
+            Ok(present) => present,
+            Err(error) => {
+                for key in batch {
+                    self.hold_again(now, *key, None);
+                }
+                return all_failed(&error, batch.len());
+            }
+        };
+        let mut requests = Vec::new();
+        let mut plan = Vec::new();
+        for key in batch {
+            let Some(held) = self.held.get(key) else {
+                plan.push(None);
+                continue;
+            };
+            let ours = held.is_ours.then_some(&held.address);
+            plan.push(Some(match self.find(&present, *key, ours) {
+                There::Absent => {
+                    requests.push(held.address.addition(self.tag));
+                    (Renewed::Restored, requests.len().checked_sub(1))
+                }
+                There::Ours(_) => {
+                    requests.push(held.address.replacement(self.tag));
+                    (Renewed::Renewed, requests.len().checked_sub(1))
+                }
+                There::Foreign => (Renewed::Foreign, None),
+            }));
+        }
+        let outcomes = self.netlink.execute(&requests);
+        let results = plan.into_iter().zip(batch);
+        let results = results.map(|(planned, key)| {
+            let Some((mut renewed, request)) = planned else {
+                return Err(NetlinkCause::refused(Errno::ENOENT)
+                    .of(Operation::AddAddress, &key.to_string()));
+            };
+            let outcome = request.and_then(|place| outcomes.get(place));
+            match outcome {
+                Some(Ok(())) | None => {}
+                Some(Err(cause)) if cause.is(Errno::EEXIST) => renewed = Renewed::Foreign,
+                Some(Err(cause)) => {
+                    self.hold_again(now, *key, None);
+                    let cause = cause.clone();
+                    return Err(cause.of(Operation::AddAddress, &key.to_string()));
+                }
+            }
+            self.hold_again(now, *key, Some(renewed != Renewed::Foreign));
+            Ok(renewed)
+        });
+        results.collect()
+    }
+
+    /// What is held: installed by us, or there already when it was to be installed.
+    pub fn held(&self) -> impl Iterator<Item = (&VirtualAddress, Installed)> {
+        self.held.values().map(|held| {
+            let installed = if held.is_ours {
+                Installed::Ours
+            } else {
+                Installed::Foreign
+            };
+            (&held.address, installed)
+        })
+    }
+
+    /// Forgets what is held and leaves it installed, for a successor (spec §3.7 `Handover`). It
+    /// will find the addresses, and they are its own.
+    pub fn forget(&mut self) {
+        self.held.clear();
+    }
+
+    /// What an earlier process left behind: every address that is ours and not held. Of kernels
+    /// that keep no tags, those of `configured` that look as if we had installed them.
+    ///
+    /// [`remove`](Self::remove) removes them, or [`install`](Self::install) makes them ours again.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn leftovers(
+        &mut self,
+        configured: &[VirtualAddress],
+    ) -> Result<Vec<InterfaceAddress>, NetError> {
+        let mut all = self.netlink.addresses([Family::Ipv4, Family::Ipv6])?;
+        all.retain(|there| {
+            let key = key_of(there);
+            let expected = configured.iter().find(|address| address.key() == key);
+            !self.held.contains_key(&key) && self.is_ours(there, expected)
+        });
+        Ok(all)
+    }
+
+    fn hold_again(&mut self, now: Timestamp, key: AddressKey, is_ours: Option<bool>) {
+        if let Some(held) = self.held.get_mut(&key) {
+            let is_ours = is_ours.unwrap_or(held.is_ours);
+            *held = Held::new(now, held.address.clone(), is_ours);
+        }
+    }
+
+    /// Whether an address is one of ours; `expected` is how it would have been installed.
+    fn is_ours(&self, there: &InterfaceAddress, expected: Option<&VirtualAddress>) -> bool {
+        match (self.tag, there.protocol, expected) {
+            (Some(tag), protocol, _) => protocol == Some(tag),
+            (None, Some(_), _) | (None, None, None) => false,
+            (None, None, Some(expected)) => {
+                let is_held = self.held.get(&expected.key());
+                let is_held = is_held.is_some_and(|held| held.is_ours);
+                there.prefix_len == expected.prefix_len()
+                    && there.has_no_prefix_route()
+                    && (is_held || there.lifetime.is_some())
+            }
+        }
+    }
+
+    /// What is there of the families of these addresses.
+    fn present(
+        &mut self,
+        keys: impl Iterator<Item = AddressKey> + Clone,
+    ) -> Result<Present, NetError> {
+        let has = |family| keys.clone().any(|key| Family::of(key.address) == family);
+        let families = [Family::Ipv4, Family::Ipv6];
+        let families = families.into_iter().filter(|family| has(*family));
+        let families: Vec<Family> = families.collect();
+        let mut present = Present::new();
+        for there in self.netlink.addresses(families)? {
+            present.entry(key_of(&there)).or_default().push(there);
+        }
+        Ok(present)
+    }
+
+    /// Whose an address is that may be there; ours if it is ours and somebody else's, too.
+    fn find<'a>(
+        &self,
+        present: &'a Present,
+        key: AddressKey,
+        expected: Option<&VirtualAddress>,
+    ) -> There<'a> {
+        let Some(all) = present.get(&key) else {
+            return There::Absent;
+        };
+        let mut all = all.iter();
+        all.find(|there| self.is_ours(there, expected))
+            .map_or(There::Foreign, There::Ours)
+    }
+}
+
+/// What is there. IPv4 knows the same address several times, with different prefixes.
+type Present = BTreeMap<AddressKey, Vec<InterfaceAddress>>;
+
+/// Whose an address is.
+enum There<'a> {
+    Absent,
+    Ours(&'a InterfaceAddress),
+    Foreign,
+}
+
+fn key_of(there: &InterfaceAddress) -> AddressKey {
+    AddressKey {
+        interface: there.interface,
+        address: there.address,
+    }
+}
+
+/// The address is not there, or its interface is not.
+fn is_absence(cause: &NetlinkCause) -> bool {
+    [Errno::EADDRNOTAVAIL, Errno::ENODEV, Errno::ENXIO]
+        .into_iter()
+        .any(|errno| cause.is(errno))
+}
+
+fn all_failed<T>(error: &NetError, count: usize) -> Vec<Result<T, NetError>> {
+    let again = || {
+        let source = error.io();
+        let source = match source.raw_os_error() {
+            Some(code) => std::io::Error::from_raw_os_error(code),
+            None => std::io::Error::new(source.kind(), source.to_string()),
+        };
+        Err(NetError::new(error.operation(), error.subject(), source))
+    };
+    core::iter::repeat_with(again).take(count).collect()
+}
+
+/// Whether the kernel keeps who installed an address: since 5.18.
+fn keeps_tags() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    is_at_least(&release, (5, 18))
+}
+
+fn is_at_least(release: &str, least: (u32, u32)) -> bool {
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|number| number.parse().ok());
+    (numbers.next(), numbers.next()) >= (Some(least.0), Some(least.1))
+}

@@ -1,0 +1,191 @@
+//! Routing netlink: addresses and links of the kernel.
+//!
+//! [`Rtnetlink`] carries out requests, many in one system call, and lists what there is. The kernel
+//! does what it is asked before the call that asks returns, so nothing here waits for anything but
+//! the kernel's own lock. Whatever is wrong with a request comes back as the kernel says it.
+
+pub(crate) mod address;
+mod error;
+pub(crate) mod message;
+mod request;
+mod socket;
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+use std::time::Instant;
+
+use netlink_packet_core::NLM_F_DUMP;
+use netlink_packet_route::RouteNetlinkMessage;
+
+pub(crate) use self::error::NetlinkCause;
+use self::message::{Message, Reply, messages};
+pub(crate) use self::request::Request;
+use self::socket::{NetlinkSocket, Received};
+use crate::net::{NetError, Operation};
+
+/// Requests that are unanswered at most: the answers to these fit any receive queue.
+const WINDOW: usize = 64;
+
+/// How long an answer may take that should be there at once.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a listing is tried that changes disturb.
+const TRIES: usize = 16;
+
+/// Whether a request was carried out.
+pub(crate) type Outcome = Result<(), NetlinkCause>;
+
+/// A connection to the kernel's routing netlink in the network namespace of the thread that opened
+/// it.
+///
+/// # Blocking
+///
+/// Each call takes as long as the kernel does: microseconds an address, more while other programs
+/// configure the network.
+#[derive(Debug)]
+pub(crate) struct Rtnetlink {
+    socket: NetlinkSocket,
+    // Of the last request.
+    sequence: u32,
+}
+
+impl Rtnetlink {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, such as `EMFILE`.
+    pub(crate) fn open() -> Result<Self, NetError> {
+        let socket = NetlinkSocket::open(&[])
+            .map_err(|error| NetError::new(Operation::OpenNetlinkSocket, "", error))?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+        })
+    }
+
+    /// Carries out requests in their order, each whatever becomes of the others; one outcome each.
+    pub(crate) fn execute(&mut self, requests: &[Request]) -> Vec<Outcome> {
+        let mut outcomes = vec![Err(NetlinkCause::Unknown); requests.len()];
+        let windows = requests.chunks(WINDOW).zip(outcomes.chunks_mut(WINDOW));
+        for (requests, outcomes) in windows {
+            self.execute_window(requests, outcomes);
+        }
+        outcomes
+    }
+
+    fn execute_window(&mut self, requests: &[Request], outcomes: &mut [Outcome]) {
+        let first = self.sequence.wrapping_add(1);
+        let mut datagram = Vec::new();
+        for request in requests {
+            self.sequence = self.sequence.wrapping_add(1);
+            request.emit(self.sequence, &mut datagram);
+        }
+        if let Err(error) = self.socket.send(&datagram) {
+            outcomes.fill(Err(error.into()));
+            return;
+        }
+        let mut missing = requests.len();
+        // Those whose answer is lost stay unknown.
+        let _ = self.read_until(|message| {
+            let place = usize::try_from(message.sequence.wrapping_sub(first));
+            let outcome = place.ok().and_then(|place| outcomes.get_mut(place));
+            match (outcome, message.reply()) {
+                (Some(outcome), Reply::Done) => *outcome = Ok(()),
+                (Some(outcome), Reply::Failed(cause)) => *outcome = Err(cause),
+                _ => return false,
+            }
+            missing = missing.saturating_sub(1);
+            missing == 0
+        });
+    }
+
+    /// Carries out one request.
+    pub(crate) fn execute_one(&mut self, request: Request) -> Outcome {
+        let mut outcome = Err(NetlinkCause::Unknown);
+        self.execute_window(&[request], core::slice::from_mut(&mut outcome));
+        outcome
+    }
+
+    /// Lists what there is of something: the kind and the payload of each entry, read by `decode`.
+    ///
+    /// It is repeated when a change disturbed it, so that what it gives was there all at once.
+    pub(crate) fn list<T>(
+        &mut self,
+        operation: Operation,
+        what: &RouteNetlinkMessage,
+        decode: impl Fn(u16, &[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, NetError> {
+        for _ in 0..TRIES {
+            let mut entries = Vec::new();
+            match self.list_once(what, |message| {
+                entries.extend(decode(message.kind, message.payload));
+            }) {
+                Ok(true) => return Ok(entries),
+                Ok(false) => {}
+                Err(cause) => return Err(cause.of(operation, "")),
+            }
+        }
+        Err(NetlinkCause::Interrupted.of(operation, ""))
+    }
+
+    /// `false` if it was disturbed.
+    fn list_once(
+        &mut self,
+        what: &RouteNetlinkMessage,
+        mut entry: impl FnMut(&Message<'_>),
+    ) -> Result<bool, NetlinkCause> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
+        let mut datagram = Vec::new();
+        Request::new(what.clone(), NLM_F_DUMP).emit(sequence, &mut datagram);
+        self.socket.send(&datagram)?;
+        let mut is_whole = true;
+        let mut end = Ok(());
+        let is_complete = self.read_until(|message| {
+            if message.sequence != sequence {
+                return false;
+            }
+            is_whole &= !message.is_interrupted();
+            match message.reply() {
+                Reply::Data => entry(message),
+                Reply::Noise => {}
+                Reply::Done => return true,
+                Reply::Failed(cause) => {
+                    end = Err(cause);
+                    return true;
+                }
+            }
+            false
+        })?;
+        end?;
+        Ok(is_whole && is_complete)
+    }
+
+    /// Reads messages until one is the last; `false` if something was lost on the way.
+    fn read_until(
+        &mut self,
+        mut is_last: impl FnMut(&Message<'_>) -> bool,
+    ) -> Result<bool, NetlinkCause> {
+        let start = Instant::now();
+        loop {
+            match self.socket.receive()? {
+                Received::Datagram(length) => {
+                    for message in messages(self.socket.datagram(length)) {
+                        if is_last(&message?) {
+                            return Ok(true);
+                        }
+                    }
+                }
+                Received::Overrun => return Ok(false),
+                Received::Nothing => {
+                    let left = PATIENCE.saturating_sub(start.elapsed());
+                    if left.is_zero() || !self.socket.wait(left)? {
+                        return Err(NetlinkCause::Unknown);
+                    }
+                }
+            }
+        }
+    }
+}

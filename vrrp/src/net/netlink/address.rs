@@ -1,0 +1,158 @@
+//! Addresses of interfaces, as the kernel lists them.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use netlink_packet_core::Parseable;
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeader, AddressHeaderFlags, AddressMessage,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::Rtnetlink;
+use super::message::attributes_of;
+use crate::address::{Family, InterfaceIndex};
+use crate::net::{NetError, Operation};
+
+/// `RTM_NEWADDR`
+pub(crate) const ADDED: u16 = 20;
+/// `RTM_DELADDR`
+pub(crate) const REMOVED: u16 = 21;
+
+/// Bytes of the header of an address message.
+const HEADER: usize = 8;
+
+/// An address of an interface.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InterfaceAddress {
+    /// The interface.
+    pub interface: InterfaceIndex,
+    /// The address.
+    pub address: IpAddr,
+    /// Bits of the prefix: up to 32 or 128.
+    pub prefix_len: u8,
+    /// The scope: 0 everywhere, 253 the link, 254 the host. `ip-address(8)`
+    pub scope: u8,
+    /// Its name, where it has one that is not the interface's. IPv4 only.
+    pub label: Option<String>,
+    /// Who installed it (`IFA_PROTO`, Linux 5.18), where that is known.
+    pub protocol: Option<u8>,
+    /// How long it will be there from when it was listed, in whole seconds; `None` for ever.
+    pub lifetime: Option<Duration>,
+    pub(crate) flags: AddressFlags,
+}
+
+impl InterfaceAddress {
+    /// Whether the kernel still has to find out that nobody else has it, or found somebody: it
+    /// cannot be used then.
+    #[must_use]
+    pub const fn is_tentative(&self) -> bool {
+        let unusable = AddressFlags::Tentative.union(AddressFlags::Dadfailed);
+        self.flags.intersects(unusable)
+    }
+
+    /// Whether it is the interface's second or later one of its subnet (IPv4), or temporary
+    /// (IPv6).
+    #[must_use]
+    pub const fn is_secondary(&self) -> bool {
+        self.flags.contains(AddressFlags::Secondary)
+    }
+
+    /// Whether the kernel made no route to its subnet for it.
+    #[must_use]
+    pub const fn has_no_prefix_route(&self) -> bool {
+        self.flags.contains(AddressFlags::Noprefixroute)
+    }
+
+    /// Reads the payload of a message.
+    pub(crate) fn read(payload: &[u8]) -> Option<Self> {
+        let header = AddressHeader::parse(payload).ok()?;
+        let (mut local, mut address) = (None, None);
+        let (mut label, mut protocol, mut lifetime) = (None, None, None);
+        let mut flags = AddressFlags::from_bits_retain(header.flags.bits().into());
+        for attribute in attributes_of(payload.get(HEADER..)?) {
+            match AddressAttribute::parse(&attribute) {
+                Ok(AddressAttribute::Local(value)) => local = Some(value),
+                Ok(AddressAttribute::Address(value)) => address = Some(value),
+                Ok(AddressAttribute::Label(value)) => label = Some(value),
+                Ok(AddressAttribute::Flags(value)) => flags = value,
+                Ok(AddressAttribute::Protocol(value)) => protocol = Some(value.into()),
+                Ok(AddressAttribute::CacheInfo(value)) if value.ifa_valid != u32::MAX => {
+                    lifetime = Some(Duration::from_secs(value.ifa_valid.into()));
+                }
+                _ => {}
+            }
+        }
+        Some(Self {
+            interface: InterfaceIndex::new(header.index),
+            // With a point-to-point address the other one is the peer's.
+            address: local.or(address)?,
+            prefix_len: header.prefix_len,
+            scope: header.scope.into(),
+            label,
+            protocol,
+            lifetime,
+            flags,
+        })
+    }
+
+    /// The message to remove it.
+    pub(crate) fn removal(&self) -> RouteNetlinkMessage {
+        let mut message = message(self.interface, self.address, self.prefix_len);
+        message
+            .attributes
+            .extend(self.label.clone().map(AddressAttribute::Label));
+        RouteNetlinkMessage::DelAddress(message)
+    }
+}
+
+/// A message about this address.
+pub(crate) fn message(
+    interface: InterfaceIndex,
+    address: IpAddr,
+    prefix_len: u8,
+) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = family_of(Family::of(address));
+    message.header.prefix_len = prefix_len;
+    message.header.index = interface.get();
+    message.attributes.push(AddressAttribute::Local(address));
+    message.attributes.push(AddressAttribute::Address(address));
+    message
+}
+
+/// The flags as both places have them: the header only has room for the lower 8 bits.
+pub(crate) fn set_flags(message: &mut AddressMessage, flags: AddressFlags) {
+    let [low, ..] = flags.bits().to_le_bytes();
+    message.header.flags = AddressHeaderFlags::from_bits_retain(low);
+    message.attributes.push(AddressAttribute::Flags(flags));
+}
+
+const fn family_of(family: Family) -> AddressFamily {
+    match family {
+        Family::Ipv4 => AddressFamily::Inet,
+        Family::Ipv6 => AddressFamily::Inet6,
+    }
+}
+
+impl Rtnetlink {
+    /// Lists the addresses of these families.
+    pub(crate) fn addresses(
+        &mut self,
+        families: impl IntoIterator<Item = Family>,
+    ) -> Result<Vec<InterfaceAddress>, NetError> {
+        let mut all = Vec::new();
+        for family in families {
+            let mut message = AddressMessage::default();
+            message.header.family = family_of(family);
+            let what = RouteNetlinkMessage::GetAddress(message);
+            all.extend(self.list(Operation::ReadLinks, &what, |kind, payload| {
+                (kind == ADDED).then(|| InterfaceAddress::read(payload))?
+            })?);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,351 @@
+//! Virtual addresses in a real kernel: what is ours, what is not, what is left when we die.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::thread::sleep;
+use std::time::Instant;
+
+use lvs_vrrp::net::addresses::{
+    AddressBook, AddressKey, Installed, Removed, Renewed, TAG, VirtualAddress,
+};
+use lvs_vrrp::net::clock::now;
+use lvs_vrrp::{Family, InterfaceIndex};
+
+use crate::isolated::{cable, ip, isolated};
+
+const BOTH: [&str; 2] = ["192.0.2.10", "2001:db8::10"];
+
+fn address(interface: InterfaceIndex, text: &str) -> VirtualAddress {
+    VirtualAddress::new(interface, text.parse().unwrap())
+}
+
+fn both(interface: InterfaceIndex, lifetime: Option<u64>) -> Vec<VirtualAddress> {
+    let lifetime = lifetime.map(Duration::from_secs);
+    let both = BOTH.map(|text| address(interface, text).with_lifetime(lifetime).unwrap());
+    both.into()
+}
+
+fn keys(addresses: &[VirtualAddress]) -> Vec<AddressKey> {
+    addresses.iter().map(VirtualAddress::key).collect()
+}
+
+/// The lines of `ip address` that name this address.
+fn shown(address: IpAddr) -> Vec<String> {
+    let all = ip("-d -o address show");
+    let all = all.lines().filter(|line| {
+        let mut words = line.split_whitespace();
+        let mut prefix = words.nth(3).unwrap_or_default().split('/');
+        prefix.next() == Some(address.to_string().as_str())
+    });
+    all.map(str::to_owned).collect()
+}
+
+fn shown_both() -> [Vec<String>; 2] {
+    BOTH.map(|text| shown(text.parse().unwrap()))
+}
+
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn addresses_come_with_tag_and_lifetime_and_go() {
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let mut book = AddressBook::open().unwrap();
+        assert_eq!(book.tag(), Some(TAG));
+        let addresses = both(device, Some(100));
+        for installed in book.install(now(), &addresses) {
+            assert_eq!(installed.unwrap(), Installed::Ours);
+        }
+        for (lines, length) in shown_both().iter().zip([32, 128]) {
+            let [line] = &lines[..] else {
+                panic!("{lines:?}");
+            };
+            assert!(line.contains(&format!("/{length} scope global")), "{line}");
+            assert!(line.contains("noprefixroute"), "{line}");
+            assert!(line.contains("valid_lft 100sec"), "{line}");
+            assert!(!line.contains("tentative"), "{line}");
+            assert!(!line.contains("optimistic"), "{line}");
+            assert_eq!(line.contains("nodad"), length == 128, "{line}");
+            assert_eq!(line.contains("deprecated"), length == 128, "{line}");
+        }
+        // The kernel keeps who installed them.
+        let mut other = AddressBook::open().unwrap();
+        let left = other.leftovers(&[]).unwrap();
+        assert_eq!(left.len(), 2);
+        for there in &left {
+            assert_eq!(there.protocol, Some(TAG));
+            assert!(there.lifetime.unwrap() <= Duration::from_secs(100));
+        }
+        assert!(book.leftovers(&[]).unwrap().is_empty());
+
+        for removed in book.remove(&keys(&addresses)) {
+            assert_eq!(removed.unwrap(), Removed::Removed);
+        }
+        assert!(shown_both().iter().all(Vec::is_empty));
+        for removed in book.remove(&keys(&addresses)) {
+            assert_eq!(removed.unwrap(), Removed::Absent);
+        }
+        assert_eq!(book.held().count(), 0);
+    });
+}
+
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn foreign_addresses_are_left_as_they_are() {
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        // The same ones, and one with another prefix, as an owner has it.
+        ip("address add 192.0.2.10/32 dev eth0");
+        ip("address add 192.0.2.11/24 dev eth0");
+        ip("address add 2001:db8::10/128 dev eth0 nodad");
+        let before = ip("-d -o address show");
+        let mut book = AddressBook::open().unwrap();
+        let mut addresses = both(device, Some(3));
+        addresses.push(address(device, "192.0.2.11"));
+        for installed in book.install(now(), &addresses) {
+            assert_eq!(installed.unwrap(), Installed::Foreign);
+        }
+        for renewed in book.renew(now(), &keys(&addresses)) {
+            assert_eq!(renewed.unwrap(), Renewed::Foreign);
+        }
+        assert!(
+            AddressBook::open()
+                .unwrap()
+                .leftovers(&addresses)
+                .unwrap()
+                .is_empty()
+        );
+        for removed in book.remove(&keys(&addresses)) {
+            assert_eq!(removed.unwrap(), Removed::Foreign);
+        }
+        assert_eq!(ip("-d -o address show"), before);
+    });
+}
+
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn what_is_removed_under_us_comes_back_when_it_is_renewed() {
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let mut book = AddressBook::open().unwrap();
+        let addresses = both(device, Some(60));
+        let start = now();
+        book.install(start, &addresses);
+        assert_eq!(
+            book.next_renewal(),
+            Some(start + Duration::from_secs(20)),
+            "after a third of the lifetime"
+        );
+        assert!(book.renew_due(start + Duration::from_secs(19)).is_empty());
+        ip("address del 192.0.2.10/32 dev eth0");
+        let later = start + Duration::from_secs(20);
+        let renewed: Vec<_> = book.renew_due(later).into_iter().collect();
+        let renewed: Vec<_> = renewed.into_iter().map(|(_, r)| r.unwrap()).collect();
+        assert_eq!(renewed, [Renewed::Restored, Renewed::Renewed]);
+        assert_eq!(book.next_renewal(), Some(later + Duration::from_secs(20)));
+        assert_eq!(shown_both().map(|lines| lines.len()), [1, 1]);
+
+        // Somebody else takes one's place: it is theirs now, until they take it away.
+        ip("address del 192.0.2.10/32 dev eth0");
+        ip("address add 192.0.2.10/24 dev eth0");
+        let renew = |book: &mut AddressBook| {
+            let results = book.renew(now(), &keys(&addresses));
+            results.into_iter().map(Result::unwrap).collect::<Vec<_>>()
+        };
+        assert_eq!(renew(&mut book), [Renewed::Foreign, Renewed::Renewed]);
+        let lines = shown_both();
+        assert!(lines[0][0].contains("valid_lft forever"), "{lines:?}");
+        ip("address del 192.0.2.10/24 dev eth0");
+        assert_eq!(renew(&mut book), [Renewed::Restored, Renewed::Renewed]);
+    });
+}
+
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn a_successor_finds_what_was_left_and_takes_it_over() {
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let addresses = both(device, None);
+        let mut first = AddressBook::open().unwrap();
+        first.install(now(), &addresses);
+        drop(first);
+        let mut second = AddressBook::open().unwrap();
+        let left = second.leftovers(&[]).unwrap();
+        assert_eq!(
+            left.iter().map(|there| there.address).collect::<Vec<_>>(),
+            BOTH.map(|text| text.parse::<IpAddr>().unwrap())
+        );
+        // Another prefix is a new address to the kernel.
+        let longer = [
+            addresses[0].clone().with_prefix_len(24).unwrap(),
+            addresses[1].clone().with_prefix_len(64).unwrap(),
+        ];
+        for installed in second.install(now(), &longer) {
+            assert_eq!(installed.unwrap(), Installed::Ours);
+        }
+        let lines = shown_both();
+        for (lines, length) in lines.iter().zip(["/24", "/64"]) {
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            assert!(lines[0].contains(length), "{lines:?}");
+        }
+        for removed in second.remove(&keys(&longer)) {
+            assert_eq!(removed.unwrap(), Removed::Removed);
+        }
+        // What was never held is removed all the same if it is ours.
+        second.install(now(), &addresses);
+        second.forget();
+        for removed in second.remove(&keys(&addresses)) {
+            assert_eq!(removed.unwrap(), Removed::Removed);
+        }
+    });
+}
+
+/// A kernel before 5.18, as far as we can see.
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn without_tags_leftovers_are_known_by_what_they_look_like() {
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let addresses = both(device, Some(60));
+        let mut book = AddressBook::open_with_tag(None).unwrap();
+        book.install(now(), &addresses);
+        ip("address add 192.0.2.20/32 dev eth0 valid_lft 60 preferred_lft 60");
+        ip("address add 192.0.2.21/32 dev eth0 noprefixroute");
+        let mut configured = addresses.clone();
+        configured.push(address(device, "192.0.2.20"));
+        configured.push(address(device, "192.0.2.21"));
+        let mut later = AddressBook::open_with_tag(None).unwrap();
+        assert!(later.leftovers(&[]).unwrap().is_empty());
+        assert_eq!(later.leftovers(&configured).unwrap().len(), 2);
+        // Our own, which we hold, are ours.
+        for renewed in book.renew(now(), &keys(&addresses)) {
+            assert_eq!(renewed.unwrap(), Renewed::Renewed);
+        }
+        for removed in book.remove(&keys(&addresses)) {
+            assert_eq!(removed.unwrap(), Removed::Removed);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn what_the_kernel_refuses_is_reported_for_each_address() {
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let mut book = AddressBook::open().unwrap();
+        let nowhere = InterfaceIndex::new(4711);
+        let batch = [
+            address(device, "192.0.2.1"),
+            address(nowhere, "192.0.2.2"),
+            address(device, "ff02::1"),
+            address(device, "2001:db8::1"),
+        ];
+        let outcomes: Vec<_> = book
+            .install(now(), &batch)
+            .into_iter()
+            .map(|outcome| outcome.map_err(|error| error.to_string()))
+            .collect();
+        println!("{outcomes:#?}");
+        assert!(outcomes[0].is_ok() && outcomes[3].is_ok());
+        let error = outcomes[1].as_ref().unwrap_err();
+        assert!(error.contains("192.0.2.2/32 on interface 4711"), "{error}");
+        assert!(error.contains("No such device"), "{error}");
+        assert!(outcomes[2].is_err());
+        // A device that goes takes its addresses with it: nothing to remove.
+        ip("link del eth0");
+        for removed in book.remove(&keys(&batch)) {
+            assert_eq!(removed.unwrap(), Removed::Absent);
+        }
+    });
+}
+
+/// Spec §4.2 rule 7, §7 point 8: how late an address leaves when nobody renews it.
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn an_address_that_nobody_renews_leaves_by_itself() {
+    const LIFETIME: Duration = Duration::from_secs(3);
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let mut book = AddressBook::open().unwrap();
+        let mut watcher = AddressBook::open().unwrap();
+        // At different times of the second, as the kernel counts in seconds.
+        let mut installed = Vec::new();
+        for number in 0..10_u8 {
+            let lifetime = Some(LIFETIME);
+            let batch = [format!("192.0.2.{number}"), format!("2001:db8::{number}")]
+                .map(|text| address(device, &text).with_lifetime(lifetime).unwrap());
+            let at = Instant::now();
+            for outcome in book.install(now(), &batch) {
+                outcome.unwrap();
+            }
+            installed.extend(batch.map(|address| (address.key(), at)));
+            sleep(Duration::from_millis(107));
+        }
+        let mut late: Vec<(Family, f64)> = Vec::new();
+        let deadline = Instant::now() + LIFETIME + Duration::from_secs(10);
+        while !installed.is_empty() {
+            assert!(Instant::now() < deadline, "still there: {installed:?}");
+            let left = watcher.leftovers(&[]).unwrap();
+            installed.retain(|(key, at)| {
+                let is_there = left.iter().any(|there| there.address == key.address);
+                if !is_there {
+                    let lag = at.elapsed().as_secs_f64() - LIFETIME.as_secs_f64();
+                    late.push((Family::of(key.address), lag));
+                }
+                is_there
+            });
+            sleep(Duration::from_millis(2));
+        }
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let mut lags: Vec<f64> = late.iter().filter(|l| l.0 == family).map(|l| l.1).collect();
+            lags.sort_by(f64::total_cmp);
+            println!(
+                "{family}: an address with a lifetime of 3 s left {:+.3} to {:+.3} s after it, \
+                 median {:+.3} s",
+                lags[0],
+                lags[lags.len() - 1],
+                lags[lags.len() / 2]
+            );
+            // Never much too early, and within the 2 s that spec §4.2 grants.
+            assert!(lags[0] > -0.1 && lags[lags.len() - 1] < 2.0, "{lags:?}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn as_many_addresses_as_there_are_go_in_one_batch() {
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let mut book = AddressBook::open().unwrap();
+        for family in ["192.0.2", "2001:db8:"] {
+            let dot = if family.contains(':') { ':' } else { '.' };
+            let batch: Vec<_> = (1..=250)
+                .map(|n| address(device, &format!("{family}{dot}{n}")))
+                .map(|address| {
+                    address
+                        .with_lifetime(Some(Duration::from_secs(30)))
+                        .unwrap()
+                })
+                .collect();
+            let mut times = Vec::new();
+            let mut done =
+                |what, start: Instant| times.push(format!("{what} {:?}", start.elapsed()));
+            let start = Instant::now();
+            for outcome in book.install(now(), &batch) {
+                assert_eq!(outcome.unwrap(), Installed::Ours);
+            }
+            done("installed in", start);
+            let start = Instant::now();
+            for outcome in book.renew(now(), &keys(&batch)) {
+                assert_eq!(outcome.unwrap(), Renewed::Renewed);
+            }
+            done("renewed in", start);
+            let start = Instant::now();
+            for outcome in book.remove(&keys(&batch)) {
+                assert_eq!(outcome.unwrap(), Removed::Removed);
+            }
+            done("removed in", start);
+            println!("250 addresses {family}{dot}*: {}", times.join(", "));
+        }
+    });
+}
