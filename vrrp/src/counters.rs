@@ -54,6 +54,7 @@ pub struct RouterCounters {
     received_resignations: u64,
     sent: u64,
     sent_resignations: u64,
+    flooded: u64,
 }
 
 impl RouterCounters {
@@ -67,6 +68,7 @@ impl RouterCounters {
             received_resignations: 0,
             sent: 0,
             sent_resignations: 0,
+            flooded: 0,
         }
     }
 
@@ -98,6 +100,19 @@ impl RouterCounters {
         if priority.is_resign() {
             self.sent_resignations = self.sent_resignations.saturating_add(1);
         }
+    }
+
+    /// Counts an advertisement that passed the ladder and was one too many. It is counted as nothing
+    /// else: not as received, and not among the rejected, as no row of the ladder dropped it.
+    pub fn record_flooded(&mut self) {
+        self.flooded = self.flooded.saturating_add(1);
+    }
+
+    /// Advertisements that passed the ladder and were dropped because there were too many
+    /// ([`FloodLimit`](crate::node::FloodLimit)). No RFC counts them.
+    #[must_use]
+    pub const fn flooded(&self) -> u64 {
+        self.flooded
     }
 
     /// How many packets were dropped for this reason.

@@ -62,6 +62,7 @@ mod change;
 mod config;
 mod demux;
 mod emit;
+mod flood;
 mod groups;
 mod limit;
 mod links;
@@ -88,10 +89,13 @@ use crate::timer::{self, NEVER, Timestamp};
 
 pub use config::{InterfaceConfig, NodeConfig, NodeError, NodeRouter, RouterId, Settings};
 pub use emit::EmitError;
+pub use flood::FloodLimit;
 pub use report::{Report, ReportKind, Subject};
 
 use demux::Slots;
+use flood::Buckets;
 use limit::Limiter;
+use links::Rumour;
 use report::Reports;
 use wake::{Wake, Wakes};
 use work::Work;
@@ -145,6 +149,7 @@ struct Router {
     pending: VecDeque<(Gate, Item)>,
     counters: RouterCounters,
     follower: FormFollower,
+    buckets: Buckets,
     /// The last sequence number of an authentication header, sent or accepted.
     sequence: Option<u32>,
     contribution: i64,
@@ -166,11 +171,25 @@ struct Router {
 struct Interface {
     is_up: bool,
     addresses: Vec<IpAddr>,
+    /// What was said of it since, and is not believed yet.
+    rumour: Option<Rumour>,
     /// After it came up, routers wait until then, or until a frame was received.
     settles_at: Timestamp,
     announcer: Announcer,
     slots: Slots,
     scheduled: Timestamp,
+}
+
+impl Interface {
+    fn deadline(&self, now: Timestamp) -> Timestamp {
+        let settles = Some(self.settles_at).filter(|at| *at > now);
+        let rumour = self.rumour.as_ref().map(|rumour| rumour.due_at);
+        let announces = self.announcer.deadline();
+        settles
+            .into_iter()
+            .chain(rumour)
+            .fold(announces, Timestamp::min)
+    }
 }
 
 /// What address work an item waits for.
@@ -216,6 +235,7 @@ impl Router {
             work: Work::new(),
             pending: VecDeque::new(),
             counters: RouterCounters::new(),
+            buckets: Buckets::default(),
             sequence: None,
             contribution: 0,
             start_at,
@@ -293,6 +313,7 @@ impl Node {
         for (deadline, wake) in due {
             self.wake(deadline, wake);
         }
+        self.report_suppressed();
         self.settle();
     }
 
@@ -301,7 +322,10 @@ impl Node {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         match self.started {
             None => Some(Timestamp::ZERO),
-            Some(_) => self.wakes.next(),
+            Some(_) => {
+                let report = Some(self.limiter.deadline()).filter(|at| *at != NEVER);
+                self.wakes.next().into_iter().chain(report).min()
+            }
         }
     }
 
@@ -456,9 +480,7 @@ impl Node {
                 }
                 Wake::Interface(index) => {
                     if let Some(interface) = self.interfaces.get_mut(&index) {
-                        let settles = interface.settles_at;
-                        let settles = if settles > self.now { settles } else { NEVER };
-                        let deadline = settles.min(interface.announcer.deadline());
+                        let deadline = interface.deadline(self.now);
                         self.wakes
                             .schedule(wake, &mut interface.scheduled, deadline);
                     }
@@ -500,6 +522,10 @@ impl Node {
                     return;
                 }
                 interface.scheduled = NEVER;
+                self.believe_due(index);
+                let Some(interface) = self.interfaces.get(&index) else {
+                    return;
+                };
                 if interface.settles_at == deadline {
                     self.mark_interface(index);
                 }

@@ -195,7 +195,8 @@ pub struct Switches {
     /// once in an advertisement interval: neighbours may have learned the other one (`VRRP-213`).
     pub reannounce: bool,
     /// Whether an Active that gives way advertises once more before, so that the winner notices that
-    /// there were two and announces again.
+    /// there were two and announces again. That advertisement says the interval of the winner if that
+    /// is the longer one: Backups that hear it last adopt it, and are to wait for the winner.
     pub yield_with_advert: bool,
     /// What an Active does after a pause in which another may have taken over.
     pub stall: StallPolicy,

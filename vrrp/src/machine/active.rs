@@ -6,7 +6,8 @@ use core::time::Duration;
 use super::counters::increment;
 use super::{VirtualRouter, Wait};
 use crate::actions::Actions;
-use crate::event::{Action, Announce, HeardAdvert, LastEvent, Notification, State};
+use crate::event::{Action, Announce, HeardAdvert, LastEvent, Notification, SendAdvert, State};
+use crate::interval::Interval;
 use crate::priority::Rank;
 use crate::profile::{AnswerLosing, StallPolicy};
 use crate::timer::{self, Timestamp};
@@ -75,8 +76,8 @@ impl VirtualRouter {
             increment(&mut self.counters.flaps);
             out.push(Action::Notify(Notification::Flap(rank)));
         }
-        if self.config.switches().yield_with_advert {
-            self.send_out_of_turn(now, out);
+        if self.config.switches().yield_with_advert && now >= self.not_before {
+            out.push(self.last_word(advert));
         }
         self.stop_serving(out);
         self.release_guard(out);
@@ -89,6 +90,22 @@ impl VirtualRouter {
         self.adopt(advert, out);
         self.active = Some(rank);
         self.enter_backup_with(now, advert.received_at, event, out);
+    }
+
+    /// The advertisement before giving way. Backups that hear it last adopt its interval, so it says
+    /// that of the winner: at a shorter one they would not bear the winner's pauses, take over, give
+    /// way in the same manner, and so on without end.
+    fn last_word(&self, winner: &HeardAdvert) -> Action {
+        let own = self.config.interval();
+        let interval = match self.config.timer_version() {
+            Version::V2 => own,
+            Version::V3 => winner.interval.max(own).min(Interval::MAX_V3),
+        };
+        Action::SendAdvert(SendAdvert {
+            priority: self.priority,
+            interval,
+            versions: self.config.versions(),
+        })
     }
 
     /// Another router advertises though this one outranks it: it was Active too, or is not to

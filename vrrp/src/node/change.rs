@@ -9,6 +9,7 @@ use crate::group::{Group, GroupId};
 use crate::guard::GuardStatus;
 use crate::machine::VirtualRouter;
 use crate::timer::{NEVER, Timestamp};
+use crate::track::TrackerStatus;
 
 impl Node {
     /// Goes on with another configuration. Whatever is as it was is not touched: it keeps its state,
@@ -36,9 +37,10 @@ impl Node {
 
     /// The configuration was found valid.
     pub(super) fn adopt(&mut self, mut config: NodeConfig) -> Result<(), NodeError> {
-        for (tracker, is_ok) in &mut config.trackers {
-            if let Some(known) = self.config.trackers.get(tracker) {
-                *is_ok = known.or(*is_ok);
+        for (tracker, status) in &mut config.trackers {
+            let known = self.config.trackers.get(tracker).copied();
+            if let Some(known) = known.filter(|known| *known != TrackerStatus::Unknown) {
+                *status = known;
             }
         }
         self.dismiss(&config);
@@ -82,6 +84,7 @@ impl Node {
             self.interfaces.entry(index).or_insert_with(|| Interface {
                 is_up: config.is_up,
                 addresses: config.addresses.clone(),
+                rumour: None,
                 settles_at,
                 announcer: Announcer::default(),
                 slots: Slots::default(),

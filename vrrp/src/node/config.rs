@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use super::virtual_addresses;
+use super::{FloodLimit, virtual_addresses};
 use crate::address::{InterfaceIndex, MacAddress};
 use crate::announce::AnnounceSettings;
 use crate::config::{ConfigError, RouterConfig, SourcePolicy};
 use crate::event::InitReason;
 use crate::group::{GroupConfig, GroupId};
 use crate::receive::Mode;
-use crate::track::{Track, TrackerId};
+use crate::track::{MAX_WEIGHT, Track, TrackerId, TrackerStatus};
 
 /// Names a virtual router of a node. The caller chooses the number, and keeps it when the
 /// configuration changes.
@@ -41,6 +41,8 @@ pub struct InterfaceConfig {
     pub(crate) mtu: u16,
     pub(crate) is_up: bool,
     pub(crate) addresses: Vec<IpAddr>,
+    up_delay: Duration,
+    down_delay: Duration,
 }
 
 impl InterfaceConfig {
@@ -51,6 +53,24 @@ impl InterfaceConfig {
             mtu: 1500,
             is_up: false,
             addresses: Vec::new(),
+            up_delay: Duration::ZERO,
+            down_delay: Duration::ZERO,
+        }
+    }
+
+    /// Sets for how long the link must be up, or down, before that is believed; 0. The down delay
+    /// must be less than (down factor − 1) intervals of each router on the interface, or a Backup
+    /// elsewhere takes over while this one still takes itself for Active.
+    pub const fn with_link_delays(mut self, up: Duration, down: Duration) -> Self {
+        (self.up_delay, self.down_delay) = (up, down);
+        self
+    }
+
+    pub(crate) const fn link_delay(&self, is_up: bool) -> Duration {
+        if is_up {
+            self.up_delay
+        } else {
+            self.down_delay
         }
     }
 
@@ -129,6 +149,8 @@ pub struct Settings {
     /// Whether packets for virtual routers that are not configured are reported; off, as they are
     /// normal where others use VRRP too.
     pub report_unknown_vrids: bool,
+    /// How many advertisements a virtual router looks at; 1000 in a second. `None`: all.
+    pub flood: Option<FloodLimit>,
 }
 
 impl Default for Settings {
@@ -144,6 +166,7 @@ impl Default for Settings {
             report_interval: Duration::from_secs(60),
             reports: 1024,
             report_unknown_vrids: false,
+            flood: Some(FloodLimit::default()),
         }
     }
 }
@@ -172,8 +195,7 @@ pub struct NodeConfig {
     pub(crate) interfaces: BTreeMap<InterfaceIndex, InterfaceConfig>,
     pub(crate) routers: BTreeMap<RouterId, NodeRouter>,
     pub(crate) groups: BTreeMap<GroupId, GroupConfig>,
-    /// Whether each is fine; `None` while that is not known.
-    pub(crate) trackers: BTreeMap<TrackerId, Option<bool>>,
+    pub(crate) trackers: BTreeMap<TrackerId, TrackerStatus>,
     pub(crate) settings: Settings,
 }
 
@@ -201,9 +223,9 @@ impl NodeConfig {
         self
     }
 
-    /// Adds a tracker; whether it is fine may not be known yet.
-    pub fn with_tracker(mut self, id: TrackerId, is_ok: Option<bool>) -> Self {
-        self.trackers.insert(id, is_ok);
+    /// Adds a tracker; nothing may be known of it yet.
+    pub fn with_tracker(mut self, id: TrackerId, status: impl Into<TrackerStatus>) -> Self {
+        self.trackers.insert(id, status.into());
         self
     }
 
@@ -260,6 +282,16 @@ impl NodeConfig {
                     .check_ownership(&at.addresses)
                     .map_err(|source| NodeError::Router { router, source })?;
             }
+            let limit = down_delay_limit(&setup.config);
+            let value = at.down_delay;
+            if !value.is_zero() && value >= limit {
+                return Err(NodeError::DownDelay {
+                    interface,
+                    value,
+                    limit,
+                    router,
+                });
+            }
             for track in &setup.tracks {
                 self.check_tracker(track)?;
             }
@@ -270,16 +302,33 @@ impl NodeConfig {
         if self.settings.announce.spacing.is_zero() {
             return Err(NodeError::Spacing);
         }
+        self.validate_flood()
+    }
+
+    fn validate_flood(&self) -> Result<(), NodeError> {
+        let Some(FloodLimit { per_second, burst }) = self.settings.flood else {
+            return Ok(());
+        };
+        for (field, value, min) in [
+            ("adverts per second", per_second, FloodLimit::MIN_PER_SECOND),
+            ("burst of adverts", burst, FloodLimit::MIN_BURST),
+        ] {
+            if value < min {
+                return Err(NodeError::Flood { field, value, min });
+            }
+        }
         Ok(())
     }
 
     fn check_tracker(&self, track: &Track) -> Result<(), NodeError> {
-        let tracker = track.tracker();
-        if self.trackers.contains_key(&tracker) {
-            Ok(())
-        } else {
-            Err(NodeError::NoTracker { tracker })
+        let (tracker, value) = (track.tracker(), track.weight());
+        if !self.trackers.contains_key(&tracker) {
+            return Err(NodeError::NoTracker { tracker });
         }
+        if !(-MAX_WEIGHT..=MAX_WEIGHT).contains(&value) {
+            return Err(NodeError::Weight { tracker, value });
+        }
+        Ok(())
     }
 
     /// Routers of one interface, family and id must be told apart by their peers.
@@ -382,6 +431,12 @@ impl NodeConfig {
     }
 }
 
+/// How long a dead link may go unnoticed (spec 3.3).
+fn down_delay_limit(config: &RouterConfig) -> Duration {
+    let intervals = u32::from(config.down_factor()).saturating_sub(1);
+    config.interval().as_duration().saturating_mul(intervals)
+}
+
 fn have_disjoint_peers(one: &RouterConfig, other: &RouterConfig) -> bool {
     match (one.mode(), other.mode()) {
         (Mode::Unicast { peers }, Mode::Unicast { peers: others }) => !peers
@@ -422,6 +477,14 @@ pub enum NodeError {
     NoTracker {
         /// The tracker.
         tracker: TrackerId,
+    },
+    /// A weight that says more than a priority can.
+    #[error("weight {value} of tracker {} is not in -253..=253", tracker.get())]
+    Weight {
+        /// The tracker.
+        tracker: TrackerId,
+        /// The weight given.
+        value: i32,
     },
     /// Packets for these could not be told apart.
     #[error(
@@ -479,6 +542,32 @@ pub enum NodeError {
     MixedOwners {
         /// The group.
         group: GroupId,
+    },
+    /// A down delay in which another router takes over.
+    #[error(
+        "interface {}: down delay of {value:?} is not less than {limit:?}, \
+         (down factor - 1) x interval of router {}",
+        interface.get(), router.get()
+    )]
+    DownDelay {
+        /// The interface.
+        interface: InterfaceIndex,
+        /// The delay given.
+        value: Duration,
+        /// What it has to be less than.
+        limit: Duration,
+        /// The router whose timers say so.
+        router: RouterId,
+    },
+    /// A limit that advertisements sent rightly would meet.
+    #[error("flood limit: {field} of {value} is not at least {min}")]
+    Flood {
+        /// Which number.
+        field: &'static str,
+        /// The number given.
+        value: u32,
+        /// The least there may be.
+        min: u32,
     },
     /// Announcements without space between them.
     #[error("spacing of announcements of 0 ns is not at least 1 ns")]

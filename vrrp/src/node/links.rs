@@ -8,11 +8,23 @@ use super::{Node, NodeRouter, Scope, Wake};
 use crate::address::{Family, InterfaceIndex};
 use crate::event::{Event, InitReason, State};
 use crate::timer::Timestamp;
-use crate::track::{Track, TrackerId};
+use crate::track::{Track, TrackerId, TrackerStatus};
+
+/// A link is said to be otherwise than it is taken for.
+#[derive(Clone, Debug)]
+pub(super) struct Rumour {
+    is_up: bool,
+    addresses: Vec<IpAddr>,
+    pub(super) due_at: Timestamp,
+}
 
 impl Node {
     /// An interface is up or down now, and has these addresses. Virtual addresses among them do no
     /// harm: nothing is ever advertised from them.
+    ///
+    /// With [delays](super::InterfaceConfig::with_link_delays) it is believed if it is still so after
+    /// the delay; addresses that were told with it count from then on too. Until then everything
+    /// stays as it was.
     ///
     /// For an interface that is not configured it does nothing.
     pub fn link(
@@ -23,25 +35,61 @@ impl Node {
         addresses: &[IpAddr],
     ) {
         self.begin(now);
+        let now = self.now;
+        let config = self.config.interfaces.get(&index);
+        let delay = config.map_or(Duration::ZERO, |config| config.link_delay(is_up));
+        if let Some(interface) = self.interfaces.get_mut(&index) {
+            let since = interface.rumour.take();
+            if is_up == interface.is_up || delay.is_zero() {
+                self.believe(index, is_up, addresses.to_vec());
+            } else {
+                let due_at = since.map_or_else(|| now.saturating_add(delay), |since| since.due_at);
+                interface.rumour = Some(Rumour {
+                    is_up,
+                    addresses: addresses.to_vec(),
+                    due_at,
+                });
+                self.touched.push(Wake::Interface(index));
+            }
+        }
+        self.settle();
+    }
+
+    fn believe(&mut self, index: InterfaceIndex, is_up: bool, addresses: Vec<IpAddr>) {
         let settles_at = self.now.saturating_add(self.config.settings.link_settle);
         if let Some(interface) = self.interfaces.get_mut(&index) {
             if is_up && !interface.is_up {
                 interface.settles_at = settles_at;
             }
             interface.is_up = is_up;
-            interface.addresses = addresses.to_vec();
+            interface.addresses = addresses;
             self.mark_interface(index);
             self.touched.push(Wake::Interface(index));
         }
-        self.settle();
     }
 
-    /// A tracker is fine now, or has failed. For one that is not configured it does nothing.
-    pub fn set_tracker(&mut self, now: Timestamp, tracker: TrackerId, is_ok: bool) {
+    /// A link has been for long enough what it is said to be.
+    pub(super) fn believe_due(&mut self, index: InterfaceIndex) {
+        let now = self.now;
+        let is_due = |rumour: &mut Rumour| rumour.due_at <= now;
+        let interface = self.interfaces.get_mut(&index);
+        if let Some(rumour) = interface.and_then(|i| i.rumour.take_if(is_due)) {
+            self.believe(index, rumour.is_up, rumour.addresses);
+        }
+    }
+
+    /// This is known of a tracker now. For one that is not configured it does nothing.
+    pub fn set_tracker(
+        &mut self,
+        now: Timestamp,
+        tracker: TrackerId,
+        status: impl Into<TrackerStatus>,
+    ) {
         self.begin(now);
+        let status = status.into();
         let known = self.config.trackers.get_mut(&tracker);
-        if let Some(state) = known.filter(|state| **state != Some(is_ok)) {
-            *state = Some(is_ok);
+        if let Some(known) = known.filter(|known| **known != status) {
+            *known = status;
             self.mark_all();
         }
         self.settle();
@@ -211,8 +259,8 @@ impl Node {
         let tracks = router.setup.tracks.iter().chain(of_group);
         let mut sum = 0_i64;
         for track in tracks {
-            let is_ok = self.config.trackers.get(&track.tracker()).copied();
-            sum = sum.saturating_add(track.contribution(is_ok.flatten())?);
+            let status = self.config.trackers.get(&track.tracker()).copied();
+            sum = sum.saturating_add(track.contribution(status.unwrap_or_default())?);
         }
         Some(sum)
     }

@@ -37,9 +37,8 @@ impl Node {
             } else if work.is_some_and(|work| work.establishes_by(id)) {
                 self.finish_establishing(key, is_done);
             } else if !is_done {
-                self.report_limited(key, "send-failed", None, |suppressed| {
-                    ReportKind::SendFailed { suppressed }
-                });
+                let kind = ReportKind::SendFailed { suppressed: 0 };
+                self.report_limited(key, "send-failed", None, kind);
             }
             self.touched.push(Wake::Router(key));
         }

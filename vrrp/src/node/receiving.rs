@@ -21,8 +21,16 @@ impl Node {
                 let (vrid, source) = (accepted.advertisement.vrid, accepted.source);
                 let key = self.find_key(meta.interface(), meta.family(), vrid, source);
                 let at = self.now;
+                let limit = self.config.settings.flood;
                 let at_key = key.and_then(|key| Some((key, self.router_mut(key)?)));
                 if let Some((key, router)) = at_key {
+                    if !router.buckets.take(limit, at, &accepted, &router.machine) {
+                        router.counters.record_flooded();
+                        let kind = ReportKind::Flooded { suppressed: 0 };
+                        self.report_limited(key, "flood", None, kind);
+                        self.settle();
+                        return;
+                    }
                     router.counters.record_accepted(&accepted);
                     router.sequence = accepted.sequence.or(router.sequence);
                     let form = accepted.checksum.and_then(ChecksumFinding::form);
@@ -81,14 +89,12 @@ impl Node {
             },
             super::Router::subject,
         );
-        if let Some(suppressed) = self.admit(subject, reason.as_str(), source) {
-            let kind = ReportKind::Rejected {
-                reason,
-                source,
-                suppressed,
-            };
-            self.report(subject, kind);
-        }
+        let kind = ReportKind::Rejected {
+            reason,
+            source,
+            suppressed: 0,
+        };
+        self.report_seldom(subject, reason.as_str(), source, kind);
         if let (Some(key), Some(source)) = (key, source) {
             for observation in rejection.observations().iter() {
                 self.observe(key, observation, source);
@@ -97,39 +103,46 @@ impl Node {
     }
 
     fn observe(&mut self, key: usize, observation: Observation, source: IpAddr) {
-        let token = observation.as_str();
-        self.report_limited(key, token, Some(source), |suppressed| {
-            ReportKind::Observed {
-                observation,
-                source,
-                suppressed,
-            }
-        });
+        let kind = ReportKind::Observed {
+            observation,
+            source,
+            suppressed: 0,
+        };
+        self.report_limited(key, observation.as_str(), Some(source), kind);
     }
 
+    /// Reports of a router, unless the same was reported just now.
     pub(super) fn report_limited(
         &mut self,
         key: usize,
         token: &'static str,
         source: Option<IpAddr>,
-        kind: impl FnOnce(u64) -> ReportKind,
+        kind: ReportKind,
     ) {
-        let Some(subject) = self.router(key).map(super::Router::subject) else {
-            return;
-        };
-        if let Some(suppressed) = self.admit(subject, token, source) {
-            self.report(subject, kind(suppressed));
+        if let Some(subject) = self.router(key).map(super::Router::subject) {
+            self.report_seldom(subject, token, source, kind);
         }
     }
 
-    fn admit(
+    fn report_seldom(
         &mut self,
         subject: Subject,
         token: &'static str,
         source: Option<IpAddr>,
-    ) -> Option<u64> {
+        kind: ReportKind,
+    ) {
         let interval = self.config.settings.report_interval;
-        self.limiter
-            .admit(self.now, interval, (subject, token, source))
+        let key = (subject, token, source);
+        if let Some(kind) = self.limiter.admit(self.now, interval, key, kind) {
+            self.report(subject, kind);
+        }
+    }
+
+    /// What was not reported until now, and has waited long enough.
+    pub(super) fn report_suppressed(&mut self) {
+        let interval = self.config.settings.report_interval;
+        for (subject, kind) in self.limiter.take_due(self.now, interval) {
+            self.report(subject, kind);
+        }
     }
 }

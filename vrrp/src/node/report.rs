@@ -46,7 +46,8 @@ pub enum ReportKind {
     /// when the addresses are there and established, from Active when they are gone and settled.
     Router(Notification),
     /// A packet was dropped: at first sight, then once per
-    /// [`report_interval`](super::Settings::report_interval) (`VRRP-094`).
+    /// [`report_interval`](super::Settings::report_interval), with the next one or when that is over
+    /// (`VRRP-094`).
     Rejected {
         /// Why.
         reason: Reason,
@@ -61,6 +62,11 @@ pub enum ReportKind {
         observation: Observation,
         /// From where.
         source: IpAddr,
+        /// How many more there were since the last report.
+        suppressed: u64,
+    },
+    /// An advertisement was right, and one too many ([`FloodLimit`](super::FloodLimit)); as often.
+    Flooded {
         /// How many more there were since the last report.
         suppressed: u64,
     },
@@ -86,6 +92,18 @@ pub enum ReportKind {
 }
 
 impl ReportKind {
+    /// The same, with this number of those that were not reported; others have none.
+    pub(super) const fn with_suppressed(mut self, count: u64) -> Self {
+        match &mut self {
+            Self::Rejected { suppressed, .. }
+            | Self::Observed { suppressed, .. }
+            | Self::Flooded { suppressed }
+            | Self::SendFailed { suppressed } => *suppressed = count,
+            _ => {}
+        }
+        self
+    }
+
     const fn transition(&mut self) -> Option<&mut Transition> {
         match self {
             Self::Router(Notification::Transition(transition)) => Some(transition),

@@ -75,13 +75,9 @@ fn network(routers: Range<usize>) -> impl Strategy<Value = Network> {
 impl Network {
     /// The routers; all preempt, or as drawn.
     fn configs(&self, all_preempt: bool) -> Vec<RouterConfig> {
-        let answers = |drawn: &Drawn| drawn.answers != AnswerLosing::Never;
-        let all_answer = self.routers.iter().all(answers);
         let config = |drawn: &Drawn| {
             let mut switches = Profile::Linux.switches();
             switches.answer_losing_adverts = drawn.answers;
-            // See `a_slow_active_has_to_answer_those_that_yield_with_an_advertisement`.
-            switches.yield_with_advert &= all_answer;
             // Routers of VRRPv2 that differ in it do not hear each other.
             let interval_cs = match self.version {
                 Version::V2 => 100,
@@ -161,12 +157,12 @@ impl Run {
     }
 }
 
-/// Two fast Backups and a slow Active that bears losing advertisements in silence: the last word of
-/// the one that gives way makes the other expect adverts at its rate, and so on without end. The
-/// profiles that yield with an advertisement also answer, and that ends it.
+/// Two fast Backups and a slow Active that bears losing advertisements in silence. The last word of
+/// the one that gives way is what the other one hears last, and must not make it expect
+/// advertisements at a rate that the Active does not keep: they would take turns without end.
 #[test]
-fn a_slow_active_has_to_answer_those_that_yield_with_an_advertisement() {
-    for (answers, changes_end) in [(AnswerLosing::Never, false), (AnswerLosing::V3, true)] {
+fn last_words_do_not_wake_the_others() {
+    for answers in [AnswerLosing::Never, AnswerLosing::V3] {
         let of = |priority, interval_cs| {
             let mut switches = Profile::Linux.switches();
             switches.answer_losing_adverts = answers;
@@ -184,14 +180,8 @@ fn a_slow_active_has_to_answer_those_that_yield_with_an_advertisement() {
             longest_delay: Duration::ZERO,
             random: 0,
         };
-        run.until(Duration::from_secs(100));
-        let end = run.world.now + Duration::from_secs(10);
-        let mut is_quiet = true;
-        while run.world.now < end {
-            run.step();
-            is_quiet &= run.world.only_active() == Some(0);
-        }
-        assert_eq!(is_quiet, changes_end, "{answers:?}");
+        run.until(Duration::from_secs(20));
+        run.assert_stays(0);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Links, source addresses, delays, trackers.
 
 use lvs_vrrp::event::{InitReason, State};
-use lvs_vrrp::node::{NodeRouter, Settings};
-use lvs_vrrp::track::{Track, TrackerId};
+use lvs_vrrp::node::{NodeError, NodeRouter, Settings};
+use lvs_vrrp::track::{Track, TrackerId, TrackerStatus};
 use lvs_vrrp::{Interval, Priority};
 
 use crate::rig::*;
@@ -72,6 +72,119 @@ fn a_link_settles_by_time_or_by_traffic() {
     rig.run(ms(10));
     // Of whatever kind: the link passes traffic.
     rig.hear_bytes(&[0; 3]);
+    assert_eq!(rig.state(1), State::Backup);
+}
+
+/// Spec 3.3: a link that comes back in time was never down, and one that goes away in time never up.
+#[test]
+fn short_changes_of_a_link_are_not_believed() {
+    let lan = || interface().with_link_delays(ms(300), ms(1999));
+    let mut rig = Rig::active(config(1).with_interface(LAN, lan()));
+    let told = |rig: &mut Rig, is_up: bool| {
+        let addresses = [address(OWN)];
+        let addresses = if is_up { &addresses[..] } else { &[] };
+        rig.node.link(rig.now, LAN, is_up, addresses);
+        rig.work();
+    };
+    told(&mut rig, false);
+    rig.run(ms(1000));
+    // Said again it does not begin anew.
+    told(&mut rig, false);
+    rig.run(ms(998));
+    assert_eq!(rig.state(1), State::Active);
+    told(&mut rig, true);
+    rig.run(ms(5000));
+    assert_eq!(rig.state(1), State::Active);
+    assert!(!rig.take_log().contains("remove"));
+
+    told(&mut rig, false);
+    rig.run(ms(1998));
+    assert_eq!(rig.state(1), State::Active);
+    rig.run(ms(1));
+    assert_eq!(reason(&rig, 1), Some(InitReason::InterfaceDown));
+    told(&mut rig, true);
+    rig.run(ms(299));
+    told(&mut rig, false);
+    rig.run(ms(5000));
+    assert_eq!(rig.state(1), State::Initialize);
+    told(&mut rig, true);
+    rig.run(ms(299));
+    assert_eq!(rig.state(1), State::Initialize);
+    rig.run(ms(1));
+    assert_eq!(rig.state(1), State::Backup);
+}
+
+/// New addresses of a link that stays as it was count at once.
+#[test]
+fn delays_do_not_hold_up_addresses() {
+    let lan = interface().with_link_delays(ms(300), ms(300));
+    let mut rig = Rig::active(config(1).with_interface(LAN, lan));
+    rig.node.link(rig.now, LAN, true, &[address(LOWER)]);
+    let machine = rig.node.machine(id(1)).unwrap();
+    assert_eq!(machine.source(), Some(address(LOWER)));
+}
+
+/// Spec 3.3: the down delay must be less than (down factor − 1) × interval of every router there.
+#[test]
+fn a_down_delay_in_which_others_take_over_is_refused() {
+    let fast = Interval::from_centiseconds(50).unwrap();
+    let base = |down| {
+        let lan = interface().with_link_delays(ms(60_000), ms(down));
+        let router = NodeRouter::new(LAN, router_config(2).with_interval(fast));
+        config(1)
+            .with_interface(LAN, lan)
+            .with_router(id(2), router)
+    };
+    assert_eq!(base(999).validate(), Ok(()));
+    assert_eq!(
+        base(1000).validate().unwrap_err().to_string(),
+        "interface 2: down delay of 1s is not less than 1s, \
+         (down factor - 1) x interval of router 2"
+    );
+    let impatient = NodeRouter::new(LAN, router_config(3).with_down_factor(1));
+    let error = base(1).with_router(id(3), impatient).validate();
+    assert!(matches!(error, Err(NodeError::DownDelay { limit, .. }) if limit.is_zero()));
+}
+
+/// Spec 3.3: 254 is taken for 253, beyond that a weight is refused.
+#[test]
+fn weights_are_bounded() {
+    let tracker = TrackerId::new(1);
+    let weighted = |weight| {
+        let router = router(1).with_track(Track::new(tracker, weight));
+        config(0)
+            .with_tracker(tracker, true)
+            .with_router(id(1), router)
+    };
+    for weight in [-254, -253, 0, 253, 254] {
+        assert_eq!(weighted(weight).validate(), Ok(()));
+    }
+    for weight in [-255, 255, i32::MIN, i32::MAX] {
+        assert_eq!(
+            weighted(weight).validate().unwrap_err().to_string(),
+            format!("weight {weight} of tracker 1 is not in -253..=253")
+        );
+    }
+}
+
+/// A file: its number times the weight; what is far below stops the router.
+#[test]
+fn the_number_of_a_file_moves_the_priority() {
+    let file = TrackerId::new(1);
+    let router = router(1).with_track(Track::new(file, 2));
+    let config = config(0)
+        .with_tracker(file, TrackerStatus::Unknown)
+        .with_router(id(1), router);
+    let mut rig = Rig::new(config);
+    for (value, priority) in [(10, 120), (-30, 40), (-60, 1), (-126, 1), (1000, 254)] {
+        rig.node.set_tracker(rig.now, file, value);
+        let machine = rig.node.machine(id(1)).unwrap();
+        assert_eq!(machine.effective_priority().get(), priority, "{value}");
+        assert_eq!(machine.state(), State::Backup);
+    }
+    rig.node.set_tracker(rig.now, file, -127);
+    assert_eq!(reason(&rig, 1), Some(InitReason::Tracker));
+    rig.node.set_tracker(rig.now, file, 0);
     assert_eq!(rig.state(1), State::Backup);
 }
 

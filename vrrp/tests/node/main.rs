@@ -9,9 +9,11 @@
 mod address_work;
 mod announcements;
 mod changes;
+mod flood;
 mod groups;
 mod leases;
 mod links;
 mod packets;
 mod reports;
 mod rig;
+mod scripts;

@@ -91,6 +91,35 @@ fn drops_are_reported_once_a_minute() {
     assert_eq!(rig.take_reports().len(), 1);
 }
 
+/// What was counted is told when the minute is over, though nothing more comes: once, and then
+/// nothing is left to be told.
+#[test]
+fn what_was_not_reported_is_told_when_the_time_is_over() {
+    let mut rig = Rig::new(config(1));
+    rig.hear(1, 200, HIGHER);
+    let (_, bad) = &bad_packets()[7];
+    for _ in 0..10 {
+        rig.hear_bytes(bad);
+    }
+    let rejected = |suppressed| ReportKind::Rejected {
+        reason: Reason::Checksum,
+        source: Some(address(LOWER)),
+        suppressed,
+    };
+    let begin = rig.now;
+    assert_eq!(rig.take_reports(), [rejected(0)]);
+    rig.run(ms(59_999));
+    assert_eq!(rig.take_reports(), []);
+    rig.run(ms(1));
+    assert_eq!(rig.take_reports(), [rejected(8)], "the last and 8 more");
+    let told = rig.now - begin;
+    assert_eq!(told, ms(60_000));
+    rig.run(ms(200_000));
+    assert_eq!(rig.take_reports(), []);
+    rig.hear_bytes(bad);
+    assert_eq!(rig.take_reports(), [rejected(0)], "at first sight again");
+}
+
 /// A thousand forged sources do not let what is known be reported anew.
 #[test]
 fn forged_sources_do_not_wear_out_the_limit() {

@@ -250,12 +250,16 @@ fn brief(kind: &JobKind) -> Option<String> {
 
 /// A packet of VRRPv3.
 pub(crate) fn advert(number: u8, priority: u8, source: &str) -> Vec<u8> {
+    advert_of(number, priority, source, Interval::DEFAULT)
+}
+
+pub(crate) fn advert_of(number: u8, priority: u8, source: &str, interval: Interval) -> Vec<u8> {
     let config = router_config(number);
     let advertisement = Advertisement {
         version: Version::V3,
         vrid: vrid(number),
         priority: Priority::new(priority),
-        interval: Interval::DEFAULT,
+        interval,
         addresses: config.addresses().as_addresses(),
     };
     let mut bytes = [0; 1500];
