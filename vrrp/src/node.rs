@@ -113,6 +113,8 @@ pub struct Node {
     interfaces: BTreeMap<InterfaceIndex, Interface>,
     groups: BTreeMap<GroupId, Group>,
     wakes: Wakes,
+    /// From when on advertisements may leave together with others.
+    early: Wakes,
     /// Whose deadline may have changed.
     touched: Vec<Wake>,
     /// Whose states may not be what they should be.
@@ -164,6 +166,8 @@ struct Router {
     /// Another router with the same key.
     next_in_slot: Option<usize>,
     scheduled: Timestamp,
+    /// From when on its next advertisement may leave, as far as that is waited for.
+    scheduled_early: Timestamp,
 }
 
 /// An interface at work.
@@ -245,6 +249,7 @@ impl Router {
             is_leaving: false,
             next_in_slot: None,
             scheduled: NEVER,
+            scheduled_early: NEVER,
         }
     }
 
@@ -287,6 +292,7 @@ impl Node {
             interfaces: BTreeMap::new(),
             groups: BTreeMap::new(),
             wakes: Wakes::default(),
+            early: Wakes::default(),
             touched: Vec::new(),
             dirty: Vec::new(),
             next_job: 0,
@@ -310,11 +316,36 @@ impl Node {
         self.begin(now);
         let mut due = Vec::new();
         self.wakes.take_due(self.now, &mut due);
+        let mut advertises = false;
         for (deadline, wake) in due {
-            self.wake(deadline, wake);
+            advertises |= self.wake(deadline, wake);
+        }
+        if advertises {
+            self.advertise_early();
         }
         self.report_suppressed();
         self.settle();
+    }
+
+    /// What may leave now leaves with what has to.
+    fn advertise_early(&mut self) {
+        let (now, slack) = (self.now, self.config.settings.slack);
+        let mut due = Vec::new();
+        self.early.take_due(now, &mut due);
+        for (at, wake) in due {
+            let Wake::Router(key) = wake else {
+                continue;
+            };
+            let Some(router) = self.router_mut(key).filter(|r| r.scheduled_early == at) else {
+                continue;
+            };
+            router.scheduled_early = NEVER;
+            if router.machine.state() == State::Active {
+                let actions = router.machine.advertise_early(now, slack);
+                self.perform(key, State::Active, &actions);
+            }
+            self.touched.push(wake);
+        }
     }
 
     /// When [`tick`](Self::tick) is to be called next, if not before; a call too early does nothing.
@@ -469,6 +500,7 @@ impl Node {
     }
 
     fn reschedule(&mut self) {
+        let slack = self.config.settings.slack;
         let mut touched = core::mem::take(&mut self.touched);
         for wake in touched.drain(..) {
             match wake {
@@ -476,6 +508,11 @@ impl Node {
                     if let Some(router) = self.routers.get_mut(key).and_then(Option::as_mut) {
                         let deadline = router.deadline(self.now);
                         self.wakes.schedule(wake, &mut router.scheduled, deadline);
+                        let earliest = router.machine.earliest_advert(slack);
+                        if let Some(earliest) = earliest.filter(|_| !slack.is_zero()) {
+                            let scheduled = &mut router.scheduled_early;
+                            self.early.schedule(wake, scheduled, earliest);
+                        }
                     }
                 }
                 Wake::Interface(index) => {
@@ -488,15 +525,44 @@ impl Node {
             }
         }
         self.touched = touched;
+        self.prune_wakes();
     }
 
-    /// What waits until a deadline that has come.
-    fn wake(&mut self, deadline: Timestamp, wake: Wake) {
+    /// The first deadline is one at which there is something to be done: those that have moved since
+    /// are put where they are now. What has come is left to the tick.
+    fn prune_wakes(&mut self) {
+        let now = self.now;
+        while let Some((deadline, wake)) = self.wakes.first().filter(|(first, _)| *first > now) {
+            let mut unknown = NEVER;
+            let (current, scheduled) = match wake {
+                Wake::Router(key) => match self.routers.get_mut(key).and_then(Option::as_mut) {
+                    Some(router) => (router.deadline(now), &mut router.scheduled),
+                    None => (NEVER, &mut unknown),
+                },
+                Wake::Interface(index) => match self.interfaces.get_mut(&index) {
+                    Some(interface) => (interface.deadline(now), &mut interface.scheduled),
+                    None => (NEVER, &mut unknown),
+                },
+            };
+            if *scheduled != deadline {
+                self.wakes.pop();
+            } else if current > deadline {
+                self.wakes.pop();
+                *scheduled = NEVER;
+                self.wakes.schedule(wake, scheduled, current);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// What waits until a deadline that has come; says whether an advertisement was due.
+    fn wake(&mut self, deadline: Timestamp, wake: Wake) -> bool {
         match wake {
             Wake::Router(key) => {
                 let now = self.now;
                 let Some(router) = self.router_mut(key).filter(|r| r.scheduled == deadline) else {
-                    return;
+                    return false;
                 };
                 router.scheduled = NEVER;
                 let starts = [router.start_at, router.refused_until].contains(&deadline);
@@ -504,6 +570,7 @@ impl Node {
                     .machine
                     .next_deadline()
                     .is_some_and(|deadline| timer::is_due(now, deadline));
+                let advertises = ticks && router.machine.state() == State::Active;
                 if starts {
                     self.mark(key);
                 }
@@ -513,24 +580,26 @@ impl Node {
                 self.continue_rounds(key);
                 self.continue_work(key);
                 self.touched.push(wake);
+                advertises
             }
             Wake::Interface(index) => {
                 let Some(interface) = self.interfaces.get_mut(&index) else {
-                    return;
+                    return false;
                 };
                 if interface.scheduled != deadline {
-                    return;
+                    return false;
                 }
                 interface.scheduled = NEVER;
                 self.believe_due(index);
                 let Some(interface) = self.interfaces.get(&index) else {
-                    return;
+                    return false;
                 };
                 if interface.settles_at == deadline {
                     self.mark_interface(index);
                 }
                 self.announce(index);
                 self.touched.push(wake);
+                false
             }
         }
     }

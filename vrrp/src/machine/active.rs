@@ -6,7 +6,9 @@ use core::time::Duration;
 use super::counters::increment;
 use super::{VirtualRouter, Wait};
 use crate::actions::Actions;
-use crate::event::{Action, Announce, HeardAdvert, LastEvent, Notification, SendAdvert, State};
+use crate::event::{
+    Action, Announce, Event, HeardAdvert, LastEvent, Notification, SendAdvert, State,
+};
 use crate::interval::Interval;
 use crate::priority::Rank;
 use crate::profile::{AnswerLosing, StallPolicy};
@@ -34,6 +36,36 @@ impl VirtualRouter {
             let interval = self.config.interval().as_duration();
             self.deadline = timer::next_slot(self.deadline, now, interval);
         }
+    }
+
+    /// When an Active may send its next advertisement at the earliest: so much before it is due, but
+    /// never more than a sixteenth of the interval. `None` while it is not Active.
+    #[must_use]
+    pub fn earliest_advert(&self, slack: Duration) -> Option<Timestamp> {
+        if self.state != State::Active {
+            return None;
+        }
+        let most = self.config.interval().as_duration() / 16;
+        let earliest = self.deadline.saturating_sub(slack.min(most));
+        Some(earliest.max(self.not_before))
+    }
+
+    /// Advertises now, if that is not too [early](Self::earliest_advert): so that advertisements of
+    /// several routers leave together. The next one is due an interval after this one. It changes
+    /// nothing in any other state, and a tick that is due comes first.
+    pub fn advertise_early(&mut self, now: Timestamp, slack: Duration) -> Actions {
+        let now = self.advance(now);
+        let earliest = self.earliest_advert(slack);
+        if timer::is_due(now, self.deadline) || earliest.is_none_or(|earliest| now < earliest) {
+            return self.handle(now, Event::Tick);
+        }
+        let mut out = Actions::new();
+        self.check_guard(now, &mut out);
+        if self.state == State::Active {
+            self.send(now, &mut out);
+            self.deadline = now.saturating_add(self.config.interval().as_duration());
+        }
+        out
     }
 
     pub(super) fn hear_as_active(

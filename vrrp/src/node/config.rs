@@ -134,6 +134,11 @@ pub struct Settings {
     /// Whether routers start at different times within an interval, so that their advertisements
     /// are spread; on. Those of a group start together.
     pub spread: bool,
+    /// By how much an advertisement may leave before it is due, so that those of several routers
+    /// leave together and the process wakes up once for them; 10 ms, and never more than a sixteenth
+    /// of its interval. It never leaves later, and the next one is due an interval after it. 0: each
+    /// leaves when it is due.
+    pub slack: Duration,
     /// How addresses are announced.
     pub announce: AnnounceSettings,
     /// For how long a router does not run after its addresses could not be installed; 30 s.
@@ -159,6 +164,7 @@ impl Default for Settings {
             startup_delay: Duration::ZERO,
             link_settle: Duration::ZERO,
             spread: true,
+            slack: Duration::from_millis(10),
             announce: AnnounceSettings::default(),
             install_retry: Duration::from_secs(30),
             remove_retry: Duration::from_secs(1),

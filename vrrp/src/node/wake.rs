@@ -31,7 +31,16 @@ impl Wakes {
     }
 
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.heap.peek().map(|Reverse((deadline, _))| *deadline)
+        self.first().map(|(deadline, _)| deadline)
+    }
+
+    pub(super) fn first(&self) -> Option<(Timestamp, Wake)> {
+        self.heap.peek().map(|Reverse(entry)| *entry)
+    }
+
+    /// Drops the first.
+    pub(super) fn pop(&mut self) {
+        self.heap.pop();
     }
 
     /// Those whose time has come.

@@ -12,6 +12,7 @@ mod changes;
 mod configuration;
 mod cost;
 mod dual;
+mod early;
 mod guard;
 mod options;
 mod properties;

@@ -17,3 +17,4 @@ mod packets;
 mod reports;
 mod rig;
 mod scripts;
+mod slack;
