@@ -58,9 +58,11 @@
 //! Members of a group resign when their addresses are gone, in whatever
 //! [`ShutdownMode`](crate::event::ShutdownMode): the group is their guard.
 
+mod awaited;
 mod change;
 mod config;
 mod demux;
+mod destinations;
 mod emit;
 mod flood;
 mod groups;
@@ -88,10 +90,12 @@ use crate::machine::VirtualRouter;
 use crate::timer::{self, NEVER, Timestamp};
 
 pub use config::{InterfaceConfig, NodeConfig, NodeError, NodeRouter, RouterId, Settings};
+pub use destinations::{Destinations, DestinationsIter};
 pub use emit::EmitError;
 pub use flood::FloodLimit;
 pub use report::{Report, ReportKind, Subject};
 
+use awaited::Awaited;
 use demux::Slots;
 use flood::Buckets;
 use limit::Limiter;
@@ -108,6 +112,8 @@ pub struct Node {
     started: Option<Timestamp>,
     now: Timestamp,
     is_stopped: bool,
+    /// Whether some are leaving.
+    has_leaving: bool,
     /// Places are not used again while a job may still name them.
     routers: Vec<Option<Router>>,
     interfaces: BTreeMap<InterfaceIndex, Interface>,
@@ -115,6 +121,8 @@ pub struct Node {
     wakes: Wakes,
     /// From when on advertisements may leave together with others.
     early: Wakes,
+    /// Empty between ticks; kept for its memory.
+    due: Vec<(Timestamp, Wake)>,
     /// Whose deadline may have changed.
     touched: Vec<Wake>,
     /// Whose states may not be what they should be.
@@ -125,7 +133,7 @@ pub struct Node {
     announcements: VecDeque<Job>,
     reports: Reports,
     /// Jobs handed out whose results count, and for which router.
-    awaited: BTreeMap<JobId, usize>,
+    awaited: Awaited,
     limiter: Limiter,
     counters: GlobalCounters,
 }
@@ -288,11 +296,13 @@ impl Node {
             started: None,
             now: Timestamp::ZERO,
             is_stopped: false,
+            has_leaving: false,
             routers: Vec::new(),
             interfaces: BTreeMap::new(),
             groups: BTreeMap::new(),
             wakes: Wakes::default(),
             early: Wakes::default(),
+            due: Vec::new(),
             touched: Vec::new(),
             dirty: Vec::new(),
             next_job: 0,
@@ -300,7 +310,7 @@ impl Node {
             jobs: VecDeque::new(),
             announcements: VecDeque::new(),
             reports: Reports::default(),
-            awaited: BTreeMap::new(),
+            awaited: Awaited::default(),
             limiter: Limiter::default(),
             counters: GlobalCounters::new(),
         };
@@ -314,12 +324,13 @@ impl Node {
     /// advertisements wait.
     pub fn tick(&mut self, now: Timestamp) {
         self.begin(now);
-        let mut due = Vec::new();
+        let mut due = core::mem::take(&mut self.due);
         self.wakes.take_due(self.now, &mut due);
         let mut advertises = false;
-        for (deadline, wake) in due {
+        for (deadline, wake) in due.drain(..) {
             advertises |= self.wake(deadline, wake);
         }
+        self.due = due;
         if advertises {
             self.advertise_early();
         }

@@ -67,6 +67,7 @@ impl Node {
                     == (old.interface, old.config.family(), old.config.vrid())
             });
             if !stays {
+                self.has_leaving = true;
                 self.feed(key, Event::Shutdown(ShutdownMode::Graceful));
                 if let Some(router) = self.router_mut(key) {
                     router.is_leaving = true;

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{Node, Router};
+use super::{Destinations, Node, Router};
 use crate::address::MacAddress;
 use crate::codec::{Advertisement, Authentication, GratuitousArp, Transmission, UnsolicitedNa};
 use crate::error::EncodeError;
@@ -10,7 +10,6 @@ use crate::event::State;
 use crate::guard::GuardStatus;
 use crate::interval::Interval;
 use crate::job::{Announcement, SendJob};
-use crate::receive::Mode;
 use crate::timer::Timestamp;
 use crate::version::Version;
 
@@ -29,15 +28,9 @@ pub enum EmitError {
 
 impl Node {
     /// Where an advertisement goes: the group, or each peer.
-    pub fn destinations(&self, send: &SendJob) -> alloc::vec::Vec<IpAddr> {
-        let mode = self
-            .router(send.key)
-            .map(|router| router.machine.config().mode());
-        match mode {
-            Some(Mode::Multicast { group }) => [group].into(),
-            Some(Mode::Unicast { peers }) => peers.iter().map(|peer| peer.address()).collect(),
-            None => alloc::vec::Vec::new(),
-        }
+    pub fn destinations(&self, send: &SendJob) -> Destinations {
+        let router = self.router(send.key);
+        Destinations::of(router.map(|router| router.machine.config().mode()))
     }
 
     /// Writes the IP packet of an advertisement as of this moment, and gives its length

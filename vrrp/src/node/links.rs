@@ -267,11 +267,16 @@ impl Node {
 
     /// Routers whose time to go has come.
     pub(super) fn forget_departed(&mut self) {
+        if !self.has_leaving {
+            return;
+        }
+        self.has_leaving = false;
         for key in 0..self.routers.len() {
             let Some(router) = self.router(key).filter(|router| router.is_leaving) else {
                 continue;
             };
             let is_done = router.work.is_clear() && router.pending.is_empty();
+            self.has_leaving = true;
             if is_done && !self.awaited.values().any(|awaited| *awaited == key) {
                 if let Some(place) = self.routers.get_mut(key) {
                     *place = None;

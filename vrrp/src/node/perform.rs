@@ -191,6 +191,10 @@ impl Node {
                 self.check_late(key);
                 return;
             }
+            let all = virtual_addresses(router.machine.config());
+            if router.work.is_complete(all) {
+                return;
+            }
             let wanted = self.free_addresses(key);
             let Some(router) = self.router_mut(key) else {
                 return;

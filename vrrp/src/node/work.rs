@@ -165,6 +165,18 @@ impl Work {
         self.establishing = Establishing::Over;
     }
 
+    /// Exactly these addresses are there, to be used: nothing is to be done. The usual case, found
+    /// out without looking at other routers.
+    pub(super) fn is_complete(&self, mut all: impl Iterator<Item = IpAddr>) -> bool {
+        let is_idle = self.serves && self.phase == Phase::Installed && self.job.is_none();
+        is_idle
+            && self
+                .installed
+                .iter()
+                .all(|address| all.next() == Some(*address))
+            && all.next().is_none()
+    }
+
     /// The addresses that are there, or may be.
     pub(super) fn installed(&self) -> &[IpAddr] {
         &self.installed

@@ -53,7 +53,7 @@ fn emits_what_was_decided() {
     };
     let mut buffer = [0xa5; 1500];
     let destinations = rig.node.destinations(&send);
-    assert_eq!(destinations, [address("224.0.0.18")]);
+    assert_eq!(*destinations, [address("224.0.0.18")]);
     let length = rig
         .node
         .emit_packet(rig.now, &send, destinations[0], &mut buffer)
