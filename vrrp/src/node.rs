@@ -341,9 +341,9 @@ impl Node {
     /// What may leave now leaves with what has to.
     fn advertise_early(&mut self) {
         let (now, slack) = (self.now, self.config.settings.slack);
-        let mut due = Vec::new();
+        let mut due = core::mem::take(&mut self.due);
         self.early.take_due(now, &mut due);
-        for (at, wake) in due {
+        for (at, wake) in due.drain(..) {
             let Wake::Router(key) = wake else {
                 continue;
             };
@@ -357,6 +357,7 @@ impl Node {
             }
             self.touched.push(wake);
         }
+        self.due = due;
     }
 
     /// When [`tick`](Self::tick) is to be called next, if not before; a call too early does nothing.
