@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! text ─ preprocess ─► lines ─ lexer ─► words ─ ast ─► statements ─► typed model ─ correct ─► Config
-//!        includes, @id, $NAME, ~SEQ                    global, groups, virtual and real servers, checks
+//!        includes, @id, $NAME, ~SEQ                    global, groups, virtual and real servers, checks,
+//!                                                      virtual routers and what they follow
 //! ```
 //!
 //! What counts is what keepalived makes of a file: its defaults, its inheritance, its corrections
@@ -61,6 +62,7 @@ mod top;
 mod values;
 mod variables;
 mod virtual_server;
+pub mod vrrp;
 
 use std::path::Path;
 use std::{fs, io};
@@ -89,6 +91,7 @@ pub use virtual_server::{
 
 use diagnostic::Report;
 use preprocess::Preprocessor;
+use vrrp::Vrrp;
 
 /// How to read.
 #[derive(Clone, Debug, Default)]
@@ -145,6 +148,7 @@ pub struct Config {
     globals: Globals,
     groups: Vec<VirtualServerGroup>,
     virtual_servers: Vec<VirtualServer>,
+    vrrp: Vrrp,
     diagnostics: Vec<Diagnostic>,
     features: Vec<Feature>,
     worst: Option<Severity>,
@@ -200,12 +204,14 @@ impl Config {
             globals,
             groups,
             virtual_servers,
+            vrrp,
         } = top;
         Self {
             statements,
             globals,
             groups,
             virtual_servers,
+            vrrp,
             diagnostics,
             features,
             worst,
@@ -240,6 +246,12 @@ impl Config {
     #[must_use]
     pub fn virtual_servers(&self) -> &[VirtualServer] {
         &self.virtual_servers
+    }
+
+    /// Virtual routers and what belongs to them, corrected.
+    #[must_use]
+    pub fn vrrp(&self) -> &Vrrp {
+        &self.vrrp
     }
 
     /// What is to be said about the file.

@@ -1,4 +1,4 @@
-//! The blocks of a file: which are read, which are only known.
+//! The blocks of a file, and what holds between them.
 
 use std::collections::HashMap;
 
@@ -9,29 +9,7 @@ use super::global::Globals;
 use super::groups::{self, VirtualServerGroup};
 use super::values;
 use super::virtual_server::{self, VirtualAddress, VirtualServer};
-
-/// Blocks and statements that are known and left to others (keepalived.conf(5)): the
-/// virtual routers and what they track.
-const LEFT_TO_OTHERS: &[&str] = &[
-    "bfd_instance",
-    "garp_group",
-    "interface_up_down_delays",
-    "linkbeat_interfaces",
-    "static_ipaddress",
-    "static_routes",
-    "static_rules",
-    "track_bfd",
-    "track_file",
-    "track_group",
-    "track_process",
-    "vrrp_instance",
-    "vrrp_script",
-    "vrrp_sync_group",
-    "vrrp_track_bfd",
-    "vrrp_track_file",
-    "vrrp_track_group",
-    "vrrp_track_process",
-];
+use super::vrrp::{self, Vrrp};
 
 /// Global statements that exist outside of blocks and that nothing here needs.
 const IGNORED: &[&str] = &[
@@ -46,6 +24,7 @@ pub(super) struct Top {
     pub(super) globals: Globals,
     pub(super) groups: Vec<VirtualServerGroup>,
     pub(super) virtual_servers: Vec<VirtualServer>,
+    pub(super) vrrp: Vrrp,
 }
 
 /// Reads the statements of a file.
@@ -53,23 +32,14 @@ pub(super) fn read(statements: &[Statement], report: &mut Report) -> Top {
     let mut globals = Globals::default();
     let mut groups: Vec<VirtualServerGroup> = Vec::new();
     let mut drafts = Vec::new();
-    let mut files = Vec::new();
-    let mut sessions = Vec::new();
+    let mut vrrp = vrrp::Draft::default();
     for statement in statements {
         let keyword = statement.keyword();
         match keyword {
             "global_defs" => globals.read(statement, report),
             "virtual_server" => drafts.extend(virtual_server::Draft::read(statement, report)),
             "virtual_server_group" => add_group(&mut groups, statement, report),
-            _ if LEFT_TO_OTHERS.contains(&keyword) => {
-                let name = statement.argument(0).unwrap_or_default();
-                match keyword {
-                    "track_file" | "vrrp_track_file" => files.push(name),
-                    "bfd_instance" => sessions.push(name),
-                    _ => {}
-                }
-                report.feature(statement.position(), keyword, name);
-            }
+            _ if vrrp.read(statement, report) => {}
             _ if IGNORED.contains(&keyword) => {
                 let message = format!("{keyword} is known and has no effect here");
                 report.note(statement.position(), message);
@@ -84,13 +54,17 @@ pub(super) fn read(statements: &[Statement], report: &mut Report) -> Top {
         .filter_map(|draft| draft.finish(&groups, &globals, report))
         .collect();
     let mut virtual_servers = without_duplicates(services, report);
+    let files: Vec<&str> = vrrp.files().collect();
+    let sessions: Vec<&str> = vrrp.bfds().collect();
     for service in &mut virtual_servers {
         drop_dangling_checks(service, &files, &sessions, report);
     }
+    let vrrp = vrrp.finish(&globals, report);
     Top {
         globals,
         groups,
         virtual_servers,
+        vrrp,
     }
 }
 

@@ -127,14 +127,35 @@ pub(super) fn number_at<T: TryFrom<u64>>(
     })
 }
 
+/// Reads a count of which 0 is corrected to 1.
+pub(super) fn at_least_one(statement: &Statement, report: &mut Report) -> Option<u32> {
+    let count = number(statement, 0..=u64::from(u32::MAX), report)?;
+    if count == 0 {
+        let message = format!("{}: 0 is not over 0, set to 1", statement.keyword());
+        report.warning(statement.argument_position(0), message);
+        return Some(1);
+    }
+    Some(count)
+}
+
 /// Reads a whole number that may be negative.
 pub(super) fn signed<T: TryFrom<i64>>(
     statement: &Statement,
     range: RangeInclusive<i64>,
     report: &mut Report,
 ) -> Option<T> {
+    signed_at(statement, 0, range, report)
+}
+
+/// Reads the whole number at `index` that may be negative.
+pub(super) fn signed_at<T: TryFrom<i64>>(
+    statement: &Statement,
+    index: usize,
+    range: RangeInclusive<i64>,
+    report: &mut Report,
+) -> Option<T> {
     let expected = format!("a whole number in {}..={}", range.start(), range.end());
-    word_at(statement, 0, expected, report, |word| {
+    word_at(statement, index, expected, report, |word| {
         let number = word.parse().ok().filter(|number| range.contains(number))?;
         T::try_from(number).ok()
     })
@@ -152,20 +173,45 @@ pub(super) fn timer(
     report: &mut Report,
 ) -> Option<Duration> {
     leaf(statement, 1, report);
+    timer_at(statement, 0, range, report)
+}
+
+/// Reads the time in decimal seconds at `index`; the limits are microseconds.
+pub(super) fn timer_at(
+    statement: &Statement,
+    index: usize,
+    range: RangeInclusive<u64>,
+    report: &mut Report,
+) -> Option<Duration> {
     let (start, end) = (*range.start(), *range.end());
     let expected = format!(
         "a time in {}..={} seconds",
         show_micros(start),
         show_micros(end)
     );
-    let (micros, exact) = word_at(statement, 0, expected, report, |word| {
+    let (micros, exact) = word_at(statement, index, expected, report, |word| {
         micros(word).filter(|(micros, _)| range.contains(micros))
     })?;
     if !exact {
         let message = format!("{}: more than 6 decimal places, cut", statement.keyword());
-        report.warning(statement.argument_position(0), message);
+        report.warning(statement.argument_position(index), message);
     }
     Some(Duration::from_micros(micros))
+}
+
+/// Reads a time in decimal milliseconds, kept in whole microseconds; the limits are milliseconds.
+pub(super) fn milliseconds(
+    statement: &Statement,
+    range: RangeInclusive<u64>,
+    report: &mut Report,
+) -> Option<Duration> {
+    leaf(statement, 1, report);
+    let expected = format!("a time in {}..={} milliseconds", range.start(), range.end());
+    let limits = range.start().saturating_mul(MICROS)..=range.end().saturating_mul(MICROS);
+    let (nanos, _) = word_at(statement, 0, expected, report, |word| {
+        micros(word).filter(|(nanos, _)| limits.contains(nanos))
+    })?;
+    Some(Duration::from_micros(nanos.wrapping_div(1000)))
 }
 
 fn show_micros(micros: u64) -> String {
@@ -234,12 +280,14 @@ pub(super) fn interface(statement: &Statement, report: &mut Report) -> Option<St
         statement,
         "an interface name of 1 to 15 bytes",
         report,
-        |word| {
-            let valid = (1..=15).contains(&word.len())
-                && !word.contains(|char: char| char.is_whitespace() || char == '/');
-            valid.then(|| word.to_owned())
-        },
+        |word| is_interface(word).then(|| word.to_owned()),
     )
+}
+
+/// Whether this can be the name of an interface.
+pub(super) fn is_interface(word: &str) -> bool {
+    (1..=15).contains(&word.len())
+        && !word.contains(|char: char| char.is_whitespace() || char == '/')
 }
 
 #[cfg(test)]

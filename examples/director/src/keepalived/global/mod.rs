@@ -3,11 +3,14 @@
 
 mod lvs;
 mod read;
+mod vrrp;
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 use core::time::Duration;
 
 use super::command::Command;
+
+pub use vrrp::VrrpGlobals;
 
 /// Settings of the whole program.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,36 +186,6 @@ pub struct ProcessSettings {
     pub no_swap: bool,
 }
 
-/// Defaults of virtual routers.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct VrrpGlobals {
-    /// `vrrp_version`, 2 or 3; IPv6 is always 3. Default 2.
-    pub version: u8,
-    /// `vrrp_garp_master_delay`: second burst of announcements after promotion. Default 5 s.
-    pub garp_master_delay: Duration,
-    /// `vrrp_garp_master_repeat`: announcements per burst. Default 5.
-    pub garp_master_repeat: u32,
-    /// `vrrp_garp_master_refresh`: time between bursts while active; 0 for none. Default 0.
-    pub garp_master_refresh: Duration,
-    /// `vrrp_garp_master_refresh_repeat`. Default 1.
-    pub garp_master_refresh_repeat: u32,
-    /// `vrrp_garp_interval`: time between two announcements. Default 0.
-    pub garp_interval: Duration,
-    /// `vrrp_gna_interval`: the same for IPv6. Default 0.
-    pub gna_interval: Duration,
-    /// `vrrp_mcast_group4`. Default 224.0.0.18.
-    pub multicast_group4: Ipv4Addr,
-    /// `vrrp_mcast_group6`. Default ff02::12.
-    pub multicast_group6: Ipv6Addr,
-    /// `vrrp_strict`
-    pub strict: bool,
-    /// `vrrp_skip_check_adv_addr`
-    pub skip_check_advert_addresses: bool,
-    /// `vrrp_startup_delay`. Default 0.
-    pub startup_delay: Duration,
-}
-
 /// `SSL { … }`: files for `SSL_GET`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -268,20 +241,7 @@ impl Default for Globals {
             nftables_ipvs_start_fwmark: 1000,
             child_wait_time: Duration::from_secs(5),
             reload_check_config: false,
-            vrrp: VrrpGlobals {
-                version: 2,
-                garp_master_delay: Duration::from_secs(5),
-                garp_master_repeat: 5,
-                garp_master_refresh: Duration::ZERO,
-                garp_master_refresh_repeat: 1,
-                garp_interval: Duration::ZERO,
-                gna_interval: Duration::ZERO,
-                multicast_group4: Ipv4Addr::new(224, 0, 0, 18),
-                multicast_group6: Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12),
-                strict: false,
-                skip_check_advert_addresses: false,
-                startup_delay: Duration::ZERO,
-            },
+            vrrp: VrrpGlobals::default(),
             ssl: None,
         }
     }
@@ -291,6 +251,11 @@ impl Globals {
     /// The default of `smtp_alert` for virtual and real servers, if it is set.
     pub(super) fn checker_alerts(&self) -> Option<bool> {
         self.mail.alert_checker.or(self.mail.alert)
+    }
+
+    /// The default of `smtp_alert` for virtual routers, if it is set.
+    pub(super) fn vrrp_alerts(&self) -> Option<bool> {
+        self.mail.alert_vrrp.or(self.mail.alert)
     }
 }
 

@@ -1,13 +1,12 @@
 //! Reading the statements of `global_defs` and `SSL`.
 
-use core::net::{Ipv4Addr, Ipv6Addr};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::super::ast::Statement;
 use super::super::command;
 use super::super::diagnostic::Report;
-use super::super::values::{self, TIMER_MAX};
+use super::super::values;
 use super::{Account, FlushOnStop, Globals, SyncDaemon};
 
 /// Keywords of `global_defs` that exist and that nothing here needs.
@@ -37,7 +36,6 @@ const IGNORED: &[&str] = &[
     "instance",
     "json_version",
     "linkbeat_use_polling",
-    "log_unknown_vrids",
     "lvs_netlink_cmd_rcv_bufs",
     "lvs_netlink_cmd_rcv_bufs_force",
     "lvs_netlink_monitor_rcv_bufs",
@@ -64,27 +62,18 @@ const IGNORED: &[&str] = &[
     "use_pid_dir",
     "vmac_addr_prefix",
     "vmac_prefix",
-    "vrrp_check_unicast_src",
-    "vrrp_down_timer_adverts",
-    "vrrp_garp_extra_if",
-    "vrrp_garp_lower_prio_delay",
-    "vrrp_garp_lower_prio_repeat",
-    "vrrp_higher_prio_send_advert",
     "vrrp_ipsets",
     "vrrp_iptables",
-    "vrrp_lower_prio_no_advert",
-    "vrrp_min_garp",
     "vrrp_netlink_cmd_rcv_bufs",
     "vrrp_netlink_cmd_rcv_bufs_force",
     "vrrp_netlink_monitor_rcv_bufs",
     "vrrp_netlink_monitor_rcv_bufs_force",
-    "vrrp_notify_priority_changes",
     "vrrp_process_name",
     "vrrp_rlimit_rttime",
     "vrrp_rx_bufs_policy",
 ];
 
-const SECONDS: RangeInclusive<u64> = 0..=4_294_967_295;
+pub(super) const SECONDS: RangeInclusive<u64> = 0..=4_294_967_295;
 
 impl Globals {
     /// Reads a `global_defs` block.
@@ -95,7 +84,7 @@ impl Globals {
                 || self.read_notify(inner, report)
                 || self.read_lvs(inner, report)
                 || self.read_process(inner, report)
-                || self.read_vrrp(inner, report);
+                || self.vrrp.read(inner, report);
             if handled {
                 report.feature(inner.position(), inner.keyword(), "");
             } else if IGNORED.contains(&inner.keyword()) {
@@ -325,54 +314,6 @@ impl Globals {
         true
     }
 
-    fn read_vrrp(&mut self, statement: &Statement, report: &mut Report) -> bool {
-        let vrrp = &mut self.vrrp;
-        let count = |value: &mut u32, report: &mut Report| {
-            *value = values::number(statement, 0..=u64::from(u32::MAX), report).unwrap_or(*value);
-        };
-        let timer = |value: &mut Duration, report: &mut Report| {
-            *value = values::timer(statement, 0..=TIMER_MAX, report).unwrap_or(*value);
-        };
-        match statement.keyword() {
-            "vrrp_version" => {
-                vrrp.version = values::number(statement, 2..=3, report).unwrap_or(vrrp.version);
-            }
-            "vrrp_garp_master_delay" => {
-                seconds(&mut vrrp.garp_master_delay, statement, SECONDS, report);
-            }
-            "vrrp_garp_master_repeat" => count(&mut vrrp.garp_master_repeat, report),
-            "vrrp_garp_master_refresh" => {
-                seconds(&mut vrrp.garp_master_refresh, statement, SECONDS, report);
-            }
-            "vrrp_garp_master_refresh_repeat" => {
-                count(&mut vrrp.garp_master_refresh_repeat, report);
-            }
-            "vrrp_garp_interval" => timer(&mut vrrp.garp_interval, report),
-            "vrrp_gna_interval" => timer(&mut vrrp.gna_interval, report),
-            "vrrp_startup_delay" => timer(&mut vrrp.startup_delay, report),
-            "vrrp_strict" => vrrp.strict = values::flag(statement, report),
-            "vrrp_skip_check_adv_addr" => {
-                vrrp.skip_check_advert_addresses = values::flag(statement, report);
-            }
-            "vrrp_mcast_group4" => {
-                let expected = "an IPv4 multicast address";
-                let group = values::word(statement, expected, report, |word| {
-                    word.parse().ok().filter(Ipv4Addr::is_multicast)
-                });
-                vrrp.multicast_group4 = group.unwrap_or(vrrp.multicast_group4);
-            }
-            "vrrp_mcast_group6" => {
-                let expected = "an IPv6 multicast address";
-                let group = values::word(statement, expected, report, |word| {
-                    word.parse().ok().filter(Ipv6Addr::is_multicast)
-                });
-                vrrp.multicast_group6 = group.unwrap_or(vrrp.multicast_group6);
-            }
-            _ => return false,
-        }
-        true
-    }
-
     fn read_ssl(&mut self, statement: &Statement, report: &mut Report) {
         let ssl = self.ssl.get_or_insert_default();
         for inner in values::block(statement, report) {
@@ -401,7 +342,7 @@ fn account(statement: &Statement, report: &mut Report) -> Option<Account> {
     })
 }
 
-fn seconds(
+pub(super) fn seconds(
     value: &mut Duration,
     statement: &Statement,
     range: RangeInclusive<u64>,
@@ -478,31 +419,6 @@ mod tests {
         assert_eq!(checker.cpus, [0, 2]);
         assert!(globals.vrrp_process.no_swap && !checker.no_swap);
         assert_eq!(globals.max_auto_priority, 99);
-    }
-
-    #[test]
-    fn virtual_router_defaults() {
-        let vrrp = clean(
-            "vrrp_version 3\nvrrp_garp_master_delay 1\nvrrp_garp_master_repeat 2\n\
-             vrrp_garp_interval 0.001\nvrrp_mcast_group4 224.0.0.19\nvrrp_mcast_group6 ff02::13\n\
-             vrrp_strict\nvrrp_startup_delay 5.5",
-        )
-        .vrrp;
-        assert_eq!((vrrp.version, vrrp.garp_master_repeat), (3, 2));
-        assert_eq!(vrrp.garp_master_delay, Duration::from_secs(1));
-        assert_eq!(vrrp.garp_interval, Duration::from_millis(1));
-        assert_eq!(vrrp.startup_delay, Duration::from_millis(5500));
-        assert_eq!(vrrp.multicast_group4.to_string(), "224.0.0.19");
-        assert!(vrrp.strict);
-        let (_, messages) = globals("vrrp_version 4\nvrrp_mcast_group4 10.0.0.1");
-        assert!(
-            messages[0].contains("'4' is not a whole number in 2..=3"),
-            "{messages:?}"
-        );
-        assert!(
-            messages[1].contains("'10.0.0.1' is not an IPv4 multicast"),
-            "{messages:?}"
-        );
     }
 
     #[test]
