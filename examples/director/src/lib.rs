@@ -10,6 +10,7 @@
 //! | Module | Content |
 //! |---|---|
 //! | [`keepalived`] | reads a keepalived.conf into typed values, with diagnostics |
+//! | [`vrrp`] | from its VRRP parts to the virtual routers of a node |
 //! | [`setup`] | from a configuration to pools and checks; names what is not run yet |
 //! | [`pool`] | virtual services and the real servers they share |
 //! | [`director`] | the core: what the checks say goes in, the desired table comes out; pure |
@@ -26,6 +27,7 @@ pub mod pool;
 pub mod run;
 pub mod setup;
 pub mod signals;
+pub mod vrrp;
 
 pub use director::Director;
 

@@ -1,8 +1,9 @@
 //! Small files that keepalived 2.2.7 accepts or refuses: this reader decides the same, except where
 //! the case says why not.
 //!
-//! The verdicts stand in `data/keepalived/cases.txt`; `recorded_verdicts_are_those_of_keepalived`
-//! asks the real program again.
+//! The verdicts stand in `data/keepalived/cases.txt` and, for VRRP blocks, `vrrp.txt` beside it;
+//! `recorded_verdicts_are_those_of_keepalived` asks the real program again, in a network namespace
+//! with the interfaces that the files name.
 
 #![expect(
     clippy::expect_used,
@@ -20,7 +21,19 @@ use std::{fs, thread};
 
 use director::keepalived::{Config, MemoryFiles, Options, Severity};
 
-const CASES: &str = include_str!("data/keepalived/cases.txt");
+const CASES: [&str; 2] = [
+    include_str!("data/keepalived/cases.txt"),
+    include_str!("data/keepalived/vrrp.txt"),
+];
+
+/// Makes the interfaces and becomes what follows.
+const WITH_INTERFACES: &str = "set -e
+ip link set lo up
+ip link add eth0 type veth peer name eth1
+ip link add eth2 type veth peer name tunl0
+for name in eth0 eth1 eth2 tunl0; do ip link set $name up; done
+ip address add 192.0.2.250/24 dev eth0
+exec \"$@\"";
 
 /// One case.
 struct Case {
@@ -33,8 +46,11 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let (_, cases) = CASES.split_once("\n=== ").expect("a first case");
-    cases.split("\n=== ").map(case).collect()
+    let of = |text: &'static str| {
+        let (_, cases) = text.split_once("\n=== ").expect("a first case");
+        cases.split("\n=== ").map(case)
+    };
+    CASES.into_iter().flat_map(of).collect()
 }
 
 fn case(text: &'static str) -> Case {
@@ -149,7 +165,7 @@ fn refused_files_are_refused_with_a_place() {
 }
 
 #[test]
-#[ignore = "needs Debian's keepalived (2.2.7)"]
+#[ignore = "needs Debian's keepalived (2.2.7) and the right to make a network namespace"]
 fn recorded_verdicts_are_those_of_keepalived() {
     let mut wrong = Vec::new();
     let mut asked = 0;
@@ -176,14 +192,17 @@ fn recorded_verdicts_are_those_of_keepalived() {
 /// Whether `keepalived -t` ends with 0, and what it says.
 fn keepalived(path: &Path) -> (bool, String) {
     let log = path.with_extension("log");
-    let mut child = Command::new("keepalived")
-        .args(["-t", "-i", "main", "-f"])
+    let user = nix::unistd::geteuid();
+    let namespace = if user.is_root() { "-n" } else { "-rn" };
+    let mut child = Command::new("unshare")
+        .args([namespace, "sh", "-c", WITH_INTERFACES, "sh"])
+        .args(["keepalived", "-t", "-i", "main", "-f"])
         .arg(path)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log).expect("a log file"))
         .spawn()
-        .expect("keepalived (apt-get install keepalived)");
+        .expect("unshare (apt-get install util-linux iproute2 keepalived)");
     let deadline = Instant::now() + Duration::from_secs(20);
     let status = loop {
         if let Some(status) = child.try_wait().expect("a status") {

@@ -27,8 +27,10 @@ fn material() -> Vec<String> {
             texts.push(fs::read_to_string(path).expect("a file"));
         }
     }
-    let cases = fs::read_to_string(folder.join("cases.txt")).expect("the cases");
-    texts.extend(cases.split("\n=== ").skip(1).map(str::to_owned));
+    for name in ["cases.txt", "vrrp.txt"] {
+        let cases = fs::read_to_string(folder.join(name)).expect("the cases");
+        texts.extend(cases.split("\n=== ").skip(1).map(str::to_owned));
+    }
     texts
 }
 

@@ -150,8 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn blocks_for_others_are_listed_with_their_place() {
-        let text = "vrrp_script chk {\n script /bin/true\n}\nvrrp_instance VI_1 {\n x\n}\n";
+    fn blocks_of_virtual_routers_are_features() {
+        let text = "vrrp_script chk {\n script /bin/true\n}\nvrrp_instance VI_1 {\n interface eth0\n \
+                    virtual_router_id 1\n virtual_ipaddress {\n 192.0.2.1\n }\n}\n";
         let config = Config::parse("t.conf", text);
         assert!(config.diagnostics().is_empty());
         let features: Vec<_> = config.features().iter().map(ToString::to_string).collect();
@@ -183,9 +184,14 @@ mod tests {
         };
         let file = server("FILE_CHECK {\n track_file f\n}");
         assert!(messages(&file)[0].contains("FILE_CHECK: there is no track_file 'f'"));
-        assert!(messages(&format!("{file}track_file f {{ }}")).is_empty());
+        assert!(messages(&format!("{file}track_file f {{\n file /run/f\n}}")).is_empty());
         let bfd = server("BFD_CHECK {\n name b\n}");
         assert!(messages(&bfd)[0].contains("BFD_CHECK: there is no bfd_instance 'b'"));
-        assert!(messages(&format!("bfd_instance b {{ }}\n{bfd}")).is_empty());
+        assert!(
+            messages(&format!(
+                "bfd_instance b {{\n neighbor_ip 192.0.2.9\n}}\n{bfd}"
+            ))
+            .is_empty()
+        );
     }
 }

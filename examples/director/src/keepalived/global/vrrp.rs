@@ -103,9 +103,8 @@ impl VrrpGlobals {
     }
 
     fn read_announcements(&mut self, statement: &Statement, report: &mut Report) -> bool {
-        let count = |report: &mut Report| {
-            values::number::<u32>(statement, 0..=u64::from(u32::MAX), report)
-        };
+        let count =
+            |report: &mut Report| values::number::<u32>(statement, 0..=u64::from(u32::MAX), report);
         // keepalived has no spacing of 0 other than by leaving the keyword out.
         let spacing = |value: &mut Duration, report: &mut Report| {
             let time = values::timer(statement, 1..=4_294_967_295, report);
@@ -248,11 +247,20 @@ mod tests {
         .vrrp;
         assert!(vrrp.min_garp && vrrp.lower_prio_no_advert && !vrrp.higher_prio_send_advert);
         assert!(vrrp.check_unicast_source && vrrp.log_unknown_vrids);
-        assert_eq!((vrrp.down_timer_adverts, vrrp.garp_extra_if), (5, (100, true)));
+        assert_eq!(
+            (vrrp.down_timer_adverts, vrrp.garp_extra_if),
+            (5, (100, true))
+        );
         assert_eq!(vrrp.garp_lower_prio_delay, Some(Duration::from_secs(7)));
         assert_eq!(vrrp.garp_lower_prio_repeat, Some(0));
         let (_, messages) = globals("vrrp_down_timer_adverts 101\nvrrp_garp_master_repeat 0");
-        assert!(messages[0].contains("'101' is not a whole number in 1..=100"), "{messages:?}");
-        assert!(messages[1].contains("0 is not over 0, set to 1"), "{messages:?}");
+        assert!(
+            messages[0].contains("'101' is not a whole number in 1..=100"),
+            "{messages:?}"
+        );
+        assert!(
+            messages[1].contains("0 is not over 0, set to 1"),
+            "{messages:?}"
+        );
     }
 }

@@ -113,11 +113,14 @@ impl VrrpAddress {
                     report.error(statement.argument_position(at), message);
                     return None;
                 }
-                "brd" | "broadcast" => address.broadcast = Some(broadcast(statement, value, report)?),
+                "brd" | "broadcast" => {
+                    address.broadcast = Some(broadcast(statement, value, report)?)
+                }
                 "dev" => {
                     let expected = "an interface name of 1 to 15 bytes";
                     let read = |word: &str| values::is_interface(word).then(|| word.to_owned());
-                    address.device = Some(values::word_at(statement, value, expected, report, read)?);
+                    address.device =
+                        Some(values::word_at(statement, value, expected, report, read)?);
                 }
                 "scope" => address.read_scope(statement, value, report),
                 "label" => address.read_label(statement, value, report)?,
@@ -153,8 +156,9 @@ impl VrrpAddress {
             Some(length) => {
                 let read = length.parse().ok().filter(|length| *length <= most);
                 if read.is_none() {
-                    let message =
-                        format!("{ip}: prefix length '{length}' is not in 0..={most}, set to {most}");
+                    let message = format!(
+                        "{ip}: prefix length '{length}' is not in 0..={most}, set to {most}"
+                    );
                     report.warning(statement.position(), message);
                 }
                 read.unwrap_or(most)

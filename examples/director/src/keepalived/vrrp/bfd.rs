@@ -137,7 +137,11 @@ impl fmt::Display for BfdInstance {
             ("min_tx", self.min_tx),
             ("idle_tx", self.idle_tx),
         ] {
-            writeln!(f, "  {keyword} {}", write::Seconds(time.saturating_mul(1000)))?;
+            writeln!(
+                f,
+                "  {keyword} {}",
+                write::Seconds(time.saturating_mul(1000))
+            )?;
         }
         writeln!(f, "  multiplier {}", self.multiplier)?;
         if let Some(ttl) = self.ttl {

@@ -74,8 +74,9 @@ fn init_file(statement: &Statement, report: &mut Report) -> InitFile {
             ("overwrite", _) => init.overwrite = true,
             (_, Ok(value)) => init.value = value,
             (other, Err(_)) => {
-                let message =
-                    format!("init_file: '{other}' is neither a whole number nor overwrite; ignored");
+                let message = format!(
+                    "init_file: '{other}' is neither a whole number nor overwrite; ignored"
+                );
                 report.error(word.position(), message);
             }
         }

@@ -81,7 +81,11 @@ impl Draft {
 /// As it is written in a file.
 impl fmt::Display for VrrpSyncGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "vrrp_sync_group {} {{\n  group {{", write::Word(&self.name))?;
+        writeln!(
+            f,
+            "vrrp_sync_group {} {{\n  group {{",
+            write::Word(&self.name)
+        )?;
         for member in &self.members {
             writeln!(f, "    {}", write::Word(member))?;
         }

@@ -78,8 +78,7 @@ impl GarpGroup {
         let first = other.map(|other| &other.position);
         let first = first.or_else(|| self.interfaces.contains(&name).then_some(&self.position));
         if let Some(first) = first {
-            let message =
-                format!("garp_group: {name} is in the group at {first} already; ignored");
+            let message = format!("garp_group: {name} is in the group at {first} already; ignored");
             report.warning(at, message);
         } else {
             self.interfaces.push(name);

@@ -49,9 +49,7 @@ pub use notify::Notify;
 pub use process::{ParamMatch, TrackProcess};
 pub use script::VrrpScript;
 pub use track::{TrackKind, Tracked, Weight};
-pub use transport::{
-    Authentication, AuthenticationKind, Destination, UnicastPeer, VirtualMac,
-};
+pub use transport::{Authentication, AuthenticationKind, Destination, UnicastPeer, VirtualMac};
 
 pub(super) use instance::extra_interface;
 

@@ -168,7 +168,11 @@ fn correct_tracks(instance: &mut VrrpInstance, free_weights: Option<bool>, repor
     let (is_owner, own) = (instance.priority == 255, instance.interface.as_deref());
     let follows_own = instance.track_primary;
     instance.tracks.retain_mut(|line| {
-        let what = format!("vrrp_instance {name}: {} {}", line.kind.keyword(), line.name);
+        let what = format!(
+            "vrrp_instance {name}: {} {}",
+            line.kind.keyword(),
+            line.name
+        );
         let is_own = line.kind == TrackKind::Interface && own == Some(line.name.as_str());
         if is_own && follows_own {
             let message = format!("{what} is its own interface; ignored");
@@ -209,7 +213,9 @@ fn without_clashes(instances: Vec<VrrpInstance>, report: &mut Report) -> Vec<Vrr
     let mut kept: Vec<VrrpInstance> = Vec::with_capacity(instances.len());
     for instance in instances {
         let (family, id) = (instance.family, instance.virtual_router_id);
-        let same = seen.entry((instance.interface.clone(), family, id)).or_default();
+        let same = seen
+            .entry((instance.interface.clone(), family, id))
+            .or_default();
         let mut others = same.iter().filter_map(|other| kept.get(*other));
         if let Some(other) = others.find(|other| overlap(&other.destination, &instance.destination))
         {

@@ -196,7 +196,10 @@ fn line(kind: TrackKind, statement: &Statement, report: &mut Report) -> Option<(
 
 /// Reads what may follow a weight.
 fn reverse(statement: &Statement, index: usize, knows_no: bool, report: &mut Report) -> bool {
-    let (word, position) = (statement.argument(index), statement.argument_position(index));
+    let (word, position) = (
+        statement.argument(index),
+        statement.argument_position(index),
+    );
     match word {
         None => return false,
         Some("reverse") => {}
@@ -220,17 +223,16 @@ fn reverse(statement: &Statement, index: usize, knows_no: bool, report: &mut Rep
             "{}: '{extra}' and what follows on the line is ignored",
             statement.keyword()
         );
-        report.note(statement.argument_position(index.saturating_add(1)), message);
+        report.note(
+            statement.argument_position(index.saturating_add(1)),
+            message,
+        );
     }
     word == Some("reverse")
 }
 
 /// Reads `weight N [reverse]` of a definition.
-pub(super) fn weight(
-    statement: &Statement,
-    limit: i64,
-    report: &mut Report,
-) -> Option<Weight> {
+pub(super) fn weight(statement: &Statement, limit: i64, report: &mut Report) -> Option<Weight> {
     values::leaf(statement, usize::MAX, report);
     let value = values::signed_at(statement, 0, -limit..=limit, report)?;
     let reverse = reverse(statement, 1, true, report);

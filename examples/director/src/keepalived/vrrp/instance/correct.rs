@@ -7,6 +7,7 @@ use super::super::super::diagnostic::{Position, Report};
 use super::super::super::global::Globals;
 use super::super::super::groups::Family;
 use super::super::transport::{Authentication, Destination, VirtualMac};
+use super::read::note_twice;
 use super::{Announce, Draft, InitialState, VrrpInstance};
 
 /// The longest interval of version 3: 4095 centiseconds.
@@ -39,7 +40,10 @@ impl Draft {
         let strict = self.strict.unwrap_or(globals.vrrp.strict);
         if self.addresses.is_empty() {
             if strict {
-                fail("there is no virtual address, which strict mode needs", report);
+                fail(
+                    "there is no virtual address, which strict mode needs",
+                    report,
+                );
                 return None;
             }
             let message = format!("vrrp_instance {name}: there is no virtual address");
@@ -57,7 +61,15 @@ impl Draft {
             );
             return None;
         }
+        self.excluded.retain(|address| {
+            let first = self.addresses.iter().find(|first| first.ip == address.ip);
+            if let Some(first) = first {
+                note_twice(address, first, report);
+            }
+            first.is_none()
+        });
         let priority = self.priority.unwrap_or(100);
+        let check_unicast_source = self.checks_source(globals);
         let destination = self.destination(&position, globals, family, report);
         let is_unicast = matches!(destination, Destination::Peers(_));
         let (preempt, preempt_delay) = self.preemption(priority, strict, report);
@@ -75,7 +87,7 @@ impl Draft {
             source: self.source,
             track_source: self.track_source,
             unicast_ttl: self.unicast_ttl,
-            check_unicast_source: self.checks_source(globals),
+            check_unicast_source,
             virtual_mac: self.virtual_mac(is_unicast, strict, report),
             destination,
             accept: self.accepts(priority, version, strict, report),

@@ -133,7 +133,10 @@ impl Draft {
                 values::set(&mut self.vrid, values::number(statement, 1..=255, report));
             }
             "priority" => {
-                values::set(&mut self.priority, values::number(statement, 1..=255, report));
+                values::set(
+                    &mut self.priority,
+                    values::number(statement, 1..=255, report),
+                );
             }
             "advert_int" => {
                 let time = values::timer(statement, 10_000..=255_000_000, report);
@@ -145,7 +148,10 @@ impl Draft {
                 self.belongs(Family::V6);
             }
             "authentication" => {
-                values::set(&mut self.authentication, Authentication::read(statement, report));
+                values::set(
+                    &mut self.authentication,
+                    Authentication::read(statement, report),
+                );
             }
             _ => return false,
         }
@@ -156,7 +162,8 @@ impl Draft {
         match statement.keyword() {
             "mcast_src_ip" => self.read_source(statement, report),
             "unicast_src_ip" => {
-                self.unicast.get_or_insert_with(|| statement.position().clone());
+                self.unicast
+                    .get_or_insert_with(|| statement.position().clone());
                 self.read_source(statement, report);
             }
             "track_src_ip" => self.track_source = values::flag(statement, report),
@@ -170,7 +177,8 @@ impl Draft {
                 }
             }
             "unicast_peer" => {
-                self.unicast.get_or_insert_with(|| statement.position().clone());
+                self.unicast
+                    .get_or_insert_with(|| statement.position().clone());
                 for inner in values::block(statement, report) {
                     let peer = UnicastPeer::read(inner, report);
                     if let Some(peer) = peer.filter(|peer| self.fits(peer.ip, inner, report)) {
@@ -180,11 +188,18 @@ impl Draft {
             }
             "unicast_fault_no_peer" => self.fault_without_peer = values::flag(statement, report),
             "unicast_ttl" => {
-                values::set(&mut self.unicast_ttl, values::number(statement, 0..=255, report));
+                values::set(
+                    &mut self.unicast_ttl,
+                    values::number(statement, 0..=255, report),
+                );
             }
             "check_unicast_src" => {
-                self.unicast.get_or_insert_with(|| statement.position().clone());
-                values::set(&mut self.check_unicast_source, values::switch(statement, report));
+                self.unicast
+                    .get_or_insert_with(|| statement.position().clone());
+                values::set(
+                    &mut self.check_unicast_source,
+                    values::switch(statement, report),
+                );
             }
             "use_vmac" => self.vmac = Some(VirtualMac::read(statement, report)),
             "vmac_xmit_base" => {
@@ -192,7 +207,8 @@ impl Draft {
                 self.transmit_from_base = Some(statement.position().clone());
             }
             "old_unicast_checksum" => {
-                self.unicast.get_or_insert_with(|| statement.position().clone());
+                self.unicast
+                    .get_or_insert_with(|| statement.position().clone());
                 self.leave(statement, "old_unicast_checksum");
             }
             _ => return false,
@@ -232,17 +248,15 @@ impl Draft {
             if advertised && !self.fits(address.ip, inner, report) {
                 continue;
             }
-            let mut all = self.addresses.iter().chain(&self.excluded);
-            if let Some(first) = all.find(|first| first.ip == address.ip) {
-                let message = format!(
-                    "{}: already at {}; this one is ignored",
-                    address.ip, first.position
-                );
-                report.note(&address.position, message);
-            } else if advertised {
-                self.addresses.push(address);
+            let list = if advertised {
+                &mut self.addresses
             } else {
-                self.excluded.push(address);
+                &mut self.excluded
+            };
+            if let Some(first) = list.iter().find(|first| first.ip == address.ip) {
+                note_twice(&address, first, report);
+            } else {
+                list.push(address);
             }
         }
         true
@@ -291,13 +305,15 @@ impl Draft {
     }
 
     fn read_announce(&mut self, statement: &Statement, report: &mut Report) -> bool {
-        let number = |report: &mut Report| {
-            values::number::<u32>(statement, 0..=u64::from(u32::MAX), report)
-        };
+        let number =
+            |report: &mut Report| values::number::<u32>(statement, 0..=u64::from(u32::MAX), report);
         match statement.keyword() {
             "garp_master_delay" => values::set(&mut self.master_delay, number(report)),
             "garp_master_repeat" => {
-                values::set(&mut self.master_repeat, values::at_least_one(statement, report));
+                values::set(
+                    &mut self.master_repeat,
+                    values::at_least_one(statement, report),
+                );
             }
             "garp_lower_prio_delay" => values::set(&mut self.lower_delay, number(report)),
             "garp_lower_prio_repeat" => {
@@ -306,7 +322,10 @@ impl Draft {
             }
             "garp_master_refresh" => values::set(&mut self.refresh, number(report)),
             "garp_master_refresh_repeat" => {
-                values::set(&mut self.refresh_repeat, values::at_least_one(statement, report));
+                values::set(
+                    &mut self.refresh_repeat,
+                    values::at_least_one(statement, report),
+                );
             }
             "garp_extra_if" => values::set(&mut self.extra, extra_interface(statement, report)),
             _ => return false,
@@ -324,6 +343,9 @@ impl Draft {
             let message = format!("{keyword} is deprecated and has no effect here");
             report.warning(statement.position(), message);
             return true;
+        }
+        if keyword == "debug" {
+            values::number::<u8>(statement, 0..=4, report);
         }
         if IGNORED.contains(&keyword) {
             let message = format!("{keyword} is known and has no effect here");
@@ -360,6 +382,15 @@ impl Draft {
     }
 }
 
+/// An address that is there already.
+pub(super) fn note_twice(address: &VrrpAddress, first: &VrrpAddress, report: &mut Report) {
+    let message = format!(
+        "{}: already at {}; this one is ignored",
+        address.ip, first.position
+    );
+    report.note(&address.position, message);
+}
+
 /// Adds where a value stands.
 fn placed<T>(statement: &Statement) -> impl FnOnce(T) -> (T, Position) {
     let position = statement.argument_position(0).clone();
@@ -379,4 +410,3 @@ pub(in super::super::super) fn extra_interface(
         all,
     ))
 }
-

@@ -48,7 +48,11 @@ impl VrrpInstance {
             writeln!(f, "  interface {}", Word(interface))?;
         }
         writeln!(f, "  virtual_router_id {}", self.virtual_router_id)?;
-        writeln!(f, "  priority {}\n  version {}", self.priority, self.version)?;
+        writeln!(
+            f,
+            "  priority {}\n  version {}",
+            self.priority, self.version
+        )?;
         writeln!(f, "  advert_int {}", Seconds(self.advert_interval))?;
         match &self.authentication {
             Some(authentication) => transport::write_authentication(f, authentication),
@@ -130,10 +134,19 @@ impl VrrpInstance {
         for (keyword, number) in [
             ("garp_master_delay", announce.master_delay.as_secs()),
             ("garp_master_repeat", announce.master_repeat.into()),
-            ("garp_lower_prio_delay", announce.lower_priority_delay.as_secs()),
-            ("garp_lower_prio_repeat", announce.lower_priority_repeat.into()),
+            (
+                "garp_lower_prio_delay",
+                announce.lower_priority_delay.as_secs(),
+            ),
+            (
+                "garp_lower_prio_repeat",
+                announce.lower_priority_repeat.into(),
+            ),
             ("garp_master_refresh", announce.master_refresh.as_secs()),
-            ("garp_master_refresh_repeat", announce.master_refresh_repeat.into()),
+            (
+                "garp_master_refresh_repeat",
+                announce.master_refresh_repeat.into(),
+            ),
         ] {
             writeln!(f, "  {keyword} {number}")?;
         }
@@ -142,6 +155,10 @@ impl VrrpInstance {
         } else {
             ""
         };
-        writeln!(f, "  garp_extra_if {all}{}", announce.extra_interface.as_secs())
+        writeln!(
+            f,
+            "  garp_extra_if {all}{}",
+            announce.extra_interface.as_secs()
+        )
     }
 }

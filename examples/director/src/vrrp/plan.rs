@@ -1,0 +1,244 @@
+//! The plan: everything a node is made of, with interfaces by name.
+
+use std::collections::{BTreeMap, HashMap};
+
+use lvs_vrrp::address::InterfaceIndex;
+use lvs_vrrp::node::{InterfaceConfig, NodeConfig, NodeRouter, RouterId, Settings};
+
+use super::announce;
+use super::group::{self, PlannedGroup};
+use super::numbers::Numbers;
+use super::router::{self, PlannedRouter};
+use super::tracker::{PlannedTracker, Trackers};
+use crate::keepalived::{Config, Diagnostic, Position, Severity};
+
+/// What a node, and whoever installs its addresses, is to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    routers: Vec<PlannedRouter>,
+    groups: Vec<PlannedGroup>,
+    trackers: Vec<PlannedTracker>,
+    settings: Settings,
+    diagnostics: Vec<Diagnostic>,
+    ids: Ids,
+}
+
+/// Numbers of everything that has one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ids {
+    pub(super) routers: Numbers,
+    pub(super) groups: Numbers,
+    pub(super) trackers: Numbers,
+}
+
+/// A configuration that cannot become a node here.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// An interface that is not there.
+    #[error("{position}: vrrp_instance {router}: there is no interface {interface}")]
+    NoInterface {
+        /// Where the virtual router is configured.
+        position: Position,
+        /// Its name.
+        router: String,
+        /// The interface.
+        interface: String,
+    },
+}
+
+/// Collects what is to be said.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    list: Vec<Diagnostic>,
+}
+
+impl Messages {
+    pub(super) fn note(&mut self, position: &Position, message: String) {
+        self.add(position, Severity::Note, message);
+    }
+
+    pub(super) fn warning(&mut self, position: &Position, message: String) {
+        self.add(position, Severity::Warning, message);
+    }
+
+    pub(super) fn error(&mut self, position: &Position, message: String) {
+        self.add(position, Severity::Error, message);
+    }
+
+    fn add(&mut self, position: &Position, severity: Severity, message: String) {
+        self.list.push(Diagnostic {
+            position: position.clone(),
+            severity,
+            message,
+        });
+    }
+}
+
+impl Plan {
+    /// The plan of a configuration.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self::build(config, Ids::default())
+    }
+
+    /// The plan of a configuration that was read again: what has the same name keeps its number.
+    #[must_use]
+    pub fn following(&self, config: &Config) -> Self {
+        Self::build(config, self.ids.clone())
+    }
+
+    fn build(config: &Config, mut ids: Ids) -> Self {
+        let (vrrp, globals) = (config.vrrp(), config.globals());
+        let mut messages = Messages::default();
+        let mut trackers = Trackers::new(vrrp);
+        let mut routers: Vec<PlannedRouter> = Vec::with_capacity(vrrp.instances.len());
+        let mut addresses = HashMap::new();
+        let mut devices = Vec::new();
+        for instance in &vrrp.instances {
+            let planned = router::plan(
+                instance,
+                &mut ids,
+                &mut trackers,
+                &mut devices,
+                &mut messages,
+            );
+            let Some(planned) = planned else {
+                continue;
+            };
+            if is_free(&planned, &mut addresses, &mut messages) {
+                routers.push(planned);
+            }
+        }
+        let groups = vrrp.groups.iter();
+        let groups = groups
+            .filter_map(|it| group::plan(it, &routers, &mut ids, &mut trackers, &mut messages))
+            .collect();
+        let mut settings = Settings::default();
+        settings.startup_delay = globals.vrrp.startup_delay;
+        settings.report_unknown_vrids = globals.vrrp.log_unknown_vrids;
+        settings.announce = announce::settings(&vrrp.instances, &globals.vrrp, &mut messages);
+        unsupported(config, &mut messages);
+        Self {
+            routers,
+            groups,
+            trackers: trackers.finish(),
+            settings,
+            diagnostics: messages.list,
+            ids,
+        }
+    }
+
+    /// Virtual routers, in the file's order.
+    #[must_use]
+    pub fn routers(&self) -> &[PlannedRouter] {
+        &self.routers
+    }
+
+    /// Groups, in the file's order.
+    #[must_use]
+    pub fn groups(&self) -> &[PlannedGroup] {
+        &self.groups
+    }
+
+    /// What routers and groups follow, each once.
+    #[must_use]
+    pub fn trackers(&self) -> &[PlannedTracker] {
+        &self.trackers
+    }
+
+    /// What all routers share.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What the file asks for and is not run, or run differently. Those of
+    /// [`Config::diagnostics`] are not among them.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// The node, on the interfaces there are.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError::NoInterface`]. Whether real addresses contradict the configuration is for
+    /// [`NodeConfig::validate`].
+    pub fn node_config(
+        &self,
+        interfaces: &BTreeMap<String, (InterfaceIndex, InterfaceConfig)>,
+    ) -> Result<NodeConfig, PlanError> {
+        let mut node = NodeConfig::new().with_settings(self.settings.clone());
+        for router in &self.routers {
+            let Some((index, interface)) = interfaces.get(&router.interface) else {
+                return Err(PlanError::NoInterface {
+                    position: router.position.clone(),
+                    router: router.name.clone(),
+                    interface: router.interface.clone(),
+                });
+            };
+            let mut setup = NodeRouter::new(*index, router.config.clone());
+            if router.virtual_mac.is_none() {
+                setup = setup.without_virtual_mac();
+            }
+            for track in &router.tracks {
+                setup = setup.with_track(*track);
+            }
+            node = node
+                .with_interface(*index, interface.clone())
+                .with_router(router.id, setup);
+        }
+        for group in &self.groups {
+            node = node.with_group(group.id, group.config.clone());
+        }
+        for tracker in &self.trackers {
+            node = node.with_tracker(tracker.id, tracker.is_ok);
+        }
+        Ok(node)
+    }
+}
+
+/// Removing an address for one router would take it from the other.
+fn is_free(
+    router: &PlannedRouter,
+    seen: &mut HashMap<(String, core::net::IpAddr), RouterId>,
+    messages: &mut Messages,
+) -> bool {
+    let key = |ip| (router.interface.clone(), ip);
+    let mut taken = router.addresses.iter();
+    if let Some(address) = taken.find(|address| seen.contains_key(&key(address.ip))) {
+        let message = format!(
+            "vrrp_instance {}: {} is an address of another virtual router on {}; not run",
+            router.name, address.ip, router.interface
+        );
+        messages.error(&address.position, message);
+        return false;
+    }
+    for address in &router.addresses {
+        seen.insert(key(address.ip), router.id);
+    }
+    true
+}
+
+/// Blocks that nothing here runs.
+fn unsupported(config: &Config, messages: &mut Messages) {
+    let vrrp = config.vrrp();
+    for block in &vrrp.unsupported {
+        let message = format!("{} is not supported; ignored", block.keyword);
+        messages.warning(&block.position, message);
+    }
+    for group in &vrrp.garp_groups {
+        let message = "garp_group is not supported: announcements are spaced by vrrp_garp_interval \
+                       on each interface; ignored";
+        messages.warning(&group.position, message.to_owned());
+    }
+    for delay in &vrrp.interface_delays {
+        let message = format!(
+            "interface_up_down_delays of {}: not supported, changes count at once; ignored",
+            delay.interface
+        );
+        messages.warning(&delay.position, message);
+    }
+}
