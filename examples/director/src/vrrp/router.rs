@@ -321,10 +321,9 @@ fn planned_address(
         label: address.label.clone(),
         broadcast: address.broadcast,
         has_prefix_route: !address.no_prefix_route,
-        is_preferred: address.preferred.map(|preferred| match preferred {
-            Preferred::Seconds(0) => false,
-            _ => true,
-        }),
+        is_preferred: address
+            .preferred
+            .map(|preferred| preferred != Preferred::Seconds(0)),
         is_advertised,
     }
 }

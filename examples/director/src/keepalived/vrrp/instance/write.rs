@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::super::super::groups::Family;
 use super::super::transport::{self, Destination};
 use super::super::write::{OnOff, Seconds, Word};
 use super::super::{address::VrrpAddress, track};
@@ -44,6 +45,10 @@ impl VrrpInstance {
             InitialState::Backup => "BACKUP",
         };
         writeln!(f, "  state {state}")?;
+        if self.family == Family::V6 {
+            // Without addresses nothing else says so.
+            writeln!(f, "  native_ipv6")?;
+        }
         if let Some(interface) = &self.interface {
             writeln!(f, "  interface {}", Word(interface))?;
         }
