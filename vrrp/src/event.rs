@@ -85,8 +85,9 @@ pub enum ShutdownMode {
     /// It removes its addresses, then resigns.
     ReleaseFirst,
     /// It leaves addresses and neighbours as they are, and says nothing: another process goes on
-    /// here with [`VirtualRouter::resume`](crate::machine::VirtualRouter::resume) before the
-    /// Backups time out. A guard is not released.
+    /// here with [`VirtualRouter::resume`](crate::machine::VirtualRouter::resume), or
+    /// [`Node::resume`](crate::node::Node::resume), before the Backups time out. A guard is not
+    /// released.
     Handover,
     /// It removes its addresses and says nothing: the Backups have to time out.
     Abrupt,

@@ -244,6 +244,12 @@ impl VirtualRouter {
         out
     }
 
+    /// The same, with what the arbiter says of the guard.
+    pub(crate) fn resume_with(&mut self, now: Timestamp, guard: GuardStatus) -> Actions {
+        self.guard = guard;
+        self.resume(now)
+    }
+
     /// When a tick is due next; `None` while only other events matter.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {

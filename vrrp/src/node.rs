@@ -66,6 +66,7 @@ mod destinations;
 mod emit;
 mod flood;
 mod groups;
+mod hand_over;
 mod limit;
 mod links;
 mod perform;
@@ -93,6 +94,7 @@ pub use config::{InterfaceConfig, NodeConfig, NodeError, NodeRouter, RouterId, S
 pub use destinations::{Destinations, DestinationsIter};
 pub use emit::EmitError;
 pub use flood::FloodLimit;
+pub use hand_over::{HandOver, HandedRouter};
 pub use report::{Report, ReportKind, Subject};
 
 use awaited::Awaited;
@@ -435,14 +437,14 @@ impl Node {
         &self.config
     }
 
-    /// Whether no address is there because of it, and nothing is left to be done: after
-    /// [`shutdown`](Self::shutdown), the process may end.
+    /// Whether no address is there because of it, but for those left to a successor, and nothing is
+    /// left to be done: after [`shutdown`](Self::shutdown), the process may end.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let mut routers = self.routers.iter().flatten();
         routers.all(|router| {
             router.machine.state() != State::Active
-                && router.work.is_clear()
+                && (router.work.is_clear() || router.work.is_handed_over())
                 && router.pending.is_empty()
         }) && self.sends.is_empty()
             && self.jobs.is_empty()
@@ -458,6 +460,12 @@ impl Node {
     fn by_id(&self, id: RouterId) -> Option<&Router> {
         let mut routers = self.routers.iter().flatten();
         routers.find(|router| router.id == id && !router.is_leaving)
+    }
+
+    fn key_of(&self, id: RouterId) -> Option<usize> {
+        let mut routers = self.routers.iter();
+        let is_it = |router: &Router| router.id == id && !router.is_leaving;
+        routers.position(|router| router.as_ref().is_some_and(is_it))
     }
 
     fn router(&self, key: usize) -> Option<&Router> {

@@ -161,7 +161,7 @@ impl VirtualRouter {
     }
 
     /// After how long without an advertisement of ours another router may have taken over.
-    fn stall_threshold(&self) -> Duration {
+    pub(crate) fn stall_threshold(&self) -> Duration {
         timer::active_down_interval(
             self.config.timer_version(),
             self.config.switches().highest_other_priority,

@@ -242,7 +242,7 @@ impl Node {
     }
 
     /// From where it advertises.
-    fn source(&self, key: usize) -> Result<IpAddr, InitReason> {
+    pub(super) fn source(&self, key: usize) -> Result<IpAddr, InitReason> {
         let router = self.router(key).ok_or(InitReason::NoSource)?;
         let interface = self.interfaces.get(&router.setup.interface);
         let addresses = interface.map_or(&[][..], |interface| &interface.addresses);
@@ -250,7 +250,7 @@ impl Node {
     }
 
     /// What trackers add to its priority; `None` if one forbids it to run.
-    fn contribution(&self, key: usize) -> Option<i64> {
+    pub(super) fn contribution(&self, key: usize) -> Option<i64> {
         let router = self.router(key)?;
         let group = router
             .group

@@ -52,8 +52,23 @@ impl Node {
         self.is_stopped = true;
         for key in self.keys() {
             self.feed(key, Event::Shutdown(mode));
+            if mode == ShutdownMode::Handover {
+                self.freeze(key);
+            }
         }
         self.settle();
+    }
+
+    /// What a router has is left to a successor as it is; its notifications need not wait any more.
+    fn freeze(&mut self, key: usize) {
+        let router = self.router_mut(key);
+        if let Some(router) = router.filter(|router| router.work.serves) {
+            router.work.freeze();
+            let pending = &mut router.pending;
+            pending.retain(|(_, item)| matches!(item, Item::Notify(_)));
+            self.cancel_announcements(key);
+            self.continue_work(key);
+        }
     }
 
     /// The process was stopped for long, and the clock may not show it.
@@ -339,7 +354,12 @@ impl Node {
                     _ => ReportKind::InstallFailed,
                 };
                 self.report_router(key, kind);
-                if serves {
+                let router = self.router_mut(key);
+                if let Some(router) = router.filter(|router| router.work.is_frozen()) {
+                    // Nobody knows what is there: no successor goes on with that, it is removed.
+                    router.work.serves = false;
+                    router.work.freeze();
+                } else if serves {
                     self.feed(key, Event::Fault(InitReason::AddressWork));
                 }
             }
@@ -371,6 +391,7 @@ impl Node {
             let work = &router.work;
             let opens = match gate {
                 Gate::Open => true,
+                _ if work.is_frozen() => true,
                 Gate::Installed => work.is_installed() || !work.serves,
                 Gate::Established => work.is_established() || !work.serves,
                 Gate::Removed => work.is_gone(),

@@ -75,6 +75,8 @@ pub(super) struct Work {
     pub(super) serves: bool,
     phase: Phase,
     establishing: Establishing,
+    /// It is left to a successor: nothing begins any more.
+    is_frozen: bool,
     /// The job that is awaited.
     pub(super) job: Option<JobId>,
     /// What is there, or may be.
@@ -93,6 +95,7 @@ impl Work {
             serves: false,
             phase: Phase::Clear,
             establishing: Establishing::No,
+            is_frozen: false,
             job: None,
             installed: Vec::new(),
             target: Vec::new(),
@@ -148,9 +151,33 @@ impl Work {
         }
     }
 
+    /// A predecessor installed these addresses.
+    pub(super) fn adopt(&mut self, addresses: Vec<IpAddr>) {
+        if !addresses.is_empty() {
+            self.phase = Phase::Installed;
+            self.establishing = Establishing::Announcing;
+            self.installed = addresses;
+        }
+    }
+
+    /// What is there is left to a successor, if the router is Active.
+    pub(super) fn freeze(&mut self) {
+        self.is_frozen = self.serves;
+    }
+
+    pub(super) fn is_frozen(&self) -> bool {
+        self.is_frozen
+    }
+
+    /// It is left to a successor, and nothing is under way.
+    pub(super) fn is_handed_over(&self) -> bool {
+        let establishes = matches!(self.establishing, Establishing::Running(_));
+        self.is_frozen && self.job.is_none() && !establishes
+    }
+
     /// What follows the announcements is to be done now.
     pub(super) fn is_to_establish(&self) -> bool {
-        self.is_installed() && self.establishing == Establishing::Announced
+        self.is_installed() && !self.is_frozen && self.establishing == Establishing::Announced
     }
 
     pub(super) fn begin_establishing(&mut self, job: JobId) {
@@ -185,6 +212,7 @@ impl Work {
     /// What is to be done now, if anything; it counts as begun.
     pub(super) fn next(&mut self, now: Timestamp, wanted: Vec<IpAddr>) -> Option<Next> {
         let (phase, next) = match (self.phase, self.serves) {
+            _ if self.is_frozen => return None,
             (Phase::Clear, true) => (Phase::Preparing, Next::Prepare),
             // Somebody else has them still.
             (Phase::Prepared, true) if wanted.is_empty() => return None,

@@ -15,6 +15,7 @@ mod leases;
 mod links;
 mod packets;
 mod reports;
+mod resume;
 mod rig;
 mod scripts;
 mod slack;

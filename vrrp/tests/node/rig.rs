@@ -6,7 +6,9 @@ use core::time::Duration;
 use lvs_vrrp::codec::{Advertisement, Transmission};
 use lvs_vrrp::event::{Notification, State};
 use lvs_vrrp::job::{Job, JobId, JobKind, JobResult};
-use lvs_vrrp::node::{InterfaceConfig, Node, NodeConfig, NodeRouter, Report, ReportKind, RouterId};
+use lvs_vrrp::node::{
+    HandOver, InterfaceConfig, Node, NodeConfig, NodeRouter, Report, ReportKind, RouterId,
+};
 use lvs_vrrp::receive::Meta;
 use lvs_vrrp::{
     AddressList, InterfaceIndex, Interval, MacAddress, Priority, RouterConfig, Timestamp, Version,
@@ -85,6 +87,19 @@ impl Rig {
             open: Vec::new(),
         };
         rig.node.tick(rig.now);
+        rig
+    }
+
+    /// The successor of a node that was shut down.
+    pub(crate) fn resume(config: NodeConfig, now: Timestamp, left: &HandOver) -> Self {
+        let mut rig = Self {
+            node: Node::resume(config, now, left).unwrap(),
+            now,
+            log: Vec::new(),
+            reports: Vec::new(),
+            open: Vec::new(),
+        };
+        rig.fetch();
         rig
     }
 
