@@ -6,6 +6,7 @@
 
 pub(crate) mod address;
 mod error;
+pub(crate) mod link;
 pub(crate) mod message;
 mod request;
 mod socket;
@@ -21,7 +22,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 pub(crate) use self::error::NetlinkCause;
 use self::message::{Message, Reply, messages};
 pub(crate) use self::request::Request;
-use self::socket::{NetlinkSocket, Received};
+pub(crate) use self::socket::{NetlinkSocket, Received};
 use crate::net::{NetError, Operation};
 
 /// Requests that are unanswered at most: the answers to these fit any receive queue.
@@ -99,13 +100,6 @@ impl Rtnetlink {
             missing = missing.saturating_sub(1);
             missing == 0
         });
-    }
-
-    /// Carries out one request.
-    pub(crate) fn execute_one(&mut self, request: Request) -> Outcome {
-        let mut outcome = Err(NetlinkCause::Unknown);
-        self.execute_window(&[request], core::slice::from_mut(&mut outcome));
-        outcome
     }
 
     /// Lists what there is of something: the kind and the payload of each entry, read by `decode`.

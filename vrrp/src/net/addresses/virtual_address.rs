@@ -231,12 +231,6 @@ impl VirtualAddress {
         Ok(self)
     }
 
-    /// Whether the kernel may make it the first of a subnet, with which it would take the others
-    /// away.
-    pub(super) const fn has_subnet(&self) -> bool {
-        self.key.address.is_ipv4() && self.prefix_len < 32
-    }
-
     /// Adds it; refused if it is there.
     pub(super) fn addition(&self, tag: Option<u8>) -> Request {
         Request::new(self.message(tag), NLM_F_CREATE | NLM_F_EXCL)

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, NetlinkAddr, getsockopt, recvmsg, sendto, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, NetlinkAddr, recvmsg, sendto, setsockopt, sockopt};
 
 /// Room for one datagram. The kernel fills those of a listing up to the size of the buffer that
 /// reads them, 32 KiB at most, and no notification is as long.
@@ -18,7 +18,7 @@ const DATAGRAM: usize = 32 * 1024;
 
 /// What a read gave.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Received {
+pub(crate) enum Received {
     /// A datagram from the kernel, of this length.
     Datagram(usize),
     /// There is none.
@@ -28,14 +28,14 @@ pub(super) enum Received {
 }
 
 /// A socket of routing netlink, which never blocks.
-pub(super) struct NetlinkSocket {
+pub(crate) struct NetlinkSocket {
     socket: Socket,
     buffer: Box<[u8]>,
 }
 
 impl NetlinkSocket {
     /// Opens a socket in the network namespace of the calling thread, and joins these groups.
-    pub(super) fn open(groups: &[u32]) -> io::Result<Self> {
+    pub(crate) fn open(groups: &[u32]) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.set_non_blocking(true)?;
         socket.bind(&SocketAddr::new(0, 0))?;
@@ -52,7 +52,7 @@ impl NetlinkSocket {
     }
 
     /// Sends a datagram to the kernel, which carries out what it asks before this returns.
-    pub(super) fn send(&self, datagram: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&self, datagram: &[u8]) -> io::Result<()> {
         let kernel = NetlinkAddr::new(0, 0);
         loop {
             match sendto(
@@ -69,7 +69,7 @@ impl NetlinkSocket {
     }
 
     /// Reads one datagram into the buffer, without waiting.
-    pub(super) fn receive(&mut self) -> io::Result<Received> {
+    pub(crate) fn receive(&mut self) -> io::Result<Received> {
         loop {
             let mut parts = [IoSliceMut::new(&mut self.buffer)];
             let flags = MsgFlags::MSG_DONTWAIT;
@@ -94,12 +94,12 @@ impl NetlinkSocket {
     }
 
     /// The datagram that was read last.
-    pub(super) fn datagram(&self, length: usize) -> &[u8] {
+    pub(crate) fn datagram(&self, length: usize) -> &[u8] {
         self.buffer.get(..length).unwrap_or_default()
     }
 
     /// Waits until there is something to read; `false` if nothing comes in this time.
-    pub(super) fn wait(&self, timeout: Duration) -> io::Result<bool> {
+    pub(crate) fn wait(&self, timeout: Duration) -> io::Result<bool> {
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
         let mut descriptors = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         match poll(&mut descriptors, timeout) {
@@ -112,18 +112,13 @@ impl NetlinkSocket {
 
     /// Asks for a receive queue of this size, beyond `net.core.rmem_max` where we may
     /// (`SO_RCVBUFFORCE`, `socket(7)`).
-    pub(super) fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
+    pub(crate) fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
         // The kernel doubles what it is given.
         let half = bytes / 2;
         match setsockopt(&self.socket, sockopt::RcvBufForce, &half) {
             Err(Errno::EPERM) => Ok(setsockopt(&self.socket, sockopt::RcvBuf, &half)?),
             result => Ok(result?),
         }
-    }
-
-    /// The size of the receive queue, in bytes.
-    pub(super) fn receive_buffer(&self) -> io::Result<usize> {
-        Ok(getsockopt(&self.socket, sockopt::RcvBuf)?)
     }
 }
 

@@ -11,7 +11,7 @@ use lvs_vrrp::net::addresses::{
 use lvs_vrrp::net::clock::now;
 use lvs_vrrp::{Family, InterfaceIndex};
 
-use crate::isolated::{cable, ip, isolated};
+use super::isolated::{cable, ip, isolated};
 
 const BOTH: [&str; 2] = ["192.0.2.10", "2001:db8::10"];
 

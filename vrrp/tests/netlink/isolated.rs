@@ -1,12 +1,17 @@
 //! A network of its own for a test: a namespace that goes away with the thread it belongs to.
 
+use core::time::Duration;
 use std::panic;
 use std::process::Command;
-use std::thread;
+use std::thread::{self, sleep};
+use std::time::Instant;
 
 use lvs_vrrp::InterfaceIndex;
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
+
+/// Longest wait for what takes milliseconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a test on a thread that has a network namespace of its own, with `lo` up. What it opens and
 /// which commands it starts is in there, too.
@@ -40,6 +45,14 @@ pub(crate) fn cable(one: &str, other: &str) -> InterfaceIndex {
     ip(&format!("link add {one} type veth peer name {other}"));
     for device in [one, other] {
         ip(&format!("link set {device} addrgenmode none up"));
+    }
+    // The kernel notices carriers when it has time.
+    for device in [one, other] {
+        let start = Instant::now();
+        while !ip(&format!("-o link show {device}")).contains("state UP") {
+            assert!(start.elapsed() < PATIENCE, "{device} has no carrier");
+            sleep(Duration::from_millis(10));
+        }
     }
     index(one)
 }

@@ -1,0 +1,94 @@
+//! Links, as the kernel lists them.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::Rtnetlink;
+use super::message::{attributes_of, number, text};
+use crate::address::{InterfaceIndex, MacAddress};
+use crate::net::{NetError, Operation};
+
+/// `RTM_NEWLINK`
+pub(crate) const ADDED: u16 = 16;
+/// `RTM_DELLINK`
+pub(crate) const REMOVED: u16 = 17;
+
+/// Bytes of the header of a link message.
+const HEADER: usize = 16;
+
+// Attributes, `rtnetlink(7)`.
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_INFO_KIND: u16 = 1;
+
+/// What the kernel says about a link. A notification need not say everything.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct LinkRecord {
+    pub(crate) index: InterfaceIndex,
+    pub(crate) flags: LinkFlags,
+    pub(crate) name: Option<String>,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) mac: Option<MacAddress>,
+    pub(crate) base: Option<InterfaceIndex>,
+    pub(crate) kind: Option<String>,
+    pub(crate) alias: Option<String>,
+}
+
+impl LinkRecord {
+    /// Reads the payload of a message; `None` for one that is about something else, such as the
+    /// ports of a bridge.
+    pub(crate) fn read(payload: &[u8]) -> Option<Self> {
+        let header = LinkHeader::parse(payload).ok()?;
+        if header.interface_family != AddressFamily::Unspec {
+            return None;
+        }
+        let mut record = Self {
+            index: InterfaceIndex::new(header.index),
+            flags: header.flags,
+            name: None,
+            mtu: None,
+            mac: None,
+            base: None,
+            kind: None,
+            alias: None,
+        };
+        let mut has_base_here = true;
+        for attribute in attributes_of(payload.get(HEADER..)?) {
+            let value = attribute.value();
+            match attribute.kind() {
+                IFLA_ADDRESS => record.mac = value.try_into().ok().map(MacAddress::new),
+                IFLA_IFNAME => record.name = Some(text(value)),
+                IFLA_MTU => record.mtu = number(value),
+                IFLA_LINK => record.base = number(value).map(InterfaceIndex::new),
+                IFLA_LINKINFO => {
+                    let mut nested = attributes_of(value);
+                    let kind = nested.find(|attribute| attribute.kind() == IFLA_INFO_KIND);
+                    record.kind = kind.map(|attribute| text(attribute.value()));
+                }
+                IFLA_IFALIAS => record.alias = Some(text(value)),
+                IFLA_LINK_NETNSID => has_base_here = false,
+                _ => {}
+            }
+        }
+        record.base = record.base.filter(|_| has_base_here);
+        Some(record)
+    }
+}
+
+impl Rtnetlink {
+    /// Lists all links.
+    pub(crate) fn links(&mut self) -> Result<Vec<LinkRecord>, NetError> {
+        let what = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        self.list(Operation::ReadLinks, &what, |kind, payload| {
+            (kind == ADDED).then(|| LinkRecord::read(payload))?
+        })
+    }
+}

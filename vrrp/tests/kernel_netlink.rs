@@ -1,0 +1,10 @@
+//! Addresses, links and virtual MAC addresses in the kernel of the guest.
+
+#![cfg(all(feature = "net", target_os = "linux"))]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that fails panics"
+)]
+
+mod netlink;
