@@ -4,6 +4,8 @@
 //! its limit. A machine is made of valid configurations only.
 
 mod error;
+#[cfg(feature = "hmac-trailer")]
+mod trailer;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -21,6 +23,8 @@ use crate::version::Version;
 use crate::vrid::Vrid;
 
 pub use error::ConfigError;
+#[cfg(feature = "hmac-trailer")]
+pub use trailer::{MAX_TRAILER_WINDOW, TrailerConfig};
 
 /// The longest preempt hold: 65535 s. RFC 8347.
 pub const MAX_PREEMPT_HOLD: Duration = Duration::from_secs(65_535);
@@ -96,6 +100,8 @@ struct Transport {
     source: SourcePolicy,
     cast: Cast,
     authentication: Authentication,
+    #[cfg(feature = "hmac-trailer")]
+    trailer: Option<TrailerConfig>,
 }
 
 /// Whom a virtual router sends to.
@@ -124,6 +130,8 @@ impl RouterConfig {
                 source: SourcePolicy::Primary,
                 cast: Cast::Group(addresses.family().group()),
                 authentication: Authentication::None,
+                #[cfg(feature = "hmac-trailer")]
+                trailer: None,
             }),
             guard_retry: None,
             router_advertisements: false,
@@ -217,6 +225,13 @@ impl RouterConfig {
     /// Sets how VRRPv2 is authenticated.
     pub fn with_authentication(mut self, authentication: Authentication) -> Self {
         self.transport.authentication = authentication;
+        self
+    }
+
+    /// Authenticates advertisements of either version by keepalived's `auth_hmac` trailer.
+    #[cfg(feature = "hmac-trailer")]
+    pub fn with_trailer(mut self, trailer: TrailerConfig) -> Self {
+        self.transport.trailer = Some(trailer);
         self
     }
 
@@ -334,6 +349,13 @@ impl RouterConfig {
     #[must_use]
     pub fn authentication(&self) -> &Authentication {
         &self.transport.authentication
+    }
+
+    /// The `auth_hmac` trailer, if there is to be one.
+    #[cfg(feature = "hmac-trailer")]
+    #[must_use]
+    pub fn trailer(&self) -> Option<&TrailerConfig> {
+        self.transport.trailer.as_ref()
     }
 
     /// After what time the guard is asked for again, if there is one.
@@ -578,6 +600,15 @@ impl RouterConfig {
             if self.versions != Versions::Only(Version::V2) {
                 return Err(ConfigError::AuthenticationInV3);
             }
+        }
+        #[cfg(feature = "hmac-trailer")]
+        if let Some(trailer) = &self.transport.trailer {
+            if !self.switches.permits.authentication {
+                return Err(ConfigError::Refused {
+                    field: "authentication by a trailer",
+                });
+            }
+            trailer.validate()?;
         }
         let owner_only = self.switches.accept_mode == AcceptDefault::OwnerOnly;
         if owner_only && !self.is_owner && self.accept_mode == Some(true) {

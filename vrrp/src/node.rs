@@ -72,6 +72,8 @@ mod links;
 mod perform;
 mod receiving;
 mod report;
+#[cfg(feature = "hmac-trailer")]
+mod trailers;
 mod wake;
 mod work;
 
@@ -137,6 +139,9 @@ pub struct Node {
     /// Jobs handed out whose results count, and for which router.
     awaited: Awaited,
     limiter: Limiter,
+    /// What is to be added to the time to get UTC.
+    #[cfg(feature = "hmac-trailer")]
+    utc_offset: Option<core::time::Duration>,
     counters: GlobalCounters,
 }
 
@@ -162,6 +167,8 @@ struct Router {
     counters: RouterCounters,
     follower: FormFollower,
     buckets: Buckets,
+    #[cfg(feature = "hmac-trailer")]
+    trailers: trailers::Trailers,
     /// The last sequence number of an authentication header, sent or accepted.
     sequence: Option<u32>,
     contribution: i64,
@@ -250,6 +257,8 @@ impl Router {
             pending: VecDeque::new(),
             counters: RouterCounters::new(),
             buckets: Buckets::default(),
+            #[cfg(feature = "hmac-trailer")]
+            trailers: trailers::Trailers::default(),
             sequence: None,
             contribution: 0,
             start_at,
@@ -314,6 +323,8 @@ impl Node {
             reports: Reports::default(),
             awaited: Awaited::default(),
             limiter: Limiter::default(),
+            #[cfg(feature = "hmac-trailer")]
+            utc_offset: None,
             counters: GlobalCounters::new(),
         };
         node.adopt(config)?;

@@ -90,6 +90,20 @@ pub enum ConfigError {
     /// Only VRRPv2 alone can be authenticated. RFC 9568 §9.
     #[error("authentication exists in VRRPv2 only")]
     AuthenticationInV3,
+    /// Two keys of the trailer that cannot be told apart.
+    #[cfg(feature = "hmac-trailer")]
+    #[error("two keys of the trailer have the number {id}")]
+    TrailerKeyTwice {
+        /// The number.
+        id: u8,
+    },
+    /// A window of the trailer that keepalived does not have.
+    #[cfg(feature = "hmac-trailer")]
+    #[error("trailer window of {seconds} s is not in 1..=300 s")]
+    TrailerWindow {
+        /// The window given.
+        seconds: u16,
+    },
     /// The switches do not permit it ([`Permits`](crate::profile::Permits)).
     #[error("{field} is refused by the switches of the profile")]
     Refused {

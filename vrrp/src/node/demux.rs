@@ -124,6 +124,10 @@ impl Routers for Node {
         local.sequence = router.sequence;
         local.mode = config.mode();
         local.active = router.machine.active();
+        #[cfg(feature = "hmac-trailer")]
+        {
+            local.trailer = self.trailer_rules(router, source);
+        }
         Lookup::Router(local)
     }
 }

@@ -77,6 +77,8 @@ impl Node {
         write: impl FnOnce(&Transmission<'_>, &Advertisement<'_>) -> Result<usize, EncodeError>,
     ) -> Result<usize, EmitError> {
         let now = self.now.max(now);
+        #[cfg(feature = "hmac-trailer")]
+        let utc_offset = self.utc_offset;
         let mtu = self
             .config
             .interfaces
@@ -123,6 +125,12 @@ impl Node {
             }
             transmission = transmission
                 .with_authentication(authentication, router.sequence.unwrap_or_default());
+        }
+        #[cfg(feature = "hmac-trailer")]
+        if let Some(key) = config.trailer().and_then(|trailer| trailer.signs_with()) {
+            let utc = utc_offset.map(|offset| offset.saturating_add(now));
+            let sequence = router.trailers.next(utc.ok_or(EmitError::Withdrawn)?);
+            transmission = transmission.with_trailer(key, sequence);
         }
         let length = write(&transmission, &advertisement)?;
         router.counters.record_sent(send.priority);

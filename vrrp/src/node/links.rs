@@ -198,6 +198,8 @@ impl Node {
         };
         // A peer that has restarted begins with low numbers again.
         router.sequence = None;
+        #[cfg(feature = "hmac-trailer")]
+        router.trailers.restart(&router.setup.config);
         if joins {
             // A group that is Active does not stop because a member is added.
             let actions = router.machine.resume(now);
@@ -229,6 +231,10 @@ impl Node {
             .is_some_and(|interface| interface.is_up && interface.settles_at <= now);
         if !is_up {
             return Some(InitReason::InterfaceDown);
+        }
+        #[cfg(feature = "hmac-trailer")]
+        if self.lacks_clock(router) {
+            return Some(InitReason::NotStarted);
         }
         if let Err(reason) = self.source(key) {
             return Some(reason);

@@ -33,6 +33,10 @@ impl Node {
                     }
                     router.counters.record_accepted(&accepted);
                     router.sequence = accepted.sequence.or(router.sequence);
+                    #[cfg(feature = "hmac-trailer")]
+                    if let Some(sequence) = accepted.trailer_sequence {
+                        router.trailers.heard(source, sequence);
+                    }
                     let form = accepted.checksum.and_then(ChecksumFinding::form);
                     let heard_for = router.machine.active_down_interval();
                     let conflict =

@@ -19,3 +19,5 @@ mod resume;
 mod rig;
 mod scripts;
 mod slack;
+#[cfg(feature = "hmac-trailer")]
+mod trailers;
