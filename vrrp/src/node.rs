@@ -70,6 +70,7 @@ mod hand_over;
 mod limit;
 mod links;
 mod perform;
+mod real;
 mod receiving;
 mod report;
 #[cfg(feature = "hmac-trailer")]
@@ -77,7 +78,7 @@ mod trailers;
 mod wake;
 mod work;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -191,7 +192,12 @@ struct Router {
 #[derive(Clone, Debug)]
 struct Interface {
     is_up: bool,
+    /// What it was told to have.
     addresses: Vec<IpAddr>,
+    /// Those of them that are nobody's virtual address.
+    real: Vec<IpAddr>,
+    /// Virtual addresses that this node installed and that are there, or were told, since.
+    placed: BTreeSet<IpAddr>,
     /// What was said of it since, and is not believed yet.
     rumour: Option<Rumour>,
     /// After it came up, routers wait until then, or until a frame was received.

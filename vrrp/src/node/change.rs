@@ -1,6 +1,7 @@
 //! A new configuration, by the difference to the old one.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use super::{Interface, Node, NodeConfig, NodeError, Router, RouterId, Scope, Slots, Wake};
 use crate::announce::Announcer;
@@ -49,6 +50,7 @@ impl Node {
         self.adopt_groups();
         self.adopt_routers()?;
         self.rebuild_slots();
+        self.find_all_real();
         self.mark_all();
         let groups = self.groups.keys().copied();
         self.dirty.extend(groups.map(Scope::Group));
@@ -85,6 +87,8 @@ impl Node {
             self.interfaces.entry(index).or_insert_with(|| Interface {
                 is_up: config.is_up,
                 addresses: config.addresses.clone(),
+                real: Vec::new(),
+                placed: BTreeSet::new(),
                 rumour: None,
                 settles_at,
                 announcer: Announcer::default(),

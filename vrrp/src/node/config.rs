@@ -8,8 +8,7 @@ use core::time::Duration;
 use super::{FloodLimit, virtual_addresses};
 use crate::address::{InterfaceIndex, MacAddress};
 use crate::announce::AnnounceSettings;
-use crate::config::{ConfigError, RouterConfig, SourcePolicy};
-use crate::event::InitReason;
+use crate::config::{ConfigError, RouterConfig};
 use crate::group::{GroupConfig, GroupId};
 use crate::receive::Mode;
 use crate::track::{MAX_WEIGHT, Track, TrackerId, TrackerStatus};
@@ -399,41 +398,6 @@ impl NodeConfig {
             }
         }
         Ok(())
-    }
-
-    /// From which address of its interface a router advertises: never a virtual one (`VRRP-001`).
-    pub(crate) fn choose_source(
-        &self,
-        setup: &NodeRouter,
-        addresses: &[IpAddr],
-    ) -> Result<IpAddr, InitReason> {
-        let config = &setup.config;
-        let is_real = |address: &IpAddr| {
-            !self.routers.values().any(|other| {
-                other.interface == setup.interface
-                    && !other.config.is_owner()
-                    && (other
-                        .config
-                        .addresses()
-                        .as_addresses()
-                        .iter()
-                        .any(|a| a == *address)
-                        || other.config.excluded_addresses().contains(address))
-            })
-        };
-        let is_usable = |address: &IpAddr| match (config.source(), address) {
-            (SourcePolicy::Fixed(fixed), address) => *address == fixed,
-            (SourcePolicy::Primary, IpAddr::V4(_)) => {
-                config.family() == crate::address::Family::Ipv4
-            }
-            (SourcePolicy::Primary, IpAddr::V6(v6)) => {
-                config.family() == crate::address::Family::Ipv6 && v6.is_unicast_link_local()
-            }
-        };
-        let mut candidates = addresses.iter().copied();
-        candidates
-            .find(|address| is_usable(address) && is_real(address))
-            .ok_or(InitReason::NoSource)
     }
 }
 

@@ -119,7 +119,7 @@ impl Routers for Node {
             config.addresses(),
             config.switches().receive,
         );
-        local.own_addresses = own.map_or(&[], |interface| &interface.addresses);
+        local.own_addresses = own.map_or(&[], |interface| &interface.real);
         local.authentication = config.authentication();
         local.sequence = router.sequence;
         local.mode = config.mode();

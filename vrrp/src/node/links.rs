@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use super::real::choose_source;
 use super::{Node, NodeRouter, Scope, Wake};
 use crate::address::{Family, InterfaceIndex};
 use crate::event::{Event, InitReason, State};
@@ -20,7 +21,7 @@ pub(super) struct Rumour {
 
 impl Node {
     /// An interface is up or down now, and has these addresses. Virtual addresses among them do no
-    /// harm: nothing is ever advertised from them.
+    /// harm: nothing is ever advertised from them, and what another router sends from one is heard.
     ///
     /// With [delays](super::InterfaceConfig::with_link_delays) it is believed if it is still so after
     /// the delay; addresses that were told with it count from then on too. Until then everything
@@ -63,6 +64,7 @@ impl Node {
             }
             interface.is_up = is_up;
             interface.addresses = addresses;
+            self.find_real(index);
             self.mark_interface(index);
             self.touched.push(Wake::Interface(index));
         }
@@ -251,8 +253,8 @@ impl Node {
     pub(super) fn source(&self, key: usize) -> Result<IpAddr, InitReason> {
         let router = self.router(key).ok_or(InitReason::NoSource)?;
         let interface = self.interfaces.get(&router.setup.interface);
-        let addresses = interface.map_or(&[][..], |interface| &interface.addresses);
-        self.config.choose_source(&router.setup, addresses)
+        let addresses = interface.map_or(&[][..], |interface| &interface.real);
+        choose_source(&router.setup.config, addresses)
     }
 
     /// What trackers add to its priority; `None` if one forbids it to run.

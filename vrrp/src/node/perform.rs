@@ -266,6 +266,13 @@ impl Node {
     }
 
     fn queue_work(&mut self, key: usize, next: Next) {
+        if let Next::Install(addresses)
+        | Next::Change {
+            install: addresses, ..
+        } = &next
+        {
+            self.place(key, addresses);
+        }
         let id = self.new_id();
         let late_at = self.now.saturating_add(self.config.settings.remove_bound);
         let Some(router) = self.routers.get_mut(key).and_then(Option::as_mut) else {

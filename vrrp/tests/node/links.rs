@@ -3,7 +3,7 @@
 use lvs_vrrp::event::{InitReason, State};
 use lvs_vrrp::node::{NodeError, NodeRouter, Settings};
 use lvs_vrrp::track::{Track, TrackerId, TrackerStatus};
-use lvs_vrrp::{Interval, Priority};
+use lvs_vrrp::{AddressList, Interval, Priority};
 
 use crate::rig::*;
 
@@ -261,7 +261,7 @@ fn a_tracker_without_weight_stops_the_router() {
 fn ipv6_advertises_from_a_link_local_address() {
     let addresses = ["fe80::100", "2001:db8::100"].map(address);
     let config =
-        lvs_vrrp::RouterConfig::new(vrid(1), lvs_vrrp::AddressList::new(addresses).unwrap())
+        lvs_vrrp::RouterConfig::new(vrid(1), AddressList::new(addresses).unwrap())
             .with_priority(Priority::new(120))
             .with_interval(Interval::from_centiseconds(10).unwrap());
     let base = crate::rig::config(0).with_router(id(1), NodeRouter::new(LAN, config));
@@ -271,4 +271,53 @@ fn ipv6_advertises_from_a_link_local_address() {
     rig.node.link(rig.now, LAN, true, &real);
     let machine = rig.node.machine(id(1)).unwrap();
     assert_eq!(machine.source(), Some(address("fe80::9")));
+}
+
+/// Spec 2.8: the owner of the addresses advertises from one of them, which is installed here too. It
+/// is heard, and gets its addresses back.
+#[test]
+fn an_active_gives_way_to_the_owner_that_returns() {
+    let virtual_address = "198.51.100.1";
+    let mut rig = Rig::active(config(1));
+    rig.node.link(
+        rig.now,
+        LAN,
+        true,
+        &[address(OWN), address(virtual_address)],
+    );
+    rig.run(ms(500));
+    rig.take_log();
+    rig.hear(1, 255, virtual_address);
+    assert_eq!(rig.state(1), State::Backup);
+    rig.work();
+    let log = rig.take_log();
+    assert!(log.ends_with("1 remove 1, 1 settle, 1 Backup"), "{log}");
+}
+
+/// `VRRP-001`: an address that was virtual is not real because the configuration has forgotten it.
+#[test]
+fn an_address_that_was_installed_is_never_advertised_from() {
+    let [first, own] = ["198.51.100.1", OWN].map(address);
+    let source = |rig: &Rig| rig.node.machine(id(2)).unwrap().source();
+    // Removed by a change, and by a router that leaves.
+    let changed = router_config(1).with_addresses(AddressList::new([address(LOWER)]).unwrap());
+    let changed = config(2).with_router(id(1), NodeRouter::new(LAN, changed));
+    let gone = config(0).with_router(id(2), router(2));
+    for new in [changed, gone] {
+        let mut rig = Rig::active(config(2));
+        rig.node.link(rig.now, LAN, true, &[first, own]);
+        rig.node.reconfigure(rig.now, new).unwrap();
+        rig.fetch();
+        assert!(!rig.open.is_empty());
+        rig.node.link(rig.now, LAN, true, &[first, own]);
+        rig.fetch();
+        assert_eq!(source(&rig), Some(own), "it is there still");
+        rig.work();
+        rig.node.link(rig.now, LAN, true, &[first, own]);
+        rig.work();
+        assert_eq!(source(&rig), Some(own), "the news is late");
+        rig.node.link(rig.now, LAN, true, &[own]);
+        rig.node.link(rig.now, LAN, true, &[first, own]);
+        assert_eq!(source(&rig), Some(first), "it was added by somebody else");
+    }
 }
