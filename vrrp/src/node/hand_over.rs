@@ -145,6 +145,12 @@ impl Node {
                 group.is_requested = matches!(status, GuardStatus::Held { .. });
             }
         }
+        for (id, handed) in &left.routers {
+            if let Some(key) = node.key_of(*id) {
+                node.place(key, &handed.addresses);
+            }
+        }
+        node.find_all_real();
         let mut keys = Vec::new();
         for (id, handed) in &left.routers {
             keys.extend(node.adopt_handed(*id, handed));

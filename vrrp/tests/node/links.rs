@@ -260,10 +260,9 @@ fn a_tracker_without_weight_stops_the_router() {
 #[test]
 fn ipv6_advertises_from_a_link_local_address() {
     let addresses = ["fe80::100", "2001:db8::100"].map(address);
-    let config =
-        lvs_vrrp::RouterConfig::new(vrid(1), AddressList::new(addresses).unwrap())
-            .with_priority(Priority::new(120))
-            .with_interval(Interval::from_centiseconds(10).unwrap());
+    let config = lvs_vrrp::RouterConfig::new(vrid(1), AddressList::new(addresses).unwrap())
+        .with_priority(Priority::new(120))
+        .with_interval(Interval::from_centiseconds(10).unwrap());
     let base = crate::rig::config(0).with_router(id(1), NodeRouter::new(LAN, config));
     let mut rig = Rig::new(base);
     assert_eq!(reason(&rig, 1), Some(InitReason::NoSource));

@@ -210,7 +210,10 @@ fn what_nobody_knows_is_not_handed_over() {
     assert_eq!(old.take_reports(), [ReportKind::InstallFailed]);
     old.work();
     let log = old.take_log();
-    assert!(log.contains("1 remove 1") && log.ends_with("1 settle"), "{log}");
+    assert!(
+        log.contains("1 remove 1") && log.ends_with("1 settle"),
+        "{log}"
+    );
     assert!(old.node.is_idle());
     assert_eq!(old.node.hand_over().routers, [].into());
 }
@@ -229,4 +232,20 @@ fn a_successor_does_not_wait_to_start() {
     let new = Rig::resume(slow(), left.at, &left);
     assert_eq!(new.state(1), State::Active);
     assert_eq!(Rig::new(slow()).state(1), State::Initialize);
+}
+
+/// `VRRP-001`: the configuration has changed meanwhile, and the interface lists what was left.
+#[test]
+fn a_successor_does_not_advertise_from_what_was_left_to_it() {
+    let mut old = Rig::active(config(1));
+    let left = stop(&mut old);
+    let other = router_config(1).with_addresses(AddressList::new([address(LOWER)]).unwrap());
+    let lan = InterfaceConfig::new(MacAddress::new([2, 0, 0, 0, 0, 9]))
+        .up(["198.51.100.1", OWN].map(address));
+    let config = config(0)
+        .with_interface(LAN, lan)
+        .with_router(id(1), NodeRouter::new(LAN, other));
+    let new = Rig::resume(config, left.at, &left);
+    let machine = new.node.machine(id(1)).unwrap();
+    assert_eq!(machine.source(), Some(address(OWN)));
 }
