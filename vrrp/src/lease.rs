@@ -19,7 +19,7 @@
 //!
 //! What it cannot give: a process that is paused cannot stop itself. Install the addresses with a
 //! lifetime that ends before [`Lease::exclusive_until`], and extend it with each renewal, so that the
-//! kernel removes them when nobody does (OP-4).
+//! kernel removes them when nobody does (OP-4): [`Lease::address_lifetime`] says which.
 //!
 //! # Rules
 //!
@@ -47,6 +47,7 @@ mod error;
 mod event;
 mod holding;
 pub mod job;
+mod lifetime;
 mod preemption;
 mod round;
 mod slot;
@@ -64,6 +65,7 @@ pub use config::{LeaseConfig, Preemption, WhenUnreachable};
 pub use error::LeaseConfigError;
 pub use event::{LeaseEvent, LossReason};
 pub use job::{HolderId, JobId, LeaseAnswer, LeaseJob, LeaseRequest};
+pub use lifetime::{KERNEL_LAG, address_lifetime};
 pub use preemption::Claim;
 pub use store::MemoryStore;
 
@@ -377,7 +379,8 @@ impl Lease {
     }
 
     /// H + S + J: until when no store can have given the lease to another. The lifetime with which
-    /// the kernel keeps the addresses has to end before (OP-4). None when it is not known.
+    /// the kernel keeps the addresses has to end before (OP-4): see
+    /// [`address_lifetime`](Self::address_lifetime). None when it is not known.
     #[must_use]
     pub const fn exclusive_until(&self) -> Option<Timestamp> {
         self.exclusive_until

@@ -37,19 +37,24 @@
 //! ```
 //!
 //! A [`Host`] is whatever runs virtual routers: [`RouterHost`] some machines, [`NodeHost`] a node with
-//! its groups and jobs. Their packets are encoded and go up the receive ladder. The kernel of a host is simulated too: it keeps addresses while the
-//! process is paused, takes time to remove them, and may remove them by itself when their lifetime is
-//! over. [Overlaps](Lan::overlaps) are what it is about: times at which two hosts had the addresses.
+//! its groups and jobs. Their packets are encoded and go up the receive ladder. The kernel of a host
+//! is simulated too: [steps of address work](Lan::set_pace) take time and fail, addresses stay while
+//! the process is paused or [killed](Lan::kill), and leave by themselves when their lifetime is over
+//! (OP-4). [Overlaps](Lan::overlaps) are what it is about: times at which two kernels had an address;
+//! [holdings](Lan::holdings) say who had which when.
 //!
 //! At one point of time, what arrives comes before what is due.
 
 mod clock;
+mod holding;
 mod host;
+mod kernel;
 mod link;
 mod nodes;
 mod random;
 mod routers;
 mod trace;
+mod work;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -57,14 +62,21 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use clock::Clock;
+use holding::Holdings;
+pub use holding::{Holding, Overlap};
 pub use host::{Effect, Effects, Host, RouterKey};
 pub use link::Link;
 pub use nodes::NodeHost;
 pub use random::Random;
 pub use routers::RouterHost;
-pub use trace::{Entry, HostId, Overlap, Trace, What};
+pub use trace::{Entry, HostId, Trace, What};
+use work::Paces;
+pub use work::{Pace, Step, Work};
+
+use kernel::{Change, EXPIRY_LAG, Installed};
 
 use crate::event::ShutdownMode;
+use crate::job::JobResult;
 use crate::lease::{JobId, LeaseAnswer, LeaseJob, MemoryStore};
 use crate::timer::{NEVER, Timestamp};
 
@@ -82,9 +94,7 @@ pub struct Lan<H> {
     /// What will happen: packets first, then in the order of planning.
     agenda: BTreeMap<(Timestamp, Class, u64), Occurrence>,
     planned: u64,
-    /// Who has the addresses.
-    holders: Vec<(RouterKey, Vec<HostId>)>,
-    overlaps: Vec<Overlap>,
+    holdings: Holdings,
     trace: Trace,
     packets: u64,
 }
@@ -113,11 +123,14 @@ struct Seat<H> {
     /// When the process is woken next.
     wakes_at: Timestamp,
     lateness: Duration,
-    removal: (Duration, Duration),
+    paces: Paces,
+    /// Work of the kernel that is not over.
+    busy: Vec<(RouterKey, Timestamp)>,
+    expiry_lag: Duration,
     /// It does not reach the stores.
     is_off_store: bool,
-    /// Addresses that the kernel has, when their lifetime ends, and the last change of either.
-    addresses: Vec<(RouterKey, Timestamp, Change)>,
+    /// What the kernel has.
+    addresses: Vec<Installed>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -131,23 +144,21 @@ enum Occurrence {
     Input(HostId, u32, Input),
     Wake(HostId),
     Resume(HostId, u32),
-    /// The kernel has removed addresses.
-    Gone(HostId, u32, RouterKey, Change),
+    /// The kernel does what was begun.
+    Worked(HostId, u32, RouterKey, Work, JobResult),
+    /// What was done at once is told.
+    Told(HostId, u32, Input),
     /// The lifetime of addresses ends.
-    Expired(HostId, u32, RouterKey, Change),
+    Expired(HostId, RouterKey, Change),
     Request(HostId, u32, RouterKey, LeaseJob),
 }
-
-/// A number for each change of addresses: what was planned before the last one does not happen. Zero
-/// if there was no address.
-type Change = u64;
 
 /// What reaches a process.
 #[derive(Clone, Debug)]
 enum Input {
     /// A packet, and when it was received by the host's clock.
     Packet(Timestamp, Arc<[u8]>),
-    Removed(RouterKey),
+    Worked(RouterKey, Step, JobResult),
     Answer(RouterKey, JobId, LeaseAnswer),
 }
 
@@ -177,8 +188,7 @@ impl<H: Host> Lan<H> {
             },
             agenda: BTreeMap::new(),
             planned: 0,
-            holders: Vec::new(),
-            overlaps: Vec::new(),
+            holdings: Holdings::new(),
             trace: Trace {
                 entries: Vec::new(),
             },
@@ -197,7 +207,9 @@ impl<H: Host> Lan<H> {
             backlog: VecDeque::new(),
             wakes_at: NEVER,
             lateness: Duration::ZERO,
-            removal: (Duration::ZERO, Duration::ZERO),
+            paces: Paces::default(),
+            busy: Vec::new(),
+            expiry_lag: EXPIRY_LAG,
             is_off_store: false,
             addresses: Vec::new(),
         });
@@ -239,10 +251,32 @@ impl<H: Host> Lan<H> {
         }
     }
 
-    /// Lets the kernel of a host take so long to remove addresses. At first it takes no time.
-    pub fn set_removal_time(&mut self, host: HostId, least: Duration, most: Duration) {
+    /// Sets how long a step of address work takes on a host, and how often it fails. At first steps
+    /// take no time and succeed.
+    pub fn set_pace(&mut self, host: HostId, step: Step, pace: Pace) {
         if let Some(seat) = self.seats.get_mut(host.0) {
-            seat.removal = (least, most);
+            seat.paces.set(step, pace);
+        }
+    }
+
+    /// Says how the next steps of address work on a host go: how long each takes, and its result.
+    /// After them the [pace](Self::set_pace) counts again.
+    pub fn script(
+        &mut self,
+        host: HostId,
+        step: Step,
+        outcomes: impl IntoIterator<Item = (Duration, JobResult)>,
+    ) {
+        if let Some(seat) = self.seats.get_mut(host.0) {
+            seat.paces.script(step, outcomes);
+        }
+    }
+
+    /// Sets how much later than their lifetime says the kernel of a host removes addresses, at most.
+    /// At first 2 s, as Linux may.
+    pub fn set_expiry_lag(&mut self, host: HostId, lag: Duration) {
+        if let Some(seat) = self.seats.get_mut(host.0) {
+            seat.expiry_lag = lag;
         }
     }
 
@@ -265,6 +299,19 @@ impl<H: Host> Lan<H> {
 
     /// A host loses power: no last word, no addresses.
     pub fn crash(&mut self, host: HostId) {
+        self.end_process(host);
+        self.lose(host, |_| true);
+        self.log(host, None, What::Crashed);
+    }
+
+    /// The process of a host is killed, and its kernel goes on: the addresses stay until their
+    /// lifetime is over, or [another process](Self::start) removes them.
+    pub fn kill(&mut self, host: HostId) {
+        self.end_process(host);
+        self.log(host, None, What::Killed);
+    }
+
+    fn end_process(&mut self, host: HostId) {
         let Some(seat) = self.seats.get_mut(host.0) else {
             return;
         };
@@ -273,12 +320,8 @@ impl<H: Host> Lan<H> {
         seat.life = seat.life.saturating_add(1);
         seat.paused_until = None;
         seat.backlog.clear();
+        seat.busy.clear();
         seat.wakes_at = NEVER;
-        let addresses = core::mem::take(&mut seat.addresses);
-        for (router, ..) in addresses {
-            self.lose(host, router);
-        }
-        self.log(host, None, What::Crashed);
     }
 
     /// The process of a host stands still for so long, and its kernel does not: addresses stay, and
@@ -393,17 +436,30 @@ impl<H: Host> Lan<H> {
         &self.trace
     }
 
-    /// The times at which two hosts or more had the addresses of a virtual router.
+    /// The times at which two hosts or more had an address: their kernels, not their state machines.
     #[must_use]
     pub fn overlaps(&self) -> &[Overlap] {
-        &self.overlaps
+        self.holdings.overlaps()
     }
 
-    /// Which hosts have the addresses of a virtual router.
+    /// Who had which address when, from the kernels' view: from when it was installed until it was
+    /// removed or its lifetime was over. In order of their beginnings.
     #[must_use]
-    pub fn holders(&self, router: RouterKey) -> &[HostId] {
-        let found = self.holders.iter().find(|(key, _)| *key == router);
-        found.map_or(&[], |(_, holders)| holders)
+    pub fn holdings(&self) -> &[Holding] {
+        self.holdings.all()
+    }
+
+    /// Which hosts have addresses of a virtual router now, in order.
+    #[must_use]
+    pub fn holders(&self, router: RouterKey) -> Vec<HostId> {
+        let present = self.holdings.present();
+        let mut holders: Vec<HostId> = present
+            .filter(|holding| holding.router == router)
+            .map(|holding| holding.host)
+            .collect();
+        holders.sort_unstable();
+        holders.dedup();
+        holders
     }
 
     /// How many packets were sent.
@@ -451,19 +507,19 @@ impl<H: Host> Lan<H> {
                     self.resume(host);
                 }
             }
-            Occurrence::Gone(host, life, router, change) => {
+            Occurrence::Worked(host, life, router, work, result) => {
+                // What a process began ends with it.
                 if self.life(host) == Some(life) {
-                    self.remove(host, router, change, What::Removed);
-                    if !self.has_addresses(host, router) {
-                        self.take(host, Input::Removed(router));
-                    }
+                    let result = self.do_work(host, router, &work, result);
+                    self.take(host, Input::Worked(router, work.step(), result));
                 }
             }
-            Occurrence::Expired(host, life, router, change) => {
+            Occurrence::Told(host, life, input) => {
                 if self.life(host) == Some(life) {
-                    self.remove(host, router, change, What::Expired);
+                    self.take(host, input);
                 }
             }
+            Occurrence::Expired(host, router, change) => self.expire(host, router, change),
             Occurrence::Request(host, life, router, job) => {
                 let store = self.stores.get_mut(usize::from(job.id.store()));
                 if let Some(store) = store {
@@ -495,7 +551,7 @@ impl<H: Host> Lan<H> {
         }
         self.with(host, |host, now, out| match input {
             Input::Packet(received_at, packet) => host.receive(now, received_at, &packet, out),
-            Input::Removed(router) => host.removed(now, router, out),
+            Input::Worked(router, step, result) => host.worked(now, router, step, result, out),
             Input::Answer(router, id, answer) => host.answered(now, router, id, answer, out),
         });
     }
@@ -536,25 +592,24 @@ impl<H: Host> Lan<H> {
     fn perform(&mut self, host: HostId, effect: Effect) {
         match effect {
             Effect::Send(packet) => self.send(host, &packet.into()),
-            Effect::Install(router) => self.install(host, router),
-            Effect::Expire(router, end) => self.limit(host, router, end),
-            Effect::Remove(router) => {
-                let Some(seat) = self.seats.get(host.0) else {
-                    return;
-                };
-                let (life, (least, most)) = (seat.life, seat.removal);
-                let found = seat.addresses.iter().find(|(key, ..)| *key == router);
-                let change = found.map_or(0, |(.., change)| *change);
-                let more = self.random.up_to(most.saturating_sub(least));
-                let at = self.now.saturating_add(least).saturating_add(more);
-                self.plan(at, Occurrence::Gone(host, life, router, change));
+            Effect::Work(router, work) => self.begin_work(host, router, work),
+            Effect::Extend {
+                router,
+                addresses,
+                gone_by,
+            } => {
+                self.install(host, router, &addresses, Some(gone_by));
             }
+            Effect::RemoveLeftovers => self.remove_leftovers(host),
             Effect::Announce(router) => self.log(host, Some(router), What::Announced),
             Effect::Ask(router, job) => self.ask(host, router, job),
             Effect::Report(router, notification) => {
                 self.log(host, Some(router), What::Reported(notification));
             }
             Effect::Breach(router, since) => self.log(host, Some(router), What::Breach(since)),
+            Effect::Trouble(router, trouble) => {
+                self.log(host, Some(router), What::Trouble(trouble));
+            }
         }
     }
 
@@ -598,85 +653,6 @@ impl<H: Host> Lan<H> {
                 .now
                 .saturating_add(self.store_link.time(&mut self.random));
             self.plan(at, Occurrence::Request(host, life, router, job));
-        }
-    }
-
-    fn has_addresses(&self, host: HostId, router: RouterKey) -> bool {
-        self.holders(router).contains(&host)
-    }
-
-    fn install(&mut self, host: HostId, router: RouterKey) {
-        self.planned = self.planned.saturating_add(1);
-        let Some(seat) = self.seats.get_mut(host.0) else {
-            return;
-        };
-        if let Some((_, end, change)) = seat.addresses.iter_mut().find(|(key, ..)| *key == router) {
-            // A removal that is under way comes to nothing.
-            (*end, *change) = (NEVER, self.planned);
-            return;
-        }
-        seat.addresses.push((router, NEVER, self.planned));
-        let index = self.holders.iter().position(|(key, _)| *key == router);
-        if index.is_none() {
-            self.holders.push((router, Vec::new()));
-        }
-        if let Some((_, holders)) = self.holders.iter_mut().find(|(key, _)| *key == router) {
-            holders.push(host);
-            if holders.len() == 2 {
-                self.overlaps.push(Overlap {
-                    router,
-                    from: self.now,
-                    until: None,
-                });
-            }
-        }
-        self.log(host, Some(router), What::Installed);
-    }
-
-    /// Sets when the lifetime of addresses ends.
-    fn limit(&mut self, host: HostId, router: RouterKey, local_end: Timestamp) {
-        let now = self.now;
-        let Some(seat) = self.seats.get_mut(host.0) else {
-            return;
-        };
-        let (life, at) = (seat.life, seat.clock.when(local_end).max(now));
-        let Some((_, end, change)) = seat.addresses.iter_mut().find(|(key, ..)| *key == router)
-        else {
-            return;
-        };
-        if *end != at && at != NEVER {
-            self.planned = self.planned.saturating_add(1);
-            (*end, *change) = (at, self.planned);
-            let change = *change;
-            self.plan(at, Occurrence::Expired(host, life, router, change));
-        }
-    }
-
-    /// The kernel removes addresses, unless they were changed since that was planned.
-    fn remove(&mut self, host: HostId, router: RouterKey, change: Change, what: What) {
-        let Some(seat) = self.seats.get_mut(host.0) else {
-            return;
-        };
-        let is_it =
-            |(key, _, last): &(RouterKey, Timestamp, Change)| *key == router && *last == change;
-        if let Some(place) = seat.addresses.iter().position(is_it) {
-            seat.addresses.swap_remove(place);
-            self.lose(host, router);
-            self.log(host, Some(router), what);
-        }
-    }
-
-    fn lose(&mut self, host: HostId, router: RouterKey) {
-        let Some((_, holders)) = self.holders.iter_mut().find(|(key, _)| *key == router) else {
-            return;
-        };
-        let before = holders.len();
-        holders.retain(|holder| *holder != host);
-        if before == 2 && holders.len() == 1 {
-            let mut open = self.overlaps.iter_mut().rev();
-            if let Some(overlap) = open.find(|overlap| overlap.router == router) {
-                overlap.until = Some(self.now);
-            }
         }
     }
 }

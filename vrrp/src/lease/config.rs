@@ -215,7 +215,8 @@ impl LeaseConfig {
         self.clock_error_ppm
     }
 
-    /// S: how long it takes to be really inactive.
+    /// S: how long it takes to be really inactive. An installation that is under way when the lease
+    /// ends has to be over first, so that its time counts too.
     #[must_use]
     pub const fn removal_time(&self) -> Duration {
         self.removal_time

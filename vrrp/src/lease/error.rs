@@ -67,4 +67,12 @@ pub enum LeaseConfigError {
         /// What it has to be.
         limit: Duration,
     },
+    /// Addresses that the kernel would keep for longer than the lease lasts (OP-4).
+    #[error("address lifetime of {value:?} is not in 1s..={limit:?}")]
+    AddressLifetime {
+        /// The lifetime given.
+        value: Duration,
+        /// What it may be; zero if the lease is too short for any.
+        limit: Duration,
+    },
 }

@@ -3,10 +3,14 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 
+use super::work::{Step, Work};
 use crate::address::Family;
 use crate::event::{Notification, ShutdownMode};
+use crate::job::JobResult;
 use crate::lease::{JobId, LeaseAnswer, LeaseJob};
+use crate::node::ReportKind;
 use crate::timer::Timestamp;
 use crate::vrid::Vrid;
 
@@ -33,8 +37,15 @@ pub trait Host {
     /// When [`tick`](Self::tick) is due.
     fn next_deadline(&self) -> Option<Timestamp>;
 
-    /// The addresses are gone, which [`Effect::Remove`] asked for.
-    fn removed(&mut self, now: Timestamp, router: RouterKey, out: &mut Effects);
+    /// The [work](Effect::Work) that was begun first of what is left for this router is over.
+    fn worked(
+        &mut self,
+        now: Timestamp,
+        router: RouterKey,
+        step: Step,
+        result: JobResult,
+        out: &mut Effects,
+    );
 
     /// A store of leases has answered.
     fn answered(
@@ -73,13 +84,22 @@ impl fmt::Display for RouterKey {
 pub enum Effect {
     /// Send this packet, from its IP header on, to all other hosts.
     Send(Vec<u8>),
-    /// Install the addresses.
-    Install(RouterKey),
-    /// Let the kernel remove the addresses at this time of the host's clock, if they are still there
-    /// then: their valid lifetime (OP-4).
-    Expire(RouterKey, Timestamp),
-    /// Remove the addresses, and tell when they are gone.
-    Remove(RouterKey),
+    /// Do a step of address work, and tell when it is over. Steps of one router come one after the
+    /// other; kernels do them while the process is paused, too.
+    Work(RouterKey, Work),
+    /// Give addresses another lifetime (OP-4), at once: [the longest](crate::lease::address_lifetime)
+    /// with which they are gone by that time of the host's clock. Those that are gone already come
+    /// back.
+    Extend {
+        /// Whose.
+        router: RouterKey,
+        /// Which.
+        addresses: Vec<IpAddr>,
+        /// By when they have to be gone.
+        gone_by: Timestamp,
+    },
+    /// Remove, at once, all addresses that a process before left.
+    RemoveLeftovers,
     /// Announce the addresses.
     Announce(RouterKey),
     /// Ask a store of leases.
@@ -88,6 +108,8 @@ pub enum Effect {
     Report(RouterKey, Notification),
     /// Tell the user that a lease ended, since then, before the addresses were gone.
     Breach(RouterKey, Timestamp),
+    /// Tell the user that address work failed, or takes too long.
+    Trouble(RouterKey, ReportKind),
 }
 
 /// What a host wants done, in order.

@@ -1,24 +1,28 @@
 //! A host that runs a node.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
 
 use super::host::{Effect, Effects, Host, RouterKey};
+use super::work::{Step, Work};
 use crate::address::InterfaceIndex;
 use crate::event::ShutdownMode;
 use crate::group::GroupId;
 use crate::guard::GuardStatus;
 use crate::job::{Job, JobId as NodeJobId, JobKind, JobResult};
-use crate::lease::{HolderId, JobId, Lease, LeaseAnswer, LeaseConfig, LeaseEvent};
+use crate::lease::{HolderId, JobId, KERNEL_LAG, Lease, LeaseAnswer, LeaseConfig, LeaseEvent};
 use crate::node::{Node, NodeConfig, NodeError, ReportKind, RouterId};
 use crate::priority::Rank;
 use crate::receive::Meta;
-use crate::timer::Timestamp;
+use crate::timer::{NEVER, Timestamp};
 
 /// A [`Node`] on a simulated network. All its interfaces are on that one network; what it receives
 /// comes in at the interface given.
 ///
-/// Its jobs are done at once, but for the removal of addresses, which takes as long as the network
-/// says.
+/// Its address work takes as long as the [network says](super::Lan::set_pace), and fails where it says
+/// so; its other jobs are done at once.
 #[derive(Clone, Debug)]
 pub struct NodeHost {
     config: NodeConfig,
@@ -27,9 +31,27 @@ pub struct NodeHost {
     is_running: bool,
     starts: u64,
     /// Jobs that wait for the kernel.
-    removals: Vec<(RouterKey, NodeJobId)>,
-    installed: Vec<RouterKey>,
+    awaited: Vec<(RouterKey, Step, NodeJobId)>,
+    tenures: Vec<Tenure>,
+    /// Of routers that had work to be done.
+    keys: BTreeMap<RouterId, RouterKey>,
+    lifetime: Option<Duration>,
+    /// When the lifetime of addresses is set again.
+    extend_at: Timestamp,
+    /// For which end of the lease it was set last.
+    extended_for: Option<Timestamp>,
     guard: Option<GroupGuard>,
+}
+
+/// Addresses that are there, or may be.
+#[derive(Clone, Debug)]
+struct Tenure {
+    key: RouterKey,
+    addresses: Vec<IpAddr>,
+    /// Those that a change removes.
+    leaving: Vec<IpAddr>,
+    /// They are there and are to stay.
+    is_kept: bool,
 }
 
 /// The guard of a group, as a lease.
@@ -58,8 +80,12 @@ impl NodeHost {
             node,
             is_running: false,
             starts: 0,
-            removals: Vec::new(),
-            installed: Vec::new(),
+            awaited: Vec::new(),
+            tenures: Vec::new(),
+            keys: BTreeMap::new(),
+            lifetime: None,
+            extend_at: NEVER,
+            extended_for: None,
             guard: None,
         })
     }
@@ -85,6 +111,15 @@ impl NodeHost {
         self
     }
 
+    /// Gives addresses a lifetime of whole seconds, at least one, that the process sets again at each
+    /// third of it (OP-4): the kernel removes them when it does not. With a lease it is made shorter
+    /// so that they are gone [before that ends](Lease::address_lifetime). At first they stay for ever.
+    #[must_use]
+    pub const fn with_address_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
     /// The node.
     #[must_use]
     pub const fn node(&self) -> &Node {
@@ -103,7 +138,11 @@ impl NodeHost {
     }
 
     fn key(&self, router: RouterId) -> Option<RouterKey> {
-        let config = self.node.machine(router)?.config();
+        let Some(machine) = self.node.machine(router) else {
+            // One that leaves is configured no longer.
+            return self.keys.get(&router).copied();
+        };
+        let config = machine.config();
         Some(RouterKey {
             family: config.family(),
             vrid: config.vrid(),
@@ -114,8 +153,11 @@ impl NodeHost {
         if let Ok(node) = Node::new(self.config.clone()) {
             self.node = node;
         }
-        self.removals.clear();
-        self.installed.clear();
+        self.awaited.clear();
+        self.tenures.clear();
+        self.keys.clear();
+        self.extend_at = NEVER;
+        self.extended_for = None;
         if let Some(guard) = &mut self.guard {
             let holder = holder_id(guard.holder, self.starts);
             guard.lease = Lease::new(guard.config, holder);
@@ -131,7 +173,7 @@ impl NodeHost {
             let Some(guard) = &mut self.guard else {
                 return;
             };
-            if self.installed.is_empty() {
+            if self.tenures.is_empty() {
                 guard.lease.addresses_gone(now);
             }
             match guard.lease.poll_event() {
@@ -160,19 +202,40 @@ impl NodeHost {
                     }
                 }
             }
-            JobKind::InstallAddresses { router, .. } => {
-                if let Some(key) = self.key(router) {
-                    self.installed.push(key);
-                    out.push(Effect::Install(key));
-                }
+            JobKind::Prepare { router } => {
+                return self.begin(now, job.id, router, Work::Prepare, out);
             }
-            JobKind::RemoveAddresses { router, .. } => {
-                if let Some(key) = self.key(router) {
-                    self.removals.push((key, job.id));
-                    out.push(Effect::Remove(key));
-                    return;
-                }
+            JobKind::Settle { router } => {
+                return self.begin(now, job.id, router, Work::Settle, out);
             }
+            JobKind::InstallAddresses {
+                router, addresses, ..
+            } => {
+                let gone_by = self.gone_by(now);
+                let work = Work::Install {
+                    addresses,
+                    remove: Vec::new(),
+                    gone_by,
+                };
+                return self.begin(now, job.id, router, work, out);
+            }
+            JobKind::ChangeAddresses {
+                router,
+                install,
+                remove,
+                ..
+            } => {
+                let gone_by = self.gone_by(now);
+                let work = Work::Install {
+                    addresses: install,
+                    remove,
+                    gone_by,
+                };
+                return self.begin(now, job.id, router, work, out);
+            }
+            JobKind::RemoveAddresses {
+                router, addresses, ..
+            } => return self.begin(now, job.id, router, Work::Remove(addresses), out),
             JobKind::Announce(announcement) => {
                 if let Some(key) = self.key(announcement.router()) {
                     out.push(Effect::Announce(key));
@@ -186,13 +249,115 @@ impl NodeHost {
             }
             JobKind::Notify(report) => {
                 let key = report.subject.router.and_then(|router| self.key(router));
-                if let (Some(key), ReportKind::Router(notification)) = (key, report.kind) {
-                    out.push(Effect::Report(key, notification));
+                match (key, report.kind) {
+                    (Some(key), ReportKind::Router(notification)) => {
+                        out.push(Effect::Report(key, notification));
+                    }
+                    (
+                        Some(key),
+                        trouble @ (ReportKind::PrepareFailed
+                        | ReportKind::InstallFailed
+                        | ReportKind::RemoveFailed
+                        | ReportKind::RemoveLate
+                        | ReportKind::SettleFailed),
+                    ) => out.push(Effect::Trouble(key, trouble)),
+                    _ => {}
                 }
             }
             _ => {}
         }
         self.node.complete(now, job.id, JobResult::Done);
+    }
+
+    fn begin(
+        &mut self,
+        now: Timestamp,
+        id: NodeJobId,
+        router: RouterId,
+        work: Work,
+        out: &mut Effects,
+    ) {
+        let Some(key) = self.key(router) else {
+            self.node.complete(now, id, JobResult::Failed);
+            return;
+        };
+        self.keys.insert(router, key);
+        let is_known = self.tenures.iter().any(|tenure| tenure.key == key);
+        if !is_known && work.step() == Step::Install {
+            self.tenures.push(Tenure {
+                key,
+                addresses: Vec::new(),
+                leaving: Vec::new(),
+                is_kept: false,
+            });
+        }
+        if let Some(tenure) = self.tenures.iter_mut().find(|tenure| tenure.key == key) {
+            match &work {
+                Work::Install {
+                    addresses, remove, ..
+                } => {
+                    tenure.is_kept = false;
+                    tenure.addresses.extend(addresses);
+                    tenure.leaving.clone_from(remove);
+                }
+                Work::Remove(_) => tenure.is_kept = false,
+                Work::Prepare | Work::Settle => {}
+            }
+        }
+        self.awaited.push((key, work.step(), id));
+        out.push(Effect::Work(key, work));
+    }
+
+    /// The addresses are there, and their lifetime is set again from now on.
+    fn keep(&mut self, now: Timestamp, router: RouterKey) {
+        let Some(tenure) = self.tenures.iter_mut().find(|tenure| tenure.key == router) else {
+            return;
+        };
+        let leaving = core::mem::take(&mut tenure.leaving);
+        tenure
+            .addresses
+            .retain(|address| !leaving.contains(address));
+        tenure.is_kept = true;
+        if let Some(lifetime) = self.lifetime {
+            let third = lifetime.checked_div(3).unwrap_or_default();
+            self.extend_at = self.extend_at.min(now.saturating_add(third));
+        }
+    }
+
+    /// By when the kernel has to remove addresses whose lifetime is set now.
+    fn gone_by(&self, now: Timestamp) -> Option<Timestamp> {
+        let own = now
+            .saturating_add(self.lifetime?)
+            .saturating_add(KERNEL_LAG);
+        let Some(guard) = &self.guard else {
+            return Some(own);
+        };
+        // Without a lease at once: nothing is installed.
+        Some(guard.lease.gone_by(now).unwrap_or(now).min(own))
+    }
+
+    /// Sets the lifetime of addresses again, if it is time or the lease was renewed.
+    fn extend(&mut self, now: Timestamp, out: &mut Effects) {
+        let (Some(lifetime), Some(gone_by)) = (self.lifetime, self.gone_by(now)) else {
+            return;
+        };
+        let lease = self.guard.as_ref().map(|guard| &guard.lease);
+        let end = lease.and_then(|lease| lease.gone_by(now));
+        let is_renewed = end.is_some() && end != self.extended_for;
+        let is_lost = lease.is_some() && end.is_none();
+        if is_lost || !(is_renewed || self.extend_at <= now) {
+            return;
+        }
+        self.extended_for = end;
+        self.extend_at = NEVER;
+        for tenure in self.tenures.iter().filter(|tenure| tenure.is_kept) {
+            self.extend_at = now.saturating_add(lifetime.checked_div(3).unwrap_or_default());
+            out.push(Effect::Extend {
+                router: tenure.key,
+                addresses: tenure.addresses.clone(),
+                gone_by,
+            });
+        }
     }
 
     fn request(&mut self, now: Timestamp) {
@@ -217,6 +382,7 @@ impl Host for NodeHost {
         self.starts = self.starts.saturating_add(1);
         self.forget();
         self.is_running = true;
+        out.push(Effect::RemoveLeftovers);
         self.tick(now, out);
     }
 
@@ -252,23 +418,38 @@ impl Host for NodeHost {
         }
         self.node.tick(now);
         self.work(now, out);
+        self.extend(now, out);
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
         let lease = self.guard.as_ref();
         let lease = lease.and_then(|guard| guard.lease.next_deadline());
+        let extend = Some(self.extend_at).filter(|at| *at != NEVER);
         let node = self.node.next_deadline();
-        let earliest = node.into_iter().chain(lease).min();
+        let earliest = node.into_iter().chain(lease).chain(extend).min();
         earliest.filter(|_| self.is_running)
     }
 
-    fn removed(&mut self, now: Timestamp, router: RouterKey, out: &mut Effects) {
-        self.installed.retain(|key| *key != router);
-        let place = self.removals.iter().position(|(key, _)| *key == router);
-        if let Some(place) = place {
-            let (_, id) = self.removals.swap_remove(place);
-            self.node.complete(now, id, JobResult::Done);
+    fn worked(
+        &mut self,
+        now: Timestamp,
+        router: RouterKey,
+        step: Step,
+        result: JobResult,
+        out: &mut Effects,
+    ) {
+        let is_it =
+            |(key, other, _): &(RouterKey, Step, NodeJobId)| (*key, *other) == (router, step);
+        let Some(place) = self.awaited.iter().position(is_it) else {
+            return;
+        };
+        let (.., id) = self.awaited.remove(place);
+        match (step, result) {
+            (Step::Install, JobResult::Done) => self.keep(now, router),
+            (Step::Remove, JobResult::Done) => self.tenures.retain(|tenure| tenure.key != router),
+            _ => {}
         }
+        self.node.complete(now, id, result);
         self.work(now, out);
     }
 
@@ -284,6 +465,7 @@ impl Host for NodeHost {
             guard.lease.answer(now, id, answer);
         }
         self.work(now, out);
+        self.extend(now, out);
     }
 }
 

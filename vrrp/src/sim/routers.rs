@@ -4,16 +4,20 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
+use core::time::Duration;
 
 use super::host::{Effect, Effects, Host, RouterKey};
+use super::work::{Step, Work};
 use crate::actions::Actions;
 use crate::address::{Family, InterfaceIndex};
 use crate::checksum::{ChecksumFinding, ChecksumForm, FormFollower};
 use crate::codec::{Advertisement, Authentication, Transmission};
 use crate::config::{ConfigError, RouterConfig};
 use crate::event::{Action, Event, HeardAdvert, SendAdvert, ShutdownMode};
+use crate::job::JobResult;
 use crate::lease::{HolderId, JobId, Lease, LeaseAnswer, LeaseConfig, LeaseEvent};
 use crate::machine::VirtualRouter;
+use crate::node::ReportKind;
 use crate::priority::Rank;
 use crate::receive::{LocalRouter, Lookup, Meta, Mode, Routers, Versions, receive};
 use crate::timer::{NEVER, Timestamp};
@@ -23,8 +27,12 @@ use crate::vrid::Vrid;
 /// The only interface of a host.
 const LAN: InterfaceIndex = InterfaceIndex::new(1);
 
+/// After what time a step that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Virtual routers of one host on one interface: what they send is encoded, and what they hear goes
-/// up the receive ladder. Their addresses are installed at once.
+/// up the receive ladder. Nothing waits for installations; resignations and leases wait until the
+/// addresses are gone. What fails is tried again after a second.
 #[derive(Clone, Debug, Default)]
 pub struct RouterHost {
     members: Vec<Member>,
@@ -49,7 +57,12 @@ struct Member {
     sequence: u32,
     guard: Option<Guard>,
     is_installed: bool,
-    is_removing: bool,
+    /// How many removals are under way.
+    removals: u32,
+    /// When a step that failed is tried again.
+    retry: Option<(Timestamp, Step)>,
+    /// For which end of the lease the lifetime was set last.
+    extended_for: Option<Timestamp>,
     /// Waits until the addresses are gone.
     resignation: Option<SendAdvert>,
 }
@@ -81,8 +94,9 @@ impl RouterHost {
     }
 
     /// Adds a virtual router that is Active only while it holds a lease. The number of the holder is
-    /// another one for each host. With `has_lifetime` the kernel removes the addresses at the end of
-    /// the lease though the process may be paused.
+    /// another one for each host. With `has_lifetime` the kernel removes the addresses before the end
+    /// of the lease though the process may be paused: they get
+    /// [the longest lifetime](crate::Lease::address_lifetime) with each renewal.
     ///
     /// # Errors
     ///
@@ -134,7 +148,9 @@ impl RouterHost {
             sequence: 0,
             guard,
             is_installed: false,
-            is_removing: false,
+            removals: 0,
+            retry: None,
+            extended_for: None,
             resignation: None,
         });
         self.deadlines.push(NEVER);
@@ -197,6 +213,7 @@ impl RouterHost {
 impl Host for RouterHost {
     fn start(&mut self, now: Timestamp, out: &mut Effects) {
         self.starts = self.starts.saturating_add(1);
+        out.push(Effect::RemoveLeftovers);
         for member in &mut self.members {
             member.reset(self.starts);
             let source = Event::Source(Some(member.source));
@@ -260,11 +277,18 @@ impl Host for RouterHost {
         earliest.filter(|deadline| *deadline != NEVER)
     }
 
-    fn removed(&mut self, now: Timestamp, router: RouterKey, out: &mut Effects) {
+    fn worked(
+        &mut self,
+        now: Timestamp,
+        router: RouterKey,
+        step: Step,
+        result: JobResult,
+        out: &mut Effects,
+    ) {
         let place = self.place(router.family, router.vrid);
         let member = place.and_then(|place| self.members.get_mut(place));
         if let (Some(member), Some(place)) = (member, place) {
-            member.removed(now, out);
+            member.worked(now, step, result, out);
             if let Some(deadline) = self.deadlines.get_mut(place) {
                 *deadline = member.next_deadline();
             }
@@ -324,7 +348,9 @@ impl Member {
         self.router = self.template.clone();
         self.follower = FormFollower::new(self.router.config().switches().tx_checksum);
         self.is_installed = false;
-        self.is_removing = false;
+        self.removals = 0;
+        self.retry = None;
+        self.extended_for = None;
         self.resignation = None;
         if let Some(guard) = &mut self.guard {
             guard.lease = Lease::new(guard.config, holder_id(guard.holder, starts));
@@ -352,8 +378,9 @@ impl Member {
             .guard
             .as_ref()
             .and_then(|guard| guard.lease.next_deadline());
-        let router = self.router.next_deadline();
-        router.unwrap_or(NEVER).min(lease.unwrap_or(NEVER))
+        let retry = self.retry.map(|(at, _)| at);
+        let all = self.router.next_deadline().into_iter();
+        all.chain(lease).chain(retry).min().unwrap_or(NEVER)
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut Effects) {
@@ -362,6 +389,42 @@ impl Member {
             self.follow_lease(now, out);
         }
         self.feed(now, Event::Tick, out);
+        match self.retry.take_if(|(at, _)| *at <= now) {
+            Some((_, Step::Remove)) if !self.is_installed => self.remove(out),
+            Some((_, Step::Install)) if self.is_installed => self.install(now, out),
+            _ => {}
+        }
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        let config = self.router.config();
+        let advertised = config.addresses().as_addresses().iter();
+        advertised
+            .chain(config.excluded_addresses().iter().copied())
+            .collect()
+    }
+
+    /// By when the kernel has to remove the addresses.
+    fn gone_by(&self, now: Timestamp) -> Option<Timestamp> {
+        let guard = self.guard.as_ref().filter(|guard| guard.has_lifetime)?;
+        // Without a lease at once: nothing is installed.
+        Some(guard.lease.gone_by(now).unwrap_or(now))
+    }
+
+    fn install(&mut self, now: Timestamp, out: &mut Effects) {
+        let gone_by = self.gone_by(now);
+        self.extended_for = gone_by;
+        let work = Work::Install {
+            addresses: self.addresses(),
+            remove: Vec::new(),
+            gone_by,
+        };
+        out.push(Effect::Work(self.key, work));
+    }
+
+    fn remove(&mut self, out: &mut Effects) {
+        self.removals = self.removals.saturating_add(1);
+        out.push(Effect::Work(self.key, Work::Remove(self.addresses())));
     }
 
     fn feed(&mut self, now: Timestamp, event: Event, out: &mut Effects) {
@@ -394,12 +457,22 @@ impl Member {
             while let Some(job) = guard.lease.poll_job() {
                 out.push(Effect::Ask(self.key, job));
             }
-            if let (true, true, Some(end)) = (
-                guard.has_lifetime,
-                self.is_installed,
-                guard.lease.exclusive_until(),
-            ) {
-                out.push(Effect::Expire(self.key, end));
+        }
+        self.extend(now, out);
+    }
+
+    /// The lease was renewed: the addresses may stay for longer.
+    fn extend(&mut self, now: Timestamp, out: &mut Effects) {
+        let guard = self.guard.as_ref().filter(|guard| guard.has_lifetime);
+        let gone_by = guard.and_then(|guard| guard.lease.gone_by(now));
+        if let (true, Some(gone_by)) = (self.is_installed, gone_by) {
+            if self.extended_for != Some(gone_by) {
+                self.extended_for = Some(gone_by);
+                out.push(Effect::Extend {
+                    router: self.key,
+                    addresses: self.addresses(),
+                    gone_by,
+                });
             }
         }
     }
@@ -407,19 +480,18 @@ impl Member {
     fn perform(&mut self, now: Timestamp, actions: &Actions, out: &mut Effects) {
         for action in actions {
             match action {
-                Action::SendAdvert(advert) if self.is_removing && advert.priority.is_resign() => {
+                Action::SendAdvert(advert) if self.removals > 0 && advert.priority.is_resign() => {
                     self.resignation = Some(*advert);
                 }
                 Action::SendAdvert(advert) => self.send(advert, out),
                 Action::InstallAddresses => {
                     self.is_installed = true;
-                    self.is_removing = false;
-                    out.push(Effect::Install(self.key));
+                    self.resignation = None;
+                    self.install(now, out);
                 }
                 Action::RemoveAddresses => {
                     self.is_installed = false;
-                    self.is_removing = true;
-                    out.push(Effect::Remove(self.key));
+                    self.remove(out);
                 }
                 Action::Announce(_) => out.push(Effect::Announce(self.key)),
                 Action::RequestGuard => {
@@ -444,18 +516,32 @@ impl Member {
 
     /// Gives the lease back, if no address is there.
     fn note_gone(&mut self, now: Timestamp) {
-        if let (false, false, Some(guard)) = (self.is_installed, self.is_removing, &mut self.guard)
-        {
+        let is_gone = !self.is_installed && self.removals == 0;
+        if let (true, None, Some(guard)) = (is_gone, self.retry, &mut self.guard) {
             guard.lease.addresses_gone(now);
         }
     }
 
-    fn removed(&mut self, now: Timestamp, out: &mut Effects) {
-        self.is_removing = false;
-        if let Some(advert) = self.resignation.take() {
-            self.send(&advert, out);
+    fn worked(&mut self, now: Timestamp, step: Step, result: JobResult, out: &mut Effects) {
+        let is_done = result == JobResult::Done;
+        let is_removal = step == Step::Remove;
+        if is_removal {
+            self.removals = self.removals.saturating_sub(1);
         }
-        self.note_gone(now);
+        if !is_done {
+            let trouble = if is_removal {
+                ReportKind::RemoveFailed
+            } else {
+                ReportKind::InstallFailed
+            };
+            out.push(Effect::Trouble(self.key, trouble));
+            self.retry = Some((now.saturating_add(RETRY), step));
+        } else if is_removal && self.removals == 0 {
+            if let Some(advert) = self.resignation.take() {
+                self.send(&advert, out);
+            }
+            self.note_gone(now);
+        }
         self.follow_lease(now, out);
     }
 

@@ -5,7 +5,9 @@ use core::fmt;
 use core::time::Duration;
 
 use super::host::RouterKey;
+use super::work::Step;
 use crate::event::{Notification, State};
+use crate::node::ReportKind;
 use crate::timer::Timestamp;
 
 /// A host of the network; they count from 0 in the order in which they were added.
@@ -44,6 +46,10 @@ pub enum What {
     Stopped,
     /// The host crashed; its addresses went with it.
     Crashed,
+    /// The process was killed; its addresses stay.
+    Killed,
+    /// A new process removed addresses that one before had left.
+    Swept,
     /// The process stands still, and the kernel does not.
     Paused(Duration),
     /// The process goes on.
@@ -54,28 +60,20 @@ pub enum What {
     Removed,
     /// The addresses are gone because nobody extended their lifetime.
     Expired,
+    /// A step of address work failed; addresses may be there in part.
+    Failed(Step),
     /// The addresses were announced.
     Announced,
     /// The virtual router has told something: a change of state, an observation.
     Reported(Notification),
     /// The lease had ended, then on the host's clock, before the addresses were gone.
     Breach(Timestamp),
+    /// The host has told that address work failed, or takes too long.
+    Trouble(ReportKind),
     /// From here on these hosts are not heard by this one.
     Deaf(HostId),
     /// They are heard again.
     Hears(HostId),
-}
-
-/// A time during which two hosts or more had the addresses of a virtual router.
-#[expect(clippy::exhaustive_structs, reason = "what, from when, until when")]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Overlap {
-    /// Whose addresses.
-    pub router: RouterKey,
-    /// From when on.
-    pub from: Timestamp,
-    /// Until when; none if they still have.
-    pub until: Option<Timestamp>,
 }
 
 /// What happened, in order; as text one line each.
@@ -135,17 +133,21 @@ impl fmt::Display for Entry {
             What::Started => f.write_str("started"),
             What::Stopped => f.write_str("told to stop"),
             What::Crashed => f.write_str("crashed"),
+            What::Killed => f.write_str("killed; its addresses stay"),
+            What::Swept => f.write_str("addresses of the process before removed"),
             What::Paused(time) => write!(f, "paused for {time:?}"),
             What::Resumed => f.write_str("goes on"),
             What::Installed => f.write_str("addresses installed"),
             What::Removed => f.write_str("addresses gone"),
             What::Expired => f.write_str("addresses gone, their lifetime is over"),
+            What::Failed(step) => write!(f, "{step} failed"),
             What::Announced => f.write_str("addresses announced"),
             What::Reported(Notification::Transition(transition)) => {
                 write!(f, "{}, {:?}", transition.to, transition.event)
             }
             What::Reported(notification) => write!(f, "{notification:?}"),
             What::Breach(since) => write!(f, "breach since {since:?} of its clock"),
+            What::Trouble(trouble) => write!(f, "tells {trouble:?}"),
             What::Deaf(from) => write!(f, "does not hear host {}", from.0),
             What::Hears(from) => write!(f, "hears host {}", from.0),
         }

@@ -9,7 +9,7 @@ use core::time::Duration;
 use lvs_vrrp::GuardStatus;
 use lvs_vrrp::event::ShutdownMode;
 use lvs_vrrp::lease::{LeaseConfig, MemoryStore};
-use lvs_vrrp::sim::{HostId, Lan, Link, Overlap, Random, RouterHost, What};
+use lvs_vrrp::sim::{HostId, Lan, Link, Overlap, Pace, Random, RouterHost, Step, What};
 
 use crate::{KEY, config, every, ms};
 
@@ -29,7 +29,7 @@ enum Guard {
 }
 
 fn lease(stores: u8, preempts: bool) -> LeaseConfig {
-    let config = LeaseConfig::new(ms(4000), REMOVAL, DELAY).unwrap();
+    let config = LeaseConfig::new(ms(6000), REMOVAL, DELAY).unwrap();
     let config = config.with_stores(stores).unwrap();
     if preempts {
         config.with_preemption(ms(3600)).unwrap()
@@ -77,7 +77,7 @@ fn run(seed: u64, guard: Guard) -> Lan<RouterHost> {
         lan.set_lateness(id, LATENESS);
         // The slowest that was declared, for a third of them always.
         let least = [Duration::ZERO, REMOVAL][usize::from(random.happens(333_333))];
-        lan.set_removal_time(id, least, REMOVAL);
+        lan.set_pace(id, Step::Remove, Pace::between(least, REMOVAL));
         lan.start(id);
         hosts.push(id);
     }
@@ -200,7 +200,7 @@ fn paused(pause: Duration, removal: Duration, guard: Guard) -> (Lan<RouterHost>,
     lan.add_store(MemoryStore::new().with_clock_rate_ppm(1000));
     let hosts =
         [0, 1].map(|index| lan.add(host(index, [200, 100][usize::from(index)], guard, lease)));
-    lan.set_removal_time(hosts[0], removal, removal);
+    lan.set_pace(hosts[0], Step::Remove, Pace::between(removal, removal));
     for id in hosts {
         lan.start(id);
     }

@@ -3,7 +3,7 @@
 use lvs_vrrp::group::{GroupConfig, GroupId};
 use lvs_vrrp::lease::{LeaseConfig, MemoryStore};
 use lvs_vrrp::node::{InterfaceConfig, NodeConfig, NodeRouter, RouterId};
-use lvs_vrrp::sim::{Lan, Link, NodeHost, Random, RouterKey};
+use lvs_vrrp::sim::{Lan, Link, NodeHost, Pace, Random, RouterKey, Step};
 use lvs_vrrp::{
     AddressList, Family, InterfaceIndex, MacAddress, Priority, RouterConfig, State, Vrid,
 };
@@ -102,7 +102,7 @@ fn with_a_lease_of_the_group_addresses_are_never_in_two_places() {
             let hosts = [0, 1].map(|index| {
                 let priority = [200, 100][usize::from(index)];
                 let id = lan.add(host(index, [priority; 2], guard));
-                lan.set_removal_time(id, removal, removal);
+                lan.set_pace(id, Step::Remove, Pace::between(removal, removal));
                 lan.start(id);
                 id
             });
