@@ -215,8 +215,9 @@ impl LeaseConfig {
         self.clock_error_ppm
     }
 
-    /// S: how long it takes to be really inactive. An installation that is under way when the lease
-    /// ends has to be over first, so that its time counts too.
+    /// S: how long it takes to be really inactive. What has to be over before counts too: an
+    /// installation that is under way when the lease ends, and what a
+    /// [`Node`](crate::Node) settles before it releases the lease.
     #[must_use]
     pub const fn removal_time(&self) -> Duration {
         self.removal_time

@@ -74,8 +74,10 @@ impl<H: Host> Lan<H> {
                 }
             }
             Work::Remove(addresses) => {
-                let addresses = self.part(addresses, is_done);
-                self.remove(host, router, &addresses);
+                // The worst: all are still there.
+                if is_done {
+                    self.remove(host, router, addresses);
+                }
                 result
             }
         };

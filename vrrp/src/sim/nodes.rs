@@ -58,8 +58,7 @@ struct Tenure {
 #[derive(Clone, Debug)]
 struct GroupGuard {
     group: GroupId,
-    /// Whose rank decides.
-    router: RouterId,
+    /// Of which router it is told.
     key: RouterKey,
     config: LeaseConfig,
     holder: u64,
@@ -90,8 +89,8 @@ impl NodeHost {
         })
     }
 
-    /// Gives a group, which was configured with a guard, a lease as that. This router's rank is told
-    /// to the stores. The number of the holder is another one for each host.
+    /// Gives a group, which was configured with a guard, a lease as that. What the lease tells is told
+    /// of this router. The number of the holder is another one for each host.
     #[must_use]
     pub fn with_lease(
         mut self,
@@ -102,7 +101,6 @@ impl NodeHost {
     ) -> Self {
         self.guard = self.key(router).map(|key| GroupGuard {
             group,
-            router,
             key,
             config,
             holder,
@@ -124,6 +122,12 @@ impl NodeHost {
     #[must_use]
     pub const fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// The lease, if there is one.
+    #[must_use]
+    pub fn lease(&self) -> Option<&Lease> {
+        self.guard.as_ref().map(|guard| &guard.lease)
     }
 
     /// The node, to be told something; see [`Lan::with`](super::Lan::with).
@@ -173,7 +177,10 @@ impl NodeHost {
             let Some(guard) = &mut self.guard else {
                 return;
             };
-            if self.tenures.is_empty() {
+            if let Some(rank) = self.node.group_rank(guard.group) {
+                guard.lease.set_rank(rank);
+            }
+            if self.node.is_group_clear(guard.group) {
                 guard.lease.addresses_gone(now);
             }
             match guard.lease.poll_event() {
@@ -241,7 +248,7 @@ impl NodeHost {
                     out.push(Effect::Announce(key));
                 }
             }
-            JobKind::AcquireGuard { .. } => self.request(now),
+            JobKind::AcquireGuard { rank, .. } => self.request(now, rank),
             JobKind::ReleaseGuard { .. } => {
                 if let Some(guard) = &mut self.guard {
                     guard.lease.withdraw(now);
@@ -345,11 +352,14 @@ impl NodeHost {
         let end = lease.and_then(|lease| lease.gone_by(now));
         let is_renewed = end.is_some() && end != self.extended_for;
         let is_lost = lease.is_some() && end.is_none();
-        if is_lost || !(is_renewed || self.extend_at <= now) {
+        if !is_lost && !is_renewed && self.extend_at > now {
             return;
         }
         self.extended_for = end;
         self.extend_at = NEVER;
+        if is_lost {
+            return;
+        }
         for tenure in self.tenures.iter().filter(|tenure| tenure.is_kept) {
             self.extend_at = now.saturating_add(lifetime.checked_div(3).unwrap_or_default());
             out.push(Effect::Extend {
@@ -360,14 +370,8 @@ impl NodeHost {
         }
     }
 
-    fn request(&mut self, now: Timestamp) {
-        let Some(guard) = &mut self.guard else {
-            return;
-        };
-        let machine = self.node.machine(guard.router);
-        let source = machine.and_then(|machine| machine.source());
-        if let (Some(machine), Some(source)) = (machine, source) {
-            let rank = Rank::new(machine.effective_priority(), source);
+    fn request(&mut self, now: Timestamp, rank: Rank) {
+        if let Some(guard) = &mut self.guard {
             guard.lease.request(now, rank);
             // It may be held still: the node has to be told again.
             if let status @ GuardStatus::Held { .. } = guard.lease.status() {

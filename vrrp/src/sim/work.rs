@@ -89,8 +89,8 @@ pub struct Pace {
     pub least: Duration,
     /// The longest; less than the shortest counts as that.
     pub most: Duration,
-    /// How many of a million fail, at the end of their time. A step that fails is done in part: each
-    /// address is installed, or removed, or not.
+    /// How many of a million fail, at the end of their time. An installation that fails is done in
+    /// part: each address is there or not. A removal that fails removes nothing.
     pub failures: u32,
 }
 

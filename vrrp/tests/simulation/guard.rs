@@ -140,7 +140,7 @@ fn until_the_end(lan: &mut Lan<RouterHost>, host: HostId) -> Option<Duration> {
     time
 }
 
-fn schedules() -> u64 {
+pub(crate) fn schedules() -> u64 {
     std::env::var("VRRP_SCHEDULES").map_or(10_000, |text| text.parse().unwrap())
 }
 

@@ -8,9 +8,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod addresses;
 mod guard;
 mod nodes;
 mod scenarios;
+mod schedules;
 
 use core::time::Duration;
 

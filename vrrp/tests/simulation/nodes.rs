@@ -2,7 +2,7 @@
 
 use lvs_vrrp::group::{GroupConfig, GroupId};
 use lvs_vrrp::lease::{LeaseConfig, MemoryStore};
-use lvs_vrrp::node::{InterfaceConfig, NodeConfig, NodeRouter, RouterId};
+use lvs_vrrp::node::{InterfaceConfig, NodeConfig, NodeRouter, RouterId, Settings};
 use lvs_vrrp::sim::{Lan, Link, NodeHost, Pace, Random, RouterKey, Step};
 use lvs_vrrp::{
     AddressList, Family, InterfaceIndex, MacAddress, Priority, RouterConfig, State, Vrid,
@@ -10,11 +10,11 @@ use lvs_vrrp::{
 
 use crate::ms;
 
-const LAN: InterfaceIndex = InterfaceIndex::new(2);
+pub(crate) const LAN: InterfaceIndex = InterfaceIndex::new(2);
 const GROUP: GroupId = GroupId::new(1);
-const ROUTERS: [u8; 2] = [10, 20];
+pub(crate) const ROUTERS: [u8; 2] = [10, 20];
 
-fn key(vrid: u8) -> RouterKey {
+pub(crate) fn key(vrid: u8) -> RouterKey {
     RouterKey {
         family: Family::Ipv4,
         vrid: Vrid::new(vrid).unwrap(),
@@ -22,10 +22,15 @@ fn key(vrid: u8) -> RouterKey {
 }
 
 /// Two routers in a group, of these priorities; with a lease if there is one.
-fn host(index: u8, priorities: [u8; 2], lease: Option<LeaseConfig>) -> NodeHost {
+pub(crate) fn host(index: u8, priorities: [u8; 2], lease: Option<LeaseConfig>) -> NodeHost {
     let mac = MacAddress::new([2, 0, 0, 0, 0, index]);
     let source = [192, 0, 2, index + 1].into();
-    let mut config = NodeConfig::new().with_interface(LAN, InterfaceConfig::new(mac).up([source]));
+    let mut settings = Settings::default();
+    settings.install_retry = ms(2000);
+    settings.remove_bound = ms(300);
+    let interface = InterfaceConfig::new(mac).up([source]);
+    let config = NodeConfig::new().with_settings(settings);
+    let mut config = config.with_interface(LAN, interface);
     for (vrid, priority) in ROUTERS.into_iter().zip(priorities) {
         let addresses = AddressList::new([[198, 51, 100, vrid].into()]).unwrap();
         let router = RouterConfig::new(key(vrid).vrid, addresses);
