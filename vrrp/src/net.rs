@@ -16,13 +16,21 @@
 pub mod addresses;
 mod announce;
 pub mod clock;
+mod config;
+mod driver;
 mod error;
+mod executor;
 pub mod links;
 mod netlink;
 mod receive;
 mod send;
 
 pub use announce::FrameSender;
+pub use config::{AddressSetup, DriverConfig, DriverError, Lifetime, RouterSetup};
+pub use driver::{
+    Driver, DriverEvent, DriverEventKind, EventStream, Handle, RouterSnapshot, Snapshot,
+};
 pub use error::{NetError, Operation};
+pub use executor::Hooks;
 pub use receive::{Carrier, ReceiveBuffer, Receiver};
 pub use send::{SendBatch, Sender};

@@ -660,7 +660,7 @@ impl Node {
 }
 
 /// All virtual addresses of a router, advertised and excluded ones.
-fn virtual_addresses(config: &RouterConfig) -> impl Iterator<Item = IpAddr> {
+pub(crate) fn virtual_addresses(config: &RouterConfig) -> impl Iterator<Item = IpAddr> {
     let advertised = config.addresses().as_addresses().iter();
     advertised.chain(config.excluded_addresses().iter().copied())
 }

@@ -3,7 +3,6 @@
 #![cfg(all(feature = "net", target_os = "linux"))]
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "a test fails by panicking"
 )]

@@ -1,0 +1,475 @@
+//! One step of a driver, whoever waits for it.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+use std::sync::mpsc::{self, Receiver as Inbox, Sender as Postbox};
+
+use super::event::{DriverEvent, DriverEventKind, EventStream};
+use super::handle::{Command, Handle, RouterSnapshot, Snapshot};
+use super::jobs::{Batches, Placed};
+use super::sockets::Sockets;
+use super::waiting::{Ready, Waiting};
+use crate::address::InterfaceIndex;
+use crate::event::ShutdownMode;
+use crate::job::JobId;
+use crate::net::addresses::{AddressBook, AddressKey};
+use crate::net::clock;
+use crate::net::config::{DriverConfig, DriverError, Resolved};
+use crate::net::executor::{
+    AddressJob, AddressTask, HookCall, Hooks, Outbox, Outcome, start_addresses, start_hooks,
+};
+use crate::net::links::{InterfaceAddress, LinkMonitor};
+use crate::net::{NetError, ReceiveBuffer};
+use crate::node::{Node, RouterId};
+use crate::timer::Timestamp;
+
+/// For how long a driver that stops waits for its jobs.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Whom events are told.
+type Listener = Box<dyn FnMut(&DriverEvent) + Send>;
+
+/// All that a driver has but the waiting's turn.
+pub(super) struct Engine {
+    pub(super) waiting: Waiting,
+    pub(super) node: Node,
+    pub(super) config: DriverConfig,
+    pub(super) resolved: Resolved,
+    pub(super) monitor: LinkMonitor,
+    /// What our addresses are tagged with.
+    tag: Option<u8>,
+    /// Where addresses were installed.
+    pub(super) placed: BTreeMap<(RouterId, IpAddr), Placed>,
+    /// What is to be installed when others have removed it.
+    pub(super) delayed: VecDeque<(Timestamp, AddressJob)>,
+    /// Addresses that were removed, by us or by others.
+    missing: BTreeSet<AddressKey>,
+    pub(super) sockets: Sockets,
+    pub(super) batches: Batches,
+    buffer: ReceiveBuffer,
+    commands: Inbox<Command>,
+    handle: Handle,
+    outcomes: Inbox<Outcome>,
+    pub(super) outbox: Outbox,
+    pub(super) addresses: Postbox<AddressTask>,
+    pub(super) hooks: Option<Postbox<(JobId, HookCall)>>,
+    /// Jobs that threads have.
+    pub(super) jobs_out: usize,
+    next_renewal: Option<Timestamp>,
+    listener: Option<Listener>,
+    streams: Vec<EventStream>,
+    sequence: u64,
+    /// What happened before anybody could listen.
+    unsaid: Vec<DriverEventKind>,
+    has_begun: bool,
+    /// It ends, then at the latest.
+    stopping: Option<Timestamp>,
+}
+
+/// Whether there is more to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    Runs,
+    Ended,
+}
+
+impl Engine {
+    pub(super) fn new(config: DriverConfig) -> Result<Self, DriverError> {
+        config.validate()?;
+        let waiting = Waiting::new()?;
+        let mut book = AddressBook::open()?;
+        let tag = book.tag();
+        let monitor = LinkMonitor::open()?;
+        waiting.add(&monitor, Ready::Links)?;
+        let resolved = config.resolve(|name| monitor.links().by_name(name), tag)?;
+        let leftovers = remove_leftovers(&mut book, &resolved)?;
+        let node = Node::new(resolved.node.clone())?;
+        let (commands, inbox) = mpsc::channel();
+        let handle = Handle {
+            commands,
+            wake: waiting.waker(),
+        };
+        let (outbox, outcomes) = Outbox::new(waiting.waker());
+        let addresses = start_addresses(book, outbox.clone())?;
+        let mut engine = Self {
+            waiting,
+            node,
+            config,
+            resolved,
+            monitor,
+            tag,
+            placed: BTreeMap::new(),
+            delayed: VecDeque::new(),
+            missing: BTreeSet::new(),
+            sockets: Sockets::default(),
+            batches: Batches::default(),
+            buffer: ReceiveBuffer::new(),
+            commands: inbox,
+            handle,
+            outcomes,
+            outbox,
+            addresses,
+            hooks: None,
+            jobs_out: 0,
+            next_renewal: None,
+            listener: None,
+            streams: Vec::new(),
+            sequence: 0,
+            unsaid: Vec::new(),
+            has_begun: false,
+            stopping: None,
+        };
+        // What cannot be opened at the start cannot be hoped for later.
+        let errors = engine
+            .sockets
+            .adopt(&engine.config, &engine.resolved, &engine.waiting);
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error.into());
+        }
+        engine
+            .unsaid
+            .extend(leftovers.into_iter().map(DriverEventKind::LeftoverRemoved));
+        let places = engine.resolved.places.iter();
+        let missing = places.filter(|(_, place)| place.is_absent());
+        let missing =
+            missing.map(|(name, _)| DriverEventKind::InterfaceMissing { name: name.clone() });
+        engine.unsaid.extend(missing);
+        Ok(engine)
+    }
+
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    pub(super) fn set_hooks(&mut self, hooks: Box<dyn Hooks>) -> Result<(), NetError> {
+        self.hooks = Some(start_hooks(hooks, self.outbox.clone())?);
+        Ok(())
+    }
+
+    pub(super) fn set_listener(&mut self, listener: Listener) {
+        self.listener = Some(listener);
+    }
+
+    pub(super) fn subscribe(&mut self, capacity: usize) -> EventStream {
+        let stream = EventStream::new(capacity);
+        self.streams.push(stream.clone());
+        stream
+    }
+
+    /// How long it may wait: not at all before the first step, which sets the deadline.
+    pub(super) fn begin_wait(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+        if core::mem::replace(&mut self.has_begun, true) {
+            timeout
+        } else {
+            Some(Duration::ZERO)
+        }
+    }
+
+    /// What is ready is taken first, then time passes, then what is to be done is done (spec 2.10).
+    pub(super) fn step(&mut self, ready: &[Ready]) -> Result<Progress, DriverError> {
+        for kind in core::mem::take(&mut self.unsaid) {
+            self.tell(kind);
+        }
+        for ready in ready {
+            if let Ready::Receiver(number) = *ready {
+                self.receive(number);
+            }
+        }
+        if ready.contains(&Ready::Links) {
+            self.read_links();
+        }
+        if ready.contains(&Ready::Woken) {
+            self.take_outcomes();
+            self.take_commands();
+        }
+        let now = clock::now();
+        self.node.tick(now);
+        if self.next_renewal.is_some_and(|at| at <= now) {
+            self.next_renewal = None;
+            self.post(AddressTask::Renew(now));
+        }
+        self.install_delayed(now);
+        self.perform_jobs();
+        self.restore_missing();
+        if self.has_ended(now) {
+            self.end();
+            return Ok(Progress::Ended);
+        }
+        let delayed = self.delayed.front().map(|(at, _)| *at);
+        let deadlines = [
+            self.node.next_deadline(),
+            delayed,
+            self.next_renewal,
+            self.stopping,
+        ];
+        let deadline = deadlines.into_iter().flatten().min();
+        self.waiting.set_deadline(deadline)?;
+        Ok(Progress::Runs)
+    }
+
+    fn receive(&mut self, number: u64) {
+        let Some(receiver) = self.sockets.receiver(number) else {
+            return;
+        };
+        let now = clock::now();
+        let node = &mut self.node;
+        let drained = receiver.drain(&mut self.buffer, |meta, bytes| {
+            node.receive(now.max(meta.received_at()), meta, bytes);
+        });
+        if let Err(error) = drained {
+            // It is closed, so that it is not ready for ever; the next change of links opens it.
+            self.sockets.close(number);
+            self.tell(DriverEventKind::Failed(Arc::new(error)));
+        }
+    }
+
+    fn read_links(&mut self) {
+        loop {
+            let changes = match self.monitor.read() {
+                Ok(changes) => changes,
+                Err(error) => {
+                    self.tell(DriverEventKind::Failed(Arc::new(error)));
+                    return;
+                }
+            };
+            if changes.was_overrun {
+                self.tell(DriverEventKind::LinksReread);
+            }
+            self.missing.extend(&changes.removed);
+            self.follow_links(&changes.interfaces);
+            if !changes.has_more {
+                return;
+            }
+        }
+    }
+
+    /// Tells the node of these links; where interfaces came or went, virtual routers go along.
+    fn follow_links(&mut self, changed: &BTreeSet<InterfaceIndex>) {
+        let now = clock::now();
+        let links = self.monitor.links();
+        let mut places = self.resolved.places.iter();
+        if !places.all(|(name, place)| place.is_current(links.by_name(name))) {
+            self.resolve_again(now);
+        }
+        let links = self.monitor.links();
+        for (name, place) in &self.resolved.places {
+            if !changed.contains(&place.index) {
+                continue;
+            }
+            let link = links.by_name(name);
+            let is_up = link.is_some_and(|link| link.is_running);
+            let sources = link.map(|link| link.sources(self.tag)).unwrap_or_default();
+            self.node.link(now, place.index, is_up, &sources);
+        }
+        for (tracker, name) in &self.config.link_trackers {
+            let is_up = links.by_name(name).is_some_and(|link| link.is_running);
+            self.node.set_tracker(now, *tracker, is_up);
+        }
+    }
+
+    fn resolve_again(&mut self, now: Timestamp) {
+        let links = self.monitor.links();
+        let resolved = self
+            .config
+            .resolve(|name| links.by_name(name), self.tag)
+            .and_then(|resolved| {
+                self.node.reconfigure(now, resolved.node.clone())?;
+                Ok(resolved)
+            });
+        let resolved = match resolved {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                // Such as an owner without its addresses: it goes on as it was.
+                self.tell(DriverEventKind::Refused(Arc::new(error)));
+                return;
+            }
+        };
+        let before = core::mem::replace(&mut self.resolved, resolved);
+        let mut told = Vec::new();
+        for (name, place) in &self.resolved.places {
+            let known = before.places.get(name).map(|place| place.index);
+            if known != Some(place.index) {
+                let (name, index) = (name.clone(), place.index);
+                told.push(if place.is_absent() {
+                    DriverEventKind::InterfaceMissing { name }
+                } else {
+                    DriverEventKind::InterfaceFound { name, index }
+                });
+            }
+        }
+        self.open_sockets();
+        for kind in told {
+            self.tell(kind);
+        }
+    }
+
+    /// Brings back what somebody else has removed.
+    fn restore_missing(&mut self) {
+        if self.missing.is_empty() {
+            return;
+        }
+        let missing = core::mem::take(&mut self.missing);
+        let placed = self.placed.values().filter(|placed| placed.is_wanted);
+        let wanted: Vec<_> = placed
+            .map(|placed| placed.key)
+            .filter(|key| missing.contains(key))
+            .collect();
+        if !wanted.is_empty() {
+            self.post(AddressTask::Restore(wanted));
+        }
+    }
+
+    fn open_sockets(&mut self) {
+        let errors = self
+            .sockets
+            .adopt(&self.config, &self.resolved, &self.waiting);
+        for error in errors {
+            self.tell(DriverEventKind::Failed(Arc::new(error)));
+        }
+    }
+
+    fn take_outcomes(&mut self) {
+        while let Ok(outcome) = self.outcomes.try_recv() {
+            match outcome {
+                Outcome::Job(id, result) => {
+                    self.jobs_out = self.jobs_out.saturating_sub(1);
+                    self.node.complete(clock::now(), id, result);
+                }
+                Outcome::NextRenewal(at) => self.next_renewal = at,
+                Outcome::Restored(key) => self.tell(DriverEventKind::AddressRestored(key)),
+                Outcome::Failed(error) => self.tell(DriverEventKind::Failed(Arc::new(error))),
+            }
+        }
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            let now = clock::now();
+            match command {
+                Command::Shutdown(mode) => self.shutdown(now, mode),
+                Command::Reload(config, reply) => {
+                    let result = self.reload(now, *config);
+                    reply(result);
+                }
+                Command::Tracker(tracker, status) => self.node.set_tracker(now, tracker, status),
+                Command::Guard(group, status) => self.node.set_guard(now, group, status),
+                Command::Yield(group) => self.node.yield_group(now, group),
+                Command::Stalled => self.node.stalled(now),
+                Command::ResetCounters(router) => self.node.reset_counters(now, router),
+                Command::Snapshot(reply) => reply(self.snapshot(now)),
+            }
+        }
+    }
+
+    fn shutdown(&mut self, now: Timestamp, mode: ShutdownMode) {
+        if self.stopping.is_none() {
+            self.stopping = Some(now.saturating_add(STOP_TIMEOUT));
+            self.node.shutdown(now, mode);
+        }
+    }
+
+    fn reload(&mut self, now: Timestamp, config: DriverConfig) -> Result<(), DriverError> {
+        let links = self.monitor.links();
+        let resolved = config.resolve(|name| links.by_name(name), self.tag)?;
+        self.node.reconfigure(now, resolved.node.clone())?;
+        (self.config, self.resolved) = (config, resolved);
+        self.open_sockets();
+        Ok(())
+    }
+
+    /// Whether it stops, and nothing is left to be done or to be hoped for.
+    fn has_ended(&self, now: Timestamp) -> bool {
+        self.stopping
+            .is_some_and(|stop| (self.node.is_idle() && self.jobs_out == 0) || now >= stop)
+    }
+
+    fn end(&mut self) {
+        for stream in &self.streams {
+            stream.end();
+        }
+    }
+
+    /// Gives something to the thread of the addresses.
+    pub(super) fn post(&mut self, task: AddressTask) {
+        // The thread goes only after the driver.
+        let _ = self.addresses.send(task);
+    }
+
+    pub(super) fn tell(&mut self, kind: DriverEventKind) {
+        self.sequence = self.sequence.saturating_add(1);
+        let event = DriverEvent {
+            sequence: self.sequence,
+            at: clock::now(),
+            kind,
+        };
+        if let Some(listener) = &mut self.listener {
+            listener(&event);
+        }
+        for stream in &self.streams {
+            stream.push(event.clone());
+        }
+    }
+
+    fn snapshot(&self, now: Timestamp) -> Snapshot {
+        let routers = self.config.routers().filter_map(|(id, setup)| {
+            let machine = self.node.machine(id)?;
+            Some(RouterSnapshot {
+                id,
+                interface: setup.interface().into(),
+                family: setup.config().family(),
+                vrid: setup.config().vrid(),
+                state: machine.state(),
+                init_reason: machine.init_reason(),
+                since: machine.since(),
+                priority: machine.effective_priority(),
+                active: machine.active(),
+                interval: machine.active_interval(),
+                next_deadline: machine.next_deadline(),
+                counters: self.node.router_counters(id)?.clone(),
+                machine_counters: *machine.counters(),
+            })
+        });
+        Snapshot {
+            at: now,
+            routers: routers.collect(),
+            counters: self.node.counters().clone(),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl core::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Engine")
+            .field("node", &self.node)
+            .field("sockets", &self.sockets)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an earlier process left behind goes before the first Backup (spec 3.7).
+fn remove_leftovers(
+    book: &mut AddressBook,
+    resolved: &Resolved,
+) -> Result<Vec<InterfaceAddress>, NetError> {
+    let configured: Vec<_> = resolved.addresses.values().cloned().collect();
+    let leftovers = book.leftovers(&configured)?;
+    let key = |left: &InterfaceAddress| AddressKey {
+        interface: left.interface,
+        address: left.address,
+    };
+    let keys: Vec<_> = leftovers.iter().map(key).collect();
+    for removed in book.remove(&keys) {
+        removed?;
+    }
+    Ok(leftovers)
+}

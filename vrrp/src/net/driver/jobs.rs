@@ -1,0 +1,331 @@
+//! What the node wants done: advertisements first, many per system call; the rest after them.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::engine::Engine;
+use super::event::DriverEventKind;
+use crate::address::{Family, InterfaceIndex};
+use crate::codec::GratuitousArp;
+use crate::event::NewActiveReason;
+use crate::job::{Announcement, Job, JobId, JobKind, JobResult, SendJob};
+use crate::net::addresses::AddressKey;
+use crate::net::executor::{AddressJob, AddressTask, HookCall};
+use crate::net::links::Link;
+use crate::net::{NetError, SendBatch, clock};
+use crate::node::{EmitError, RouterId};
+use crate::timer::Timestamp;
+
+/// The longest packet: 255 addresses of IPv6, headers, and what an authentication header adds.
+const LONGEST_PACKET: usize = 4608;
+/// The longest frame of an announcement.
+const LONGEST_FRAME: usize = 128;
+
+/// What leaves together; emptied in each step, with the room kept.
+#[derive(Debug, Default)]
+pub(super) struct Batches {
+    adverts: BTreeMap<(InterfaceIndex, Family), Outgoing>,
+    frames: BTreeMap<InterfaceIndex, Outgoing>,
+    addresses: Vec<AddressJob>,
+}
+
+/// Where an address was installed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub(super) key: AddressKey,
+    /// Nobody has wanted it to be removed since.
+    pub(super) is_wanted: bool,
+}
+
+/// Packets of one socket, and of each which job it is of.
+#[derive(Debug, Default)]
+struct Outgoing {
+    batch: SendBatch,
+    jobs: Vec<JobId>,
+}
+
+impl Outgoing {
+    fn clear(&mut self) {
+        self.batch.clear();
+        self.jobs.clear();
+    }
+}
+
+impl Engine {
+    /// Does all there is to do; what is done at once may lead to more.
+    pub(super) fn perform_jobs(&mut self) {
+        let mut batches = core::mem::take(&mut self.batches);
+        loop {
+            let mut is_done = true;
+            while let Some(job) = self.node.poll_job() {
+                is_done = false;
+                self.begin(job, &mut batches);
+            }
+            if is_done {
+                break;
+            }
+            self.send_adverts(&mut batches);
+            if !batches.addresses.is_empty() {
+                let jobs = core::mem::take(&mut batches.addresses);
+                self.jobs_out = self.jobs_out.saturating_add(jobs.len());
+                self.post(AddressTask::Change(jobs));
+            }
+            self.send_frames(&mut batches);
+        }
+        self.batches = batches;
+    }
+
+    fn begin(&mut self, job: Job, batches: &mut Batches) {
+        let id = job.id;
+        match job.kind {
+            JobKind::Send(send) => self.write_advert(id, &send, batches),
+            JobKind::Announce(announcement) => self.write_frame(id, &announcement, batches),
+            JobKind::InstallAddresses {
+                router, addresses, ..
+            } => {
+                let job = self.change_addresses(id, router, &addresses, &[]);
+                self.delay(router, job, batches);
+            }
+            JobKind::ChangeAddresses {
+                router,
+                install,
+                remove,
+                ..
+            } => {
+                let job = self.change_addresses(id, router, &install, &remove);
+                batches.addresses.push(job);
+            }
+            JobKind::RemoveAddresses {
+                router, addresses, ..
+            } => {
+                let job = self.change_addresses(id, router, &[], &addresses);
+                batches.addresses.push(job);
+            }
+            JobKind::Prepare { router } => self.call(id, HookCall::Prepare(router)),
+            JobKind::Establish { router } => self.call(id, HookCall::Establish(router)),
+            JobKind::Settle { router } => self.call(id, HookCall::Settle(router)),
+            JobKind::DataPlane { router, plane } => {
+                self.call(id, HookCall::DataPlane(router, plane));
+            }
+            JobKind::AcquireGuard { group, rank } => {
+                self.call(id, HookCall::AcquireGuard(group, rank));
+            }
+            JobKind::ReleaseGuard { group } => self.call(id, HookCall::ReleaseGuard(group)),
+            JobKind::Notify(report) => {
+                self.tell(DriverEventKind::Report(report));
+                self.complete(id, JobResult::Done);
+            }
+        }
+    }
+
+    fn complete(&mut self, id: JobId, result: JobResult) {
+        self.node.complete(clock::now(), id, result);
+    }
+
+    fn write_advert(&mut self, id: JobId, send: &SendJob, batches: &mut Batches) {
+        let now = clock::now();
+        let (mut is_pending, mut is_broken) = (false, false);
+        for destination in self.node.destinations(send) {
+            let mouth = (send.interface(), Family::of(destination));
+            let outgoing = batches.adverts.entry(mouth).or_default();
+            let node = &mut self.node;
+            let written = outgoing.batch.push(destination, LONGEST_PACKET, |buffer| {
+                node.emit_packet(now, send, destination, buffer)
+            });
+            match written {
+                Ok(()) => {
+                    outgoing.jobs.push(id);
+                    is_pending = true;
+                }
+                Err(EmitError::Withdrawn) => {}
+                Err(_) => is_broken = true,
+            }
+        }
+        // Otherwise the job is over when its packets have left; what was told first counts.
+        if is_broken {
+            self.complete(id, JobResult::Failed);
+        } else if !is_pending {
+            self.complete(id, JobResult::Done);
+        }
+    }
+
+    fn send_adverts(&mut self, batches: &mut Batches) {
+        for (&(device, family), outgoing) in &mut batches.adverts {
+            if outgoing.batch.is_empty() {
+                continue;
+            }
+            let mut failures = Vec::new();
+            match self.sockets.sender(device, family) {
+                Some(sender) => sender.send(&outgoing.batch, |place, result| {
+                    failures.extend(result.err().map(|error| (place, Some(error))));
+                }),
+                None => failures.extend((0..outgoing.jobs.len()).map(|place| (place, None))),
+            }
+            self.finish(&outgoing.jobs, failures);
+            outgoing.clear();
+        }
+    }
+
+    fn write_frame(&mut self, id: JobId, announcement: &Announcement, batches: &mut Batches) {
+        let device = self.face(announcement);
+        let outgoing = batches.frames.entry(device).or_default();
+        let node = &self.node;
+        let is_elsewhere = device != announcement.interface();
+        let other = self.monitor.links().get(device).and_then(|link| link.mac);
+        let other = other.filter(|_| is_elsewhere);
+        let address = announcement.address();
+        let written = outgoing.batch.push(address, LONGEST_FRAME, |buffer| {
+            let length = node.emit_announcement(announcement, buffer)?;
+            match (other, address) {
+                // On another interface the address has that one's MAC.
+                (Some(mac), IpAddr::V4(address)) => {
+                    Ok(GratuitousArp::new(address, mac).emit_frame(buffer)?)
+                }
+                (Some(mac), IpAddr::V6(address)) => {
+                    Ok(crate::codec::UnsolicitedNa::new(address, mac).emit_frame(buffer)?)
+                }
+                (None, _) => Ok::<usize, EmitError>(length),
+            }
+        });
+        match written {
+            Ok(()) => outgoing.jobs.push(id),
+            Err(EmitError::Withdrawn) => self.complete(id, JobResult::Done),
+            Err(_) => self.complete(id, JobResult::Failed),
+        }
+    }
+
+    /// Where an address is announced: where it is, or on the interface of its router where neighbours
+    /// would not ask there for it (OP-6).
+    fn face(&self, announcement: &Announcement) -> InterfaceIndex {
+        let here = announcement.interface();
+        if announcement.is_source() {
+            return here;
+        }
+        let (router, address) = (announcement.router(), announcement.address());
+        let device = self.resolved.key(router, address);
+        let device = device.map_or(here, |key| key.interface);
+        let link = self.monitor.links().get(device);
+        if link.is_some_and(Link::is_asked) {
+            device
+        } else {
+            here
+        }
+    }
+
+    fn send_frames(&mut self, batches: &mut Batches) {
+        for (&device, outgoing) in &mut batches.frames {
+            if outgoing.batch.is_empty() {
+                continue;
+            }
+            let mut failures = Vec::new();
+            match self.sockets.frames(device) {
+                Some(sender) => sender.send(&outgoing.batch, |place, result| {
+                    failures.extend(result.err().map(|error| (place, Some(error))));
+                }),
+                None => failures.extend((0..outgoing.jobs.len()).map(|place| (place, None))),
+            }
+            self.finish(&outgoing.jobs, failures);
+            outgoing.clear();
+        }
+    }
+
+    /// Of each packet there is one job, and jobs may have several packets.
+    fn finish(&mut self, jobs: &[JobId], failures: Vec<(usize, Option<NetError>)>) {
+        let mut failed = Vec::new();
+        // One of them tells what is the matter with all.
+        let mut first = None;
+        for (place, error) in failures {
+            failed.extend(jobs.get(place));
+            first = first.or(error);
+        }
+        if let Some(error) = first {
+            self.tell(DriverEventKind::Failed(Arc::new(error)));
+        }
+        for id in jobs {
+            let result = if failed.contains(id) {
+                JobResult::Failed
+            } else {
+                JobResult::Done
+            };
+            self.complete(*id, result);
+        }
+    }
+
+    fn change_addresses(
+        &mut self,
+        id: JobId,
+        router: RouterId,
+        install: &[IpAddr],
+        remove: &[IpAddr],
+    ) -> AddressJob {
+        let mut job = AddressJob {
+            id,
+            install: Vec::new(),
+            remove: Vec::new(),
+        };
+        for address in install {
+            if let Some(setup) = self.resolved.addresses.get(&(router, *address)) {
+                job.install.push(setup.clone());
+                let placed = Placed {
+                    key: setup.key(),
+                    is_wanted: true,
+                };
+                self.placed.insert((router, *address), placed);
+            }
+        }
+        for address in remove {
+            // It stays known until it is gone: removing may have to be tried again.
+            if let Some(placed) = self.placed.get_mut(&(router, *address)) {
+                placed.is_wanted = false;
+                job.remove.push(placed.key);
+            }
+        }
+        job
+    }
+
+    /// An Active that is alive has removed its addresses before they are installed here.
+    fn delay(&mut self, router: RouterId, job: AddressJob, batches: &mut Batches) {
+        let machine = self.node.machine(router);
+        let is_alive = machine.is_some_and(|machine| {
+            let reason = machine.new_active_reason();
+            matches!(
+                reason,
+                NewActiveReason::Preempted | NewActiveReason::Priority
+            )
+        });
+        if is_alive && !self.config.gap.is_zero() {
+            let due = clock::now().saturating_add(self.config.gap);
+            self.jobs_out = self.jobs_out.saturating_add(1);
+            self.delayed.push_back((due, job));
+        } else {
+            batches.addresses.push(job);
+        }
+    }
+
+    /// Those that have waited long enough.
+    pub(super) fn install_delayed(&mut self, now: Timestamp) {
+        let mut due = Vec::new();
+        while self.delayed.front().is_some_and(|(at, _)| *at <= now) {
+            due.extend(self.delayed.pop_front().map(|(_, job)| job));
+        }
+        if !due.is_empty() {
+            self.post(AddressTask::Change(due));
+        }
+    }
+
+    fn call(&mut self, id: JobId, call: HookCall) {
+        match &self.hooks {
+            Some(hooks) => {
+                self.jobs_out = self.jobs_out.saturating_add(1);
+                // The thread goes only after the driver, or when a hook has panicked.
+                if hooks.send((id, call)).is_err() {
+                    self.jobs_out = self.jobs_out.saturating_sub(1);
+                    self.complete(id, JobResult::Failed);
+                }
+            }
+            None => self.complete(id, JobResult::Done),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What a driver waits for: descriptors, a deadline, and being woken.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+use crate::net::{NetError, Operation};
+use crate::timer::Timestamp;
+
+/// So many descriptors are told of at once; the others come with the next call.
+const AT_ONCE: usize = 64;
+
+/// Which descriptor is ready.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ready {
+    /// The deadline has come.
+    Timer,
+    /// Somebody has left something.
+    Woken,
+    /// Links or addresses have changed.
+    Links,
+    /// The receiver of this number has packets.
+    Receiver(u64),
+}
+
+impl Ready {
+    const fn pack(self) -> u64 {
+        match self {
+            Self::Timer => 0,
+            Self::Woken => 1,
+            Self::Links => 2,
+            Self::Receiver(number) => number.saturating_add(3),
+        }
+    }
+
+    const fn unpack(data: u64) -> Self {
+        match data {
+            0 => Self::Timer,
+            1 => Self::Woken,
+            2 => Self::Links,
+            more => Self::Receiver(more.saturating_sub(3)),
+        }
+    }
+}
+
+/// An epoll instance with a timer of `CLOCK_BOOTTIME` and an event counter: epoll(7),
+/// timerfd_create(2), eventfd(2).
+#[derive(Debug)]
+pub(super) struct Waiting {
+    epoll: Epoll,
+    timer: TimerFd,
+    /// The deadline the timer is set to.
+    deadline: Option<Timestamp>,
+    has_fired: bool,
+    wake: Arc<EventFd>,
+}
+
+impl Waiting {
+    pub(super) fn new() -> Result<Self, NetError> {
+        Self::open().map_err(failed)
+    }
+
+    fn open() -> Result<Self, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?;
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        let wake = Arc::new(EventFd::from_flags(flags)?);
+        epoll.add(&timer, event(Ready::Timer))?;
+        epoll.add(&*wake, event(Ready::Woken))?;
+        Ok(Self {
+            epoll,
+            timer,
+            deadline: None,
+            has_fired: false,
+            wake,
+        })
+    }
+
+    /// Wakes whoever waits.
+    pub(super) fn waker(&self) -> Arc<EventFd> {
+        Arc::clone(&self.wake)
+    }
+
+    pub(super) fn add(&self, descriptor: &impl AsFd, ready: Ready) -> Result<(), NetError> {
+        self.epoll.add(descriptor, event(ready)).map_err(failed)
+    }
+
+    /// Sets the deadline; it costs nothing if it is the same as before.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Timestamp>) -> Result<(), NetError> {
+        if self.deadline == deadline && !self.has_fired {
+            return Ok(());
+        }
+        (self.deadline, self.has_fired) = (deadline, false);
+        match deadline {
+            Some(at) => {
+                // Zero would switch it off.
+                let at = TimeSpec::from(at.max(Duration::from_nanos(1)));
+                self.timer.set(
+                    Expiration::OneShot(at),
+                    TimerSetTimeFlags::TFD_TIMER_ABSTIME,
+                )
+            }
+            None => self.timer.unset(),
+        }
+        .map_err(failed)
+    }
+
+    /// Waits until something is ready, but no longer than this (`None`: for ever), and says what.
+    pub(super) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Ready>,
+    ) -> Result<(), NetError> {
+        ready.clear();
+        let timeout = timeout.map_or(EpollTimeout::NONE, |timeout| {
+            // Rounded up, or it would spin through the last millisecond.
+            let timeout = timeout.saturating_add(Duration::from_nanos(999_999));
+            EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::MAX)
+        });
+        let mut events = [EpollEvent::empty(); AT_ONCE];
+        let count = match self.epoll.wait(&mut events, timeout) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(errno) => return Err(failed(errno)),
+        };
+        let found = events.iter().take(count);
+        ready.extend(found.map(|event| Ready::unpack(event.data())));
+        for ready in &*ready {
+            match ready {
+                // Whatever is set next ends its being ready.
+                Ready::Timer => self.has_fired = true,
+                Ready::Woken => drop(self.wake.read()),
+                Ready::Links | Ready::Receiver(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Waiting {
+    /// Ready to be read when [`wait`](Self::wait) would not wait.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
+    }
+}
+
+fn event(ready: Ready) -> EpollEvent {
+    EpollEvent::new(EpollFlags::EPOLLIN, ready.pack())
+}
+
+fn failed(errno: Errno) -> NetError {
+    NetError::new(Operation::Wait, "", errno)
+}

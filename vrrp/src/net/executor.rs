@@ -1,0 +1,239 @@
+//! What may take long, off the thread that advertises (OP-2).
+//!
+//! A driver has one thread for the kernel's addresses, since those requests wait while somebody else
+//! configures the network; and one for the program's [`Hooks`], if it has any. Both end with the
+//! driver, which never waits for them.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use nix::sys::eventfd::EventFd;
+
+use super::addresses::{AddressBook, AddressKey, Renewed, VirtualAddress};
+use super::clock;
+use super::{NetError, Operation};
+use crate::event::DataPlane;
+use crate::group::GroupId;
+use crate::job::{JobId, JobResult};
+use crate::node::RouterId;
+use crate::priority::Rank;
+use crate::timer::Timestamp;
+
+/// What a program does beside the addresses, on a thread of its own, one call after the other.
+///
+/// Whatever it waits for delays only what has to wait for it (OP-1): never advertisements.
+pub trait Hooks: Send {
+    /// Makes everything ready that must be there before the addresses are, such as the IPVS table.
+    /// Where it fails the router steps down, and tries again later.
+    fn prepare(&mut self, router: RouterId) -> JobResult {
+        let _ = router;
+        JobResult::Done
+    }
+
+    /// Does what follows a take-over before that is told, such as making the sync daemon *master*.
+    fn establish(&mut self, router: RouterId) -> JobResult {
+        let _ = router;
+        JobResult::Done
+    }
+
+    /// Undoes both, as the addresses are gone.
+    fn settle(&mut self, router: RouterId) -> JobResult {
+        let _ = router;
+        JobResult::Done
+    }
+
+    /// Makes the data plane behave like this: whether packets to the addresses are accepted is a
+    /// matter of the program's packet filter.
+    fn data_plane(&mut self, router: RouterId, plane: DataPlane) -> JobResult {
+        let _ = (router, plane);
+        JobResult::Done
+    }
+
+    /// Asks the arbiter for the guard of a group; the answer is told by
+    /// [`Handle::set_guard`](super::Handle::set_guard).
+    fn acquire_guard(&mut self, group: GroupId, rank: Rank) -> JobResult {
+        let _ = (group, rank);
+        JobResult::Failed
+    }
+
+    /// Gives the guard of a group back.
+    fn release_guard(&mut self, group: GroupId) -> JobResult {
+        let _ = group;
+        JobResult::Done
+    }
+}
+
+/// A call of a hook.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum HookCall {
+    Prepare(RouterId),
+    Establish(RouterId),
+    Settle(RouterId),
+    DataPlane(RouterId, DataPlane),
+    AcquireGuard(GroupId, Rank),
+    ReleaseGuard(GroupId),
+}
+
+/// Addresses to be installed first and removed then.
+#[derive(Debug)]
+pub(super) struct AddressJob {
+    pub(super) id: JobId,
+    pub(super) install: Vec<VirtualAddress>,
+    pub(super) remove: Vec<AddressKey>,
+}
+
+/// Something for the thread of the addresses.
+#[derive(Debug)]
+pub(super) enum AddressTask {
+    Change(Vec<AddressJob>),
+    /// Those that are due at this time.
+    Renew(Timestamp),
+    /// These, as somebody removed them.
+    Restore(Vec<AddressKey>),
+}
+
+/// What a thread tells.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// A job is over.
+    Job(JobId, JobResult),
+    /// The next renewal is due then, if ever.
+    NextRenewal(Option<Timestamp>),
+    /// Somebody had removed this address; it is there again.
+    Restored(AddressKey),
+    /// Something failed, and will be tried again or was told of as a job.
+    Failed(NetError),
+}
+
+/// Where threads leave what they tell, and how they wake the driver.
+#[derive(Clone, Debug)]
+pub(super) struct Outbox {
+    outcomes: Sender<Outcome>,
+    wake: Arc<EventFd>,
+}
+
+impl Outbox {
+    pub(super) fn new(wake: Arc<EventFd>) -> (Self, Receiver<Outcome>) {
+        let (outcomes, inbox) = mpsc::channel();
+        (Self { outcomes, wake }, inbox)
+    }
+
+    /// Says whether somebody is there to hear it.
+    fn tell(&self, outcomes: impl IntoIterator<Item = Outcome>) -> bool {
+        let mut told = outcomes
+            .into_iter()
+            .map(|outcome| self.outcomes.send(outcome));
+        let is_heard = told.all(|told| told.is_ok());
+        // It fails only when the counter is at its end; then the driver is awake.
+        let _ = self.wake.write(1);
+        is_heard
+    }
+}
+
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), NetError> {
+    let thread = thread::Builder::new().name(name.into());
+    let started = thread.stack_size(256 << 10).spawn(run);
+    let failed = |error| NetError::new(Operation::StartThread, name, error);
+    started.map(drop).map_err(failed)
+}
+
+/// Starts the thread of the hooks.
+pub(super) fn start_hooks(
+    mut hooks: Box<dyn Hooks>,
+    outbox: Outbox,
+) -> Result<Sender<(JobId, HookCall)>, NetError> {
+    let (calls, inbox) = mpsc::channel();
+    start("vrrp-hooks", move || {
+        for (id, call) in inbox {
+            let result = match call {
+                HookCall::Prepare(router) => hooks.prepare(router),
+                HookCall::Establish(router) => hooks.establish(router),
+                HookCall::Settle(router) => hooks.settle(router),
+                HookCall::DataPlane(router, plane) => hooks.data_plane(router, plane),
+                HookCall::AcquireGuard(group, rank) => hooks.acquire_guard(group, rank),
+                HookCall::ReleaseGuard(group) => hooks.release_guard(group),
+            };
+            if !outbox.tell([Outcome::Job(id, result)]) {
+                return;
+            }
+        }
+    })?;
+    Ok(calls)
+}
+
+/// Starts the thread of the addresses, in the network namespace of this one.
+pub(super) fn start_addresses(
+    mut book: AddressBook,
+    outbox: Outbox,
+) -> Result<Sender<AddressTask>, NetError> {
+    let (tasks, inbox) = mpsc::channel::<AddressTask>();
+    start("vrrp-addresses", move || {
+        for task in inbox {
+            let outcomes = perform(&mut book, task);
+            if !outbox.tell(outcomes) {
+                return;
+            }
+        }
+    })?;
+    Ok(tasks)
+}
+
+fn perform(book: &mut AddressBook, task: AddressTask) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    match task {
+        AddressTask::Change(jobs) => change(book, jobs, &mut outcomes),
+        AddressTask::Renew(now) => {
+            for (key, renewed) in book.renew_due(now) {
+                tell_renewed(key, renewed, &mut outcomes);
+            }
+        }
+        AddressTask::Restore(keys) => {
+            let renewed = book.renew(clock::now(), &keys);
+            for (key, renewed) in keys.into_iter().zip(renewed) {
+                tell_renewed(key, renewed, &mut outcomes);
+            }
+        }
+    }
+    outcomes.push(Outcome::NextRenewal(book.next_renewal()));
+    outcomes
+}
+
+fn tell_renewed(key: AddressKey, renewed: Result<Renewed, NetError>, outcomes: &mut Vec<Outcome>) {
+    match renewed {
+        Ok(Renewed::Restored) => outcomes.push(Outcome::Restored(key)),
+        Ok(_) => {}
+        Err(error) => outcomes.push(Outcome::Failed(error)),
+    }
+}
+
+/// All that is to be installed goes to the kernel at once, then all that is to be removed.
+fn change(book: &mut AddressBook, jobs: Vec<AddressJob>, outcomes: &mut Vec<Outcome>) {
+    let install: Vec<_> = jobs.iter().flat_map(|job| &job.install).cloned().collect();
+    let remove: Vec<_> = jobs.iter().flat_map(|job| &job.remove).copied().collect();
+    let mut installed = Vec::new().into_iter();
+    if !install.is_empty() {
+        installed = book.install(clock::now(), &install).into_iter();
+    }
+    let mut removed = Vec::new().into_iter();
+    if !remove.is_empty() {
+        removed = book.remove(&remove).into_iter();
+    }
+    for job in jobs {
+        let installed = installed.by_ref().take(job.install.len());
+        let removed = removed.by_ref().take(job.remove.len());
+        let failures = installed
+            .filter_map(Result::err)
+            .chain(removed.filter_map(Result::err));
+        let before = outcomes.len();
+        outcomes.extend(failures.map(Outcome::Failed));
+        let result = if outcomes.len() == before {
+            JobResult::Done
+        } else {
+            JobResult::Failed
+        };
+        outcomes.push(Outcome::Job(job.id, result));
+    }
+}

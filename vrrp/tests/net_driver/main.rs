@@ -1,0 +1,16 @@
+//! Drivers in network namespaces: two of ours share addresses.
+
+#![cfg(all(feature = "net", target_os = "linux"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+#![expect(clippy::print_stdout, reason = "what was measured is printed")]
+
+#[path = "../network/mod.rs"]
+mod network;
+
+mod process;
+mod takeover;
+mod watch;

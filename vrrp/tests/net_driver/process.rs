@@ -1,0 +1,203 @@
+//! A process that runs one virtual router: this program again, told what to do by its environment.
+
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+use std::env;
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{ChildStdout, Command, Stdio};
+use std::thread;
+
+use lvs_vrrp::event::{Notification, ShutdownMode};
+use lvs_vrrp::net::{
+    AddressSetup, Driver, DriverConfig, DriverEvent, DriverEventKind, RouterSetup,
+};
+use lvs_vrrp::node::{ReportKind, RouterId};
+use lvs_vrrp::receive::Versions;
+use lvs_vrrp::{AddressList, Interval, Priority, RouterConfig, Version, Vrid};
+
+use crate::network::{Host, Running};
+
+/// What the process runs is said here.
+const VARIABLE: &str = "LVS_VRRP_TEST_ROUTER";
+
+/// A virtual router on `eth0`.
+#[derive(Clone, Debug)]
+pub(crate) struct Router {
+    pub(crate) version: Version,
+    pub(crate) priority: u8,
+    pub(crate) interval: Duration,
+    pub(crate) preempts: bool,
+    pub(crate) address: String,
+    pub(crate) prefix_len: u8,
+    pub(crate) on_tokio: bool,
+}
+
+impl Router {
+    pub(crate) fn new(version: Version, priority: u8, address: &str) -> Self {
+        Self {
+            version,
+            priority,
+            interval: match version {
+                Version::V2 => Duration::from_secs(1),
+                Version::V3 => Duration::from_millis(100),
+            },
+            preempts: true,
+            address: address.into(),
+            prefix_len: if address.contains(':') { 64 } else { 24 },
+            on_tokio: false,
+        }
+    }
+
+    /// How long the others wait for it.
+    pub(crate) fn config(&self) -> RouterConfig {
+        let addresses = AddressList::new([self.address.parse().unwrap()]).unwrap();
+        let interval = u64::try_from(self.interval.as_millis() / 10).unwrap();
+        RouterConfig::new(Vrid::new(51).unwrap(), addresses)
+            .with_versions(Versions::Only(self.version))
+            .with_priority(Priority::new(self.priority))
+            .with_interval(Interval::from_centiseconds(interval.try_into().unwrap()).unwrap())
+            .with_preempt(self.preempts)
+    }
+
+    pub(crate) fn driver(&self) -> DriverConfig {
+        let address = self.address.parse().unwrap();
+        let setup = AddressSetup::new().with_prefix_len(self.prefix_len);
+        let router = RouterSetup::new("eth0", self.config()).with_address(address, setup);
+        DriverConfig::new().with_router(RouterId::new(1), router)
+    }
+
+    /// Starts a process with it.
+    pub(crate) fn start(&self, host: &Host) -> Process {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args([
+            "--exact",
+            "process::a_process_with_a_router",
+            "--nocapture",
+            "--ignored",
+        ]);
+        command.env(VARIABLE, self.to_string());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut running = host.start(&mut command);
+        let output = BufReader::new(running.0.stdout.take().unwrap());
+        Process { running, output }
+    }
+}
+
+impl fmt::Display for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} {} {} {} {} {}",
+            u8::from(self.version == Version::V3),
+            self.priority,
+            self.interval.as_millis(),
+            self.preempts,
+            self.address,
+            self.prefix_len,
+            self.on_tokio
+        )
+    }
+}
+
+impl FromStr for Router {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let words: Vec<_> = text.split(' ').collect();
+        let [
+            version,
+            priority,
+            interval,
+            preempts,
+            address,
+            prefix_len,
+            on_tokio,
+        ] = words[..]
+        else {
+            return Err(());
+        };
+        Ok(Self {
+            version: if version == "1" {
+                Version::V3
+            } else {
+                Version::V2
+            },
+            priority: priority.parse().unwrap(),
+            interval: Duration::from_millis(interval.parse().unwrap()),
+            preempts: preempts.parse().unwrap(),
+            address: address.into(),
+            prefix_len: prefix_len.parse().unwrap(),
+            on_tokio: on_tokio.parse().unwrap(),
+        })
+    }
+}
+
+/// A process with a router; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    running: Running,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Reads what it says until this is said.
+    pub(crate) fn until(&mut self, word: &str) {
+        let mut said = String::new();
+        loop {
+            let mut line = String::new();
+            let count = self.output.read_line(&mut line).unwrap();
+            assert!(count > 0, "it ended, having said {said}, not {word}");
+            said.push_str(&line);
+            if line.trim_end().ends_with(word) {
+                return;
+            }
+        }
+    }
+
+    /// `SIGKILL`
+    pub(crate) fn kill(mut self) {
+        self.running.0.kill().unwrap();
+        self.running.0.wait().unwrap();
+    }
+
+    /// Lets it resign, and waits until it has ended.
+    pub(crate) fn stop(mut self) {
+        drop(self.running.0.stdin.take());
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).unwrap();
+        assert!(self.running.0.wait().unwrap().success(), "{rest}");
+    }
+}
+
+/// Says each transition; ends with its input.
+#[test]
+#[ignore = "is a part of other tests"]
+fn a_process_with_a_router() {
+    let Ok(text) = env::var(VARIABLE) else {
+        return;
+    };
+    let router: Router = text.parse().unwrap();
+    let mut driver = Driver::new(router.driver()).unwrap();
+    driver.on_event(say);
+    let handle = driver.handle();
+    thread::spawn(move || {
+        io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        handle.shutdown(ShutdownMode::Graceful).unwrap();
+    });
+    driver.run().unwrap();
+}
+
+fn say(event: &DriverEvent) {
+    match &event.kind {
+        DriverEventKind::Report(report) => match report.kind {
+            ReportKind::Router(Notification::Transition(transition)) => {
+                println!("{}", transition.to);
+            }
+            kind => println!("{kind:?}"),
+        },
+        DriverEventKind::Failed(error) => println!("{error}"),
+        DriverEventKind::LeftoverRemoved(address) => println!("leftover {}", address.address),
+        kind => println!("{kind:?}"),
+    }
+}

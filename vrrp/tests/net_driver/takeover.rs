@@ -1,0 +1,97 @@
+//! Who has the address.
+
+use core::time::Duration;
+
+use lvs_vrrp::Version;
+use lvs_vrrp::net::clock;
+
+use crate::network::{Host, Switch, eventually};
+use crate::process::Router;
+use crate::watch::{Watch, overlap};
+
+/// A switch with two hosts.
+fn network() -> (Switch, Host, Host) {
+    let switch = Switch::new();
+    let (one, other) = (Host::new("one"), Host::new("other"));
+    switch.connect(&one, "eth0", &["192.0.2.1/24", "fe80::1/64"]);
+    switch.connect(&other, "eth0", &["192.0.2.2/24", "fe80::2/64"]);
+    (switch, one, other)
+}
+
+/// The better one takes over, resigns, comes back, is killed; the other has the address in between.
+fn change_hands(version: Version, address: &str) {
+    let (_switch, one, other) = network();
+    let (high, low) = (
+        Router::new(version, 200, address),
+        Router::new(version, 100, address),
+    );
+    let down = low.config().active_down_interval();
+    let (at_one, at_other) = (Watch::new(&one, address), Watch::new(&other, address));
+
+    let mut lower = low.start(&other);
+    lower.until("Active");
+    assert!(other.holds(address));
+    let mut higher = high.start(&one);
+    higher.until("Active");
+    lower.until("Backup");
+    assert!(one.holds(address) && !other.holds(address));
+
+    let resigned = clock::now();
+    higher.stop();
+    lower.until("Active");
+    let after_resigning = clock::now().saturating_sub(resigned);
+    assert!(other.holds(address) && !one.holds(address));
+
+    let mut higher = high.start(&one);
+    higher.until("Active");
+    lower.until("Backup");
+    let killed = clock::now();
+    higher.kill();
+    lower.until("Active");
+    let after_kill = clock::now().saturating_sub(killed);
+    assert!(other.holds(address));
+    // Nobody helps: the kernel removes it when its lifetime is over.
+    eventually(|| one.holds(address), |holds| !holds);
+    let left_after = clock::now().saturating_sub(killed);
+    lower.stop();
+    assert!(!other.holds(address));
+
+    let (one, other) = (at_one.end(), at_other.end());
+    println!(
+        "{version:?} {address}: down interval {down:?}; taken over {after_resigning:?} after a \
+         resignation, {after_kill:?} after a kill; left {left_after:?} after the kill; held by both \
+         for {:?}",
+        overlap(&one, &other)
+    );
+    // The way of the words to here.
+    let patience = Duration::from_millis(300);
+    assert!(after_resigning < down + patience, "{after_resigning:?}");
+    assert!(after_kill < down + patience, "{after_kill:?}");
+    let lifetime = (down * 3).max(Duration::from_secs(3));
+    assert!(
+        left_after < lifetime + Duration::from_secs(2),
+        "{left_after:?}"
+    );
+    // Until the kill nobody holds what another holds.
+    let before = one.iter().rev().skip(1);
+    let overlapping = overlap(&before.copied().collect::<Vec<_>>(), &other);
+    assert!(overlapping.is_zero(), "{overlapping:?}");
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn an_ipv4_address_changes_hands() {
+    change_hands(Version::V3, "192.0.2.100");
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn an_ipv6_address_changes_hands() {
+    change_hands(Version::V3, "fe80::100");
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn an_address_of_vrrp_version_2_changes_hands() {
+    change_hands(Version::V2, "192.0.2.100");
+}
