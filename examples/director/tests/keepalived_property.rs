@@ -228,6 +228,14 @@ proptest! {
     }
 }
 
+/// Each virtual router of the valid files and the cases, written and read again by `check`.
+#[test]
+fn blocks_of_the_material_are_read_again() {
+    let configs: Vec<Config> = material().iter().map(|text| check(text)).collect();
+    let written = |config: &&Config| !config.vrrp().instances.is_empty();
+    assert!(configs.iter().filter(written).count() >= 150);
+}
+
 /// Inputs made to grow: each ends at a limit, within a time that says nothing grew beyond it.
 #[test]
 fn hostile_texts_end_at_a_limit() {

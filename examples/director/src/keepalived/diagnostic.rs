@@ -200,7 +200,7 @@ impl Report {
 
 /// Sorts file by file, in the order in which they are first mentioned, and within a file from top to
 /// bottom.
-pub(super) fn sort(diagnostics: &mut [Diagnostic]) {
+pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
     let mut files: HashMap<Arc<str>, usize> = HashMap::new();
     for diagnostic in diagnostics.iter() {
         let next = files.len();

@@ -89,6 +89,8 @@ pub use virtual_server::{
     Protocol, SCHEDULERS, ServiceFlags, SorryServer, VirtualAddress, VirtualServer,
 };
 
+pub(crate) use diagnostic::sort;
+
 use diagnostic::Report;
 use preprocess::Preprocessor;
 use vrrp::Vrrp;
@@ -199,7 +201,7 @@ impl Config {
         let top = top::read(&statements, &mut report);
         let worst = report.worst();
         let (mut diagnostics, features) = report.finish();
-        diagnostic::sort(&mut diagnostics);
+        sort(&mut diagnostics);
         let top::Top {
             globals,
             groups,
@@ -294,7 +296,7 @@ impl Config {
                 self.worst = self.worst.max(Some(Severity::Warning));
             }
         }
-        diagnostic::sort(&mut self.diagnostics);
+        sort(&mut self.diagnostics);
     }
 }
 

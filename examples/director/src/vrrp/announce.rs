@@ -10,7 +10,7 @@ use crate::keepalived::vrrp::{Announce, VrrpInstance};
 
 /// The settings of the first virtual router, with which the others are compared.
 pub(super) fn settings(
-    instances: &[VrrpInstance],
+    instances: &[&VrrpInstance],
     globals: &VrrpGlobals,
     messages: &mut Messages,
 ) -> AnnounceSettings {
@@ -28,7 +28,7 @@ pub(super) fn settings(
         u8::try_from(value).unwrap_or_else(|_| {
             let message =
                 format!("vrrp_instance {name}: {keyword} {value} is over 255, set to 255");
-            messages.warning(&first.position, message);
+            messages.warning(first.place(keyword), message);
             u8::MAX
         })
     };
@@ -51,7 +51,7 @@ fn compare(instance: &VrrpInstance, first: &VrrpInstance, messages: &mut Message
     let name = &instance.name;
     if !instance.announce.extra_interface.is_zero() {
         let message = format!("vrrp_instance {name}: garp_extra_if is not supported; ignored");
-        messages.warning(&instance.position, message);
+        messages.warning(instance.place("garp_extra_if"), message);
     }
     // Whether there is any after a losing advertisement is a switch of the router.
     let relevant = |announce: &Announce| {
@@ -81,6 +81,6 @@ fn compare(instance: &VrrpInstance, first: &VrrpInstance, messages: &mut Message
             "vrrp_instance {name}: garp_lower_prio_delay is not supported: there is one round after \
              a losing advertisement; ignored"
         );
-        messages.warning(&instance.position, message);
+        messages.warning(instance.place("garp_lower_prio_delay"), message);
     }
 }

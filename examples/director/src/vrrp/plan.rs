@@ -10,7 +10,7 @@ use super::group::{self, PlannedGroup};
 use super::numbers::Numbers;
 use super::router::{self, PlannedRouter};
 use super::tracker::{PlannedTracker, Trackers};
-use crate::keepalived::{Config, Diagnostic, Position, Severity};
+use crate::keepalived::{Config, Diagnostic, Position, Severity, sort};
 
 /// What a node, and whoever installs its addresses, is to run.
 #[derive(Clone, Debug)]
@@ -117,8 +117,11 @@ impl Plan {
         let mut settings = Settings::default();
         settings.startup_delay = globals.vrrp.startup_delay;
         settings.report_unknown_vrids = globals.vrrp.log_unknown_vrids;
-        settings.announce = announce::settings(&vrrp.instances, &globals.vrrp, &mut messages);
+        let run = |name: &str| routers.iter().any(|router| router.name == name);
+        let instances: Vec<_> = vrrp.instances.iter().filter(|it| run(&it.name)).collect();
+        settings.announce = announce::settings(&instances, &globals.vrrp, &mut messages);
         unsupported(config, &mut messages);
+        sort(&mut messages.list);
         Self {
             routers,
             groups,

@@ -225,10 +225,9 @@ fn authenticated(authentication: &Authentication) -> Result<WireAuthentication, 
 
 /// What is run differently from what the file says.
 fn report_differences(instance: &VrrpInstance, owner: &str, messages: &mut Messages) {
-    let at = &instance.position;
     if instance.priority == 255 && instance.state == InitialState::Backup {
         let message = format!("{owner}: priority 255 is active at once, whatever state says");
-        messages.note(at, message);
+        messages.note(instance.place("priority"), message);
     }
     if let Destination::Peers(peers) = &instance.destination
         && let Some(peer) = peers.iter().find(|peer| peer.ttl().is_none())
@@ -241,7 +240,7 @@ fn report_differences(instance: &VrrpInstance, owner: &str, messages: &mut Messa
     }
     if let Some(ttl) = instance.unicast_ttl.filter(|ttl| *ttl != 255) {
         let message = format!("{owner}: unicast_ttl {ttl} is not supported, 255 is sent; ignored");
-        messages.warning(at, message);
+        messages.warning(instance.place("unicast_ttl"), message);
     }
     for (keyword, is_on) in [
         ("dont_track_primary", !instance.track_primary),
@@ -249,7 +248,7 @@ fn report_differences(instance: &VrrpInstance, owner: &str, messages: &mut Messa
     ] {
         if is_on {
             let message = format!("{owner}: {keyword} is not supported; ignored");
-            messages.warning(at, message);
+            messages.warning(instance.place(keyword), message);
         }
     }
 }
@@ -263,12 +262,14 @@ fn device(
     devices: &mut Vec<String>,
     messages: &mut Messages,
 ) -> VirtualMacDevice {
-    if let Some(mac) = &vmac.mac {
+    let ours = usual_mac(instance);
+    let other = vmac.mac.as_ref().filter(|mac| !ours.starts_with(*mac));
+    if let Some(mac) = other {
         let message = format!(
             "{owner}: use_vmac with another MAC ({mac}) is not supported; that of the virtual \
              router id is used"
         );
-        messages.warning(&instance.position, message);
+        messages.warning(instance.place("use_vmac"), message);
     }
     let prefix = match instance.family {
         Family::V6 => "vrrp6",
@@ -286,6 +287,16 @@ fn device(
         name,
         transmit_from_base: vmac.transmit_from_base,
     }
+}
+
+/// The MAC of the virtual router id. RFC 9568 §7.3
+fn usual_mac(instance: &VrrpInstance) -> String {
+    let family = match instance.family {
+        Family::V6 => 2,
+        _ => 1,
+    };
+    let id = instance.virtual_router_id;
+    format!("00:00:5e:00:{family:02x}:{id:02x}")
 }
 
 fn planned_address(

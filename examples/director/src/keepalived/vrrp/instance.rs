@@ -6,6 +6,7 @@ mod write;
 
 use core::net::IpAddr;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use super::super::diagnostic::Position;
 use super::super::groups::Family;
@@ -93,6 +94,16 @@ pub struct VrrpInstance {
     pub notify: Notify,
     /// What is written and has no typed value: for whoever runs this to name to its user.
     pub unsupported: Vec<Unsupported>,
+    /// Where each keyword stands; the first one if it is there more than once.
+    places: BTreeMap<String, Position>,
+}
+
+impl VrrpInstance {
+    /// Where a keyword stands; the block itself if the value is a default.
+    #[must_use]
+    pub fn place(&self, keyword: &str) -> &Position {
+        self.places.get(keyword).unwrap_or(&self.position)
+    }
 }
 
 /// `state`

@@ -176,7 +176,18 @@ fn line(kind: TrackKind, statement: &Statement, report: &mut Report) -> Option<(
         }
     }
     let limit = kind.limit();
-    let value = values::signed_at::<i32>(statement, 1, -limit..=limit, report);
+    let word = statement.argument(1).unwrap_or_default();
+    let value = word.parse::<i32>().ok();
+    let value = value.filter(|value| (-limit..=limit).contains(&i64::from(*value)));
+    if value.is_none() {
+        let message = format!(
+            "{} {}: weight '{word}' is not a whole number in {}..={limit}; ignored",
+            kind.keyword(),
+            tracked.name,
+            limit.saturating_neg()
+        );
+        report.error(statement.argument_position(1), message);
+    }
     tracked.weight.reverse = reverse(statement, 2, kind != TrackKind::Interface, report);
     let most = kind.most();
     if let Some(value) = value {

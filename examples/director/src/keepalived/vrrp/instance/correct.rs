@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use super::super::super::diagnostic::{Position, Report};
+use super::super::super::diagnostic::Report;
 use super::super::super::global::Globals;
 use super::super::super::groups::Family;
 use super::super::transport::{Authentication, Destination, VirtualMac};
@@ -70,7 +70,7 @@ impl Draft {
         });
         let priority = self.priority.unwrap_or(100);
         let check_unicast_source = self.checks_source(globals);
-        let destination = self.destination(&position, globals, family, report);
+        let destination = self.destination(globals, family, report);
         let is_unicast = matches!(destination, Destination::Peers(_));
         let (preempt, preempt_delay) = self.preemption(priority, strict, report);
         Some(VrrpInstance {
@@ -109,6 +109,7 @@ impl Draft {
             addresses: self.addresses,
             excluded_addresses: self.excluded,
             unsupported: self.unsupported,
+            places: self.places,
             position,
             name: self.name,
         })
@@ -123,7 +124,6 @@ impl Draft {
 
     fn destination(
         &mut self,
-        position: &Position,
         globals: &Globals,
         family: Family,
         report: &mut Report,
@@ -137,12 +137,7 @@ impl Draft {
                 "vrrp_instance {}: unicast without a peer in unicast_peer; multicast is used",
                 self.name
             );
-            let place = if unicast.file == position.file {
-                unicast
-            } else {
-                position
-            };
-            report.warning(place, message);
+            report.warning(unicast, message);
         }
         let default = match family {
             Family::V6 => IpAddr::V6(globals.vrrp.multicast_group6),

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use super::super::super::ast::Statement;
 use super::super::super::diagnostic::{Position, Report};
@@ -79,6 +80,7 @@ pub(in super::super) struct Draft {
     pub(super) tracks: Lines,
     pub(super) notify: notify::Draft,
     pub(super) unsupported: Vec<Unsupported>,
+    pub(super) places: BTreeMap<String, Position>,
 }
 
 impl Draft {
@@ -100,6 +102,9 @@ impl Draft {
                 || draft.read_unsupported(inner, report);
             if !handled {
                 values::unknown(inner, report);
+            } else if !draft.places.contains_key(inner.keyword()) {
+                let place = inner.position().clone();
+                draft.places.insert(inner.keyword().to_owned(), place);
             }
         }
         Some(draft)

@@ -8,7 +8,7 @@ use super::super::write::{OnOff, Seconds, Word};
 use super::super::{address::VrrpAddress, track};
 use super::{InitialState, VrrpInstance};
 
-/// As it is written in a file, with all values spelt out.
+/// As it is written in a file, with all values spelt out: also the secret of `authentication`.
 impl fmt::Display for VrrpInstance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "vrrp_instance {} {{", Word(&self.name))?;

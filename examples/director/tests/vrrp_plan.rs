@@ -1,0 +1,321 @@
+//! From a keepalived.conf to the virtual routers of a node.
+//!
+//! Each `data/vrrp/NAME.conf` has a `NAME.txt` beside it with the plan. `UPDATE_EXPECT=1 cargo test
+//! --test vrrp_plan` writes them anew; the difference is then for a person to judge.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
+
+use core::fmt::Write as _;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use director::keepalived::{Config, MemoryFiles, Options};
+use director::vrrp::{Plan, PlanError, PlannedRouter, TrackerSource};
+use lvs_vrrp::node::InterfaceConfig;
+use lvs_vrrp::profile::{AnswerLosing, Profile};
+use lvs_vrrp::receive::{Mode, Versions};
+use lvs_vrrp::{InterfaceIndex, MacAddress, Node, Version};
+
+fn plan(text: &str) -> Plan {
+    let config = Config::parse("t.conf", text);
+    assert_eq!(config.diagnostics(), [], "{text}");
+    Plan::new(&config)
+}
+
+/// The plan of one virtual router with these lines.
+fn instance(lines: &str) -> Plan {
+    plan(&format!(
+        "vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 51\n{lines}\n \
+         virtual_ipaddress {{\n 192.0.2.1/24\n }}\n}}\n"
+    ))
+}
+
+fn only(plan: &Plan) -> &PlannedRouter {
+    assert_eq!(plan.diagnostics(), []);
+    let [router] = plan.routers() else {
+        panic!("one virtual router: {plan:?}")
+    };
+    router
+}
+
+/// Interfaces with some real addresses.
+fn interfaces() -> BTreeMap<String, (InterfaceIndex, InterfaceConfig)> {
+    let interface = |number: u8, addresses: [&str; 2]| {
+        let mac = MacAddress::new([2, 0, 0, 0, 0, number]);
+        let addresses = addresses.map(|address| address.parse().unwrap());
+        let config = InterfaceConfig::new(mac).up(addresses);
+        (InterfaceIndex::new(number.into()), config)
+    };
+    BTreeMap::from([
+        ("eth0".to_owned(), interface(2, ["192.0.2.250", "fe80::2"])),
+        (
+            "eth1".to_owned(),
+            interface(3, ["198.51.100.250", "fe80::3"]),
+        ),
+    ])
+}
+
+fn summary(plan: &Plan) -> String {
+    let mut text = String::from("diagnostics\n");
+    for diagnostic in plan.diagnostics() {
+        writeln!(text, "  {diagnostic}").unwrap();
+    }
+    let announce = &plan.settings().announce;
+    writeln!(
+        text,
+        "starts after {:?}, announces {} times, again {:?}, every {:?} {} times, losing {}, space {:?}",
+        plan.settings().startup_delay,
+        announce.repeat,
+        announce.second_round,
+        announce.refresh,
+        announce.refresh_repeat,
+        announce.losing_repeat,
+        announce.spacing
+    )
+    .unwrap();
+    for router in plan.routers() {
+        let (id, name) = (router.id.get(), &router.name);
+        writeln!(text, "router {id} {name} on {}", router.interface).unwrap();
+        let config = &router.config;
+        writeln!(
+            text,
+            "  vrid {} {:?} {:?} priority {} owner {} every {} down factor {}",
+            config.vrid().get(),
+            config.family(),
+            config.versions(),
+            config.priority().get(),
+            config.is_owner(),
+            config.interval(),
+            config.down_factor()
+        )
+        .unwrap();
+        writeln!(
+            text,
+            "  preempts {} hold {:?} accepts {} source {:?} {:?} {:?}",
+            config.preempts(),
+            config.preempt_hold(),
+            config.accepts(),
+            config.source(),
+            config.mode(),
+            config.authentication()
+        )
+        .unwrap();
+        let switches = config.switches();
+        writeln!(
+            text,
+            "  answers {:?} announces again {} yields with advert {} unicast permitted {}",
+            switches.answer_losing_adverts,
+            switches.reannounce,
+            switches.yield_with_advert,
+            switches.permits.unicast
+        )
+        .unwrap();
+        writeln!(text, "  tracks {:?}", router.tracks).unwrap();
+        writeln!(text, "  mac {:?}", router.virtual_mac).unwrap();
+        for address in &router.addresses {
+            writeln!(
+                text,
+                "  {}/{} dev {:?} scope {:?} label {:?} brd {:?} route {} preferred {:?} advert {}",
+                address.ip,
+                address.prefix_length,
+                address.device,
+                address.scope,
+                address.label,
+                address.broadcast,
+                address.has_prefix_route,
+                address.is_preferred,
+                address.is_advertised
+            )
+            .unwrap();
+        }
+    }
+    for group in plan.groups() {
+        writeln!(text, "group {} {}", group.name, group.id.get()).unwrap();
+        writeln!(text, "  {:?}", group.config).unwrap();
+    }
+    for tracker in plan.trackers() {
+        let name = match &tracker.source {
+            TrackerSource::Interface(name) => name,
+            TrackerSource::Script(script) => &script.name,
+            TrackerSource::File(file) => &file.name,
+            TrackerSource::Process(process) => &process.name,
+            other => panic!("{other:?}"),
+        };
+        writeln!(
+            text,
+            "tracker {} {name} {:?}",
+            tracker.id.get(),
+            tracker.is_ok
+        )
+        .unwrap();
+    }
+    text
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vrrp")
+}
+
+#[test]
+fn files_are_planned_as_recorded() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for entry in fs::read_dir(folder()).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "conf") {
+            continue;
+        }
+        count += 1;
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&path).expect("a file");
+        let options = Options::default();
+        let config = Config::parse_with(name, &text, &options, &MemoryFiles::default());
+        let plan = Plan::new(&config);
+        // Whatever is planned is a node.
+        let node = plan.node_config(&interfaces()).expect("all interfaces");
+        node.validate().expect("a valid node");
+        let found = summary(&plan);
+        let expected = path.with_extension("txt");
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&expected, &found).expect("written");
+        } else if fs::read_to_string(&expected).unwrap_or_default() != found {
+            wrong.push(format!("{name}:\n{found}"));
+        }
+    }
+    assert!(count >= 2, "{count} files");
+    assert!(
+        wrong.is_empty(),
+        "planned differently:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// The virtual router of a tunnel service as it runs in production.
+#[test]
+fn production_file_is_read_and_planned_without_a_word() {
+    let plan = plan(
+        "global_defs { router_id LVS_TEST\n              script_user root }\n\
+         vrrp_instance VI_1 { state MASTER\n  interface eth0\n  virtual_router_id 114\n  \
+         priority 100\n  advert_int 1\n  authentication { auth_type PASS\n  \
+         auth_pass 1111 }\n  virtual_ipaddress { 172.1.1.114 dev tunl0 } }\n",
+    );
+    let router = only(&plan);
+    assert_eq!(
+        (router.name.as_str(), router.interface.as_str()),
+        ("VI_1", "eth0")
+    );
+    let config = &router.config;
+    assert_eq!((config.vrid().get(), config.priority().get()), (114, 100));
+    assert_eq!(config.versions(), Versions::Only(Version::V2));
+    assert_eq!(config.interval().whole_seconds(), Some(1));
+    assert!(config.preempts() && config.accepts() && !config.is_owner());
+    assert!(router.virtual_mac.is_none());
+    let [address] = router.addresses.as_slice() else {
+        panic!("one address")
+    };
+    assert_eq!(address.ip.to_string(), "172.1.1.114");
+    assert_eq!(
+        (address.prefix_length, address.device.as_deref()),
+        (32, Some("tunl0"))
+    );
+    let node = plan.node_config(&interfaces()).unwrap();
+    Node::new(node).expect("a node");
+}
+
+#[test]
+fn defaults_are_those_of_keepalived() {
+    let plan = instance("");
+    let switches = only(&plan).config.switches();
+    assert_eq!(switches.answer_losing_adverts, AnswerLosing::Always);
+    assert!(switches.reannounce && !switches.yield_with_advert);
+    let announce = plan.settings().announce;
+    assert_eq!((announce.repeat, announce.losing_repeat), (5, 5));
+    assert_eq!(announce.second_round, Some(Duration::from_secs(5)));
+    assert_eq!(announce.refresh, None);
+}
+
+#[test]
+fn switches_follow_the_keywords() {
+    let plan = instance("lower_prio_no_advert\nhigher_prio_send_advert\ngarp_lower_prio_repeat 0");
+    let switches = only(&plan).config.switches();
+    assert_eq!(switches.answer_losing_adverts, AnswerLosing::Never);
+    assert!(!switches.reannounce && switches.yield_with_advert);
+    let plan = instance("nopreempt\nno_accept\ndown_timer_adverts 5");
+    let config = &only(&plan).config;
+    assert!(!config.preempts() && !config.accepts());
+    assert_eq!(config.down_factor(), 5);
+    let plan = instance("preempt_delay 4.12");
+    assert_eq!(
+        only(&plan).config.preempt_hold(),
+        Duration::from_millis(4120)
+    );
+}
+
+#[test]
+fn strict_mode_is_the_strict_profile_of_the_version() {
+    let two = instance("strict_mode");
+    assert_eq!(
+        only(&two).config.switches(),
+        &Profile::Strict3768.switches()
+    );
+    assert!(!only(&two).config.accepts());
+    let three = instance("strict_mode\nversion 3\naccept");
+    assert_eq!(
+        only(&three).config.switches(),
+        &Profile::Strict9568.switches()
+    );
+    assert!(only(&three).config.accepts());
+}
+
+#[test]
+fn peers_have_the_range_that_is_set() {
+    let plan = instance("unicast_peer {\n192.0.2.8 min_ttl 254\n192.0.2.9 max_ttl 255\n}");
+    let Mode::Unicast { peers } = only(&plan).config.mode() else {
+        panic!("unicast")
+    };
+    let ranges: Vec<_> = peers.iter().map(|peer| peer.ttl().clone()).collect();
+    assert_eq!(ranges, [254..=255, 0..=255]);
+    let silent = instance("unicast_peer {\n192.0.2.8\n}");
+    let expected = "t.conf:5:1: note: vrrp_instance VI_1: packets from 192.0.2.8 must have a time \
+                    to live of 255; min_ttl allows less";
+    assert_eq!(silent.diagnostics()[0].to_string(), expected);
+}
+
+#[test]
+fn priority_255_is_the_owner() {
+    let plan = instance("priority 255\nstate MASTER");
+    assert!(only(&plan).config.is_owner());
+}
+
+#[test]
+fn names_keep_their_numbers_when_the_file_changes() {
+    let block = |name: &str, number: u8| {
+        format!(
+            "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {number}\n \
+             virtual_ipaddress {{\n 192.0.2.{number}\n }}\n}}\n"
+        )
+    };
+    let first = plan(&(block("A", 1) + &block("B", 2)));
+    let text = block("C", 3) + &block("B", 2);
+    let second = first.following(&Config::parse("t.conf", &text));
+    let third = second.following(&Config::parse("t.conf", &(block("A", 1) + &block("D", 4))));
+    let ids = |plan: &Plan| {
+        let routers = plan.routers().iter();
+        let ids = routers.map(|router| (router.name.clone(), router.id.get()));
+        ids.collect::<Vec<_>>()
+    };
+    let named = |name: &str, id| (name.to_owned(), id);
+    assert_eq!(ids(&first), [named("A", 1), named("B", 2)]);
+    assert_eq!(ids(&second), [named("C", 3), named("B", 2)]);
+    assert_eq!(ids(&third), [named("A", 1), named("D", 4)]);
+}
+
+#[test]
+fn a_missing_interface_is_named_with_its_place() {
+    let error = instance("").node_config(&BTreeMap::new()).unwrap_err();
+    assert!(matches!(error, PlanError::NoInterface { .. }));
+    let expected = "t.conf:1:1: vrrp_instance VI_1: there is no interface eth0";
+    assert_eq!(error.to_string(), expected);
+}
