@@ -7,6 +7,9 @@
 //! | [`Sender`] | sends packets from one device, many per system call |
 //! | [`FrameSender`] | sends announcements as frames from one device |
 //! | [`addresses`] | virtual addresses in the kernel: installed, renewed, removed |
+//! | [`macvlan`] | devices with virtual MAC addresses |
+//! | [`links`] | what interfaces there are, and what changes |
+//! | [`sysctl`] | kernel settings that are in the way |
 //!
 //! # Privilege
 //!
@@ -21,9 +24,11 @@ mod driver;
 mod error;
 mod executor;
 pub mod links;
+pub mod macvlan;
 mod netlink;
 mod receive;
 mod send;
+pub mod sysctl;
 
 pub use announce::FrameSender;
 pub use config::{AddressSetup, DriverConfig, DriverError, Lifetime, RouterSetup};

@@ -7,4 +7,7 @@
     reason = "a test that fails panics"
 )]
 
+// This machine's kernel need not have such devices.
+#[path = "netlink/macvlan.rs"]
+mod macvlan;
 mod netlink;

@@ -1,5 +1,5 @@
 //! What both kernels are asked: this machine's and the guest's.
 
 mod addresses;
-mod isolated;
+pub(crate) mod isolated;
 mod links;

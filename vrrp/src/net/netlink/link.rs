@@ -24,8 +24,10 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
+const IFLA_GROUP: u16 = 27;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 
@@ -40,9 +42,17 @@ pub(crate) struct LinkRecord {
     pub(crate) base: Option<InterfaceIndex>,
     pub(crate) kind: Option<String>,
     pub(crate) alias: Option<String>,
+    /// The bridge, bond or VRF it belongs to.
+    pub(crate) controller: Option<InterfaceIndex>,
+    /// The group somebody has put it into.
+    pub(crate) group: Option<u32>,
 }
 
 impl LinkRecord {
+    pub(crate) fn is_kind(&self, kind: &str) -> bool {
+        self.kind.as_deref() == Some(kind)
+    }
+
     /// Reads the payload of a message; `None` for one that is about something else, such as the
     /// ports of a bridge.
     pub(crate) fn read(payload: &[u8]) -> Option<Self> {
@@ -59,6 +69,8 @@ impl LinkRecord {
             base: None,
             kind: None,
             alias: None,
+            controller: None,
+            group: None,
         };
         let mut has_base_here = true;
         for attribute in attributes_of(payload.get(HEADER..)?) {
@@ -68,6 +80,8 @@ impl LinkRecord {
                 IFLA_IFNAME => record.name = Some(text(value)),
                 IFLA_MTU => record.mtu = number(value),
                 IFLA_LINK => record.base = number(value).map(InterfaceIndex::new),
+                IFLA_MASTER => record.controller = number(value).map(InterfaceIndex::new),
+                IFLA_GROUP => record.group = number(value),
                 IFLA_LINKINFO => {
                     let mut nested = attributes_of(value);
                     let kind = nested.find(|attribute| attribute.kind() == IFLA_INFO_KIND);

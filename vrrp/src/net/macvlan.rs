@@ -1,0 +1,538 @@
+//! Devices that have a virtual MAC address (spec §3.2).
+//!
+//! A device of kind `macvlan`, mode `private`, on the interface of the virtual router: what is sent
+//! from it comes from the virtual MAC, and the virtual addresses on it are answered for with it.
+//! Advertisements are received on the interface itself. The device is up whether the router is
+//! Active or not; only the addresses come and go.
+//!
+//! # Settings
+//!
+//! | Setting | Device | Interface below |
+//! |---|---|---|
+//! | `net.ipv4.conf.*.arp_ignore` | 1 | at least 1 |
+//! | `net.ipv4.conf.*.arp_filter` | | 1 |
+//! | `net.ipv4.conf.*.arp_announce` | | at least 2 |
+//! | `net.ipv4.conf.*.accept_local`, `promote_secondaries` | 1 | |
+//! | `net.ipv4.conf.*.rp_filter` | 0 | |
+//! | `net.ipv6.conf.*.addr_gen_mode` | 1 (none) | |
+//! | `net.ipv6.conf.*.accept_ra`, `autoconf` | 0 | |
+//!
+//! Those of the interface are restored when its last device leaves. Without `arp_announce` the
+//! interface would ask for its neighbours in the name of a virtual address, and they would learn its
+//! own MAC address for that (VRRP: "never the physical one"; spec §2.9). The virtual MAC makes no IPv6
+//! addresses (RFC 9568 §7.4). Membership reports for groups are sent from the interface, as nothing
+//! joins a group on the device but the kernel for its own addresses.
+//!
+//! # Whose device is it?
+//!
+//! Ours carry a mark as their alias (`ip link show`), in which the interface's settings before us
+//! are written, too: so a restart after a crash can remove what is left and restore those. Devices
+//! without the mark are never touched, whatever their names.
+
+mod mark;
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoMacVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
+};
+use nix::errno::Errno;
+
+use self::mark::Mark;
+use super::addresses::{TAG, VirtualAddress};
+use super::netlink::link::LinkRecord;
+use super::netlink::{NetlinkCause, Request, Rtnetlink};
+use super::sysctl::{self, Sysctl, Sysctls};
+use super::{NetError, Operation};
+use crate::address::{Family, InterfaceIndex};
+use crate::vrid::Vrid;
+
+/// Bytes of a device name at most: `IFNAMSIZ` without the zero byte.
+const NAME: usize = 15;
+
+/// How many names are tried.
+const NAMES: u32 = 10_000;
+
+/// Settings of the interface below, each at least this.
+const OF_BASE: [(&str, i32); 3] = [("arp_ignore", 1), ("arp_filter", 1), ("arp_announce", 2)];
+
+/// A device to be made for a virtual router.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VirtualMac {
+    base: InterfaceIndex,
+    family: Family,
+    vrid: Vrid,
+    name: Option<String>,
+    has_link_local: bool,
+}
+
+impl VirtualMac {
+    /// The virtual MAC of this virtual router, on its interface. RFC 9568 §7.3
+    #[must_use]
+    pub const fn new(base: InterfaceIndex, family: Family, vrid: Vrid) -> Self {
+        Self {
+            base,
+            family,
+            vrid,
+            name: None,
+            has_link_local: matches!(family, Family::Ipv6),
+        }
+    }
+
+    /// Gives the device this name, of 1 to 15 bytes. Without it is `vrrp.51` or `vrrp6.51`, with
+    /// more behind it if that is taken.
+    #[must_use]
+    pub fn with_name(mut self, name: &str) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether it gets a copy of the interface's IPv6 link-local addresses, from which it may send
+    /// then; they are not derived from the virtual MAC. Default: for IPv6.
+    #[must_use]
+    pub const fn with_link_local(mut self, has_link_local: bool) -> Self {
+        self.has_link_local = has_link_local;
+        self
+    }
+
+    /// Names it may have, best first.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let kind = match self.family {
+            Family::Ipv4 => "vrrp",
+            Family::Ipv6 => "vrrp6",
+        };
+        let plain = format!("{kind}.{}", self.vrid);
+        let given = self.name.clone();
+        let count = if given.is_some() { 1 } else { NAMES };
+        (0..count).map(move |number| match (&given, number) {
+            (Some(given), _) => given.clone(),
+            (None, 0) => plain.clone(),
+            (None, number) => format!("{plain}.{number}"),
+        })
+    }
+}
+
+/// A device of ours.
+#[derive(Debug)]
+struct Device {
+    name: String,
+    base: InterfaceIndex,
+    base_name: String,
+    // Copies of the interface's addresses; `None` where it gets none.
+    link_locals: Option<Vec<IpAddr>>,
+}
+
+/// What an earlier process left behind.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Leftover {
+    /// The number of the device.
+    pub index: InterfaceIndex,
+    /// Its name.
+    pub name: String,
+}
+
+/// The devices with virtual MACs that are there, and the means to make more.
+///
+/// # Blocking
+///
+/// Making and deleting a device takes the kernel milliseconds.
+#[derive(Debug)]
+pub struct Macvlans {
+    netlink: Rtnetlink,
+    sysctls: Sysctls,
+    tag: u8,
+    devices: BTreeMap<InterfaceIndex, Device>,
+}
+
+impl Macvlans {
+    /// Begins without devices, in the network namespace of the calling thread, where all other
+    /// calls have to be made, too.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn open() -> Result<Self, NetError> {
+        Self::open_with_tag(TAG)
+    }
+
+    /// As [`open`](Self::open); two programs with devices in the same network namespace need
+    /// different numbers, or the one takes the other's for leftovers.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn open_with_tag(tag: u8) -> Result<Self, NetError> {
+        Ok(Self {
+            netlink: Rtnetlink::open()?,
+            sysctls: Sysctls::default(),
+            tag,
+            devices: BTreeMap::new(),
+        })
+    }
+
+    /// Makes a device and sets it up, and gives its number. If anything fails, nothing is left of
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's: no such interface, a name that is taken or too long, a missing
+    /// capability, a kernel without `macvlan` (`EOPNOTSUPP`), the virtual MAC in use on this
+    /// interface (`EADDRINUSE`).
+    pub fn create(&mut self, virtual_mac: &VirtualMac) -> Result<InterfaceIndex, NetError> {
+        let links = self.netlink.links()?;
+        let base = links.iter().find(|link| link.index == virtual_mac.base);
+        let Some((base, base_name)) =
+            base.and_then(|base| base.name.clone().map(|name| (base, name)))
+        else {
+            let subject = format!("on interface {}", virtual_mac.base.get());
+            let cause = NetlinkCause::refused(Errno::ENODEV);
+            return Err(cause.of(Operation::CreateDevice, &subject));
+        };
+        let name = free_name(virtual_mac, &links)?;
+        let vrf = base.controller.filter(|controller| {
+            let mut vrfs = links.iter().filter(|link| link.is_kind("vrf"));
+            vrfs.any(|vrf| vrf.index == *controller)
+        });
+        let before = self.hold_base(&base_name)?;
+        let mark = Mark {
+            tag: self.tag,
+            before,
+        };
+        let made = self.make(virtual_mac, base, vrf, &name, &mark);
+        let index = match made {
+            Ok(index) => index,
+            Err(error) => {
+                // Whatever comes of it, the first error is the one to tell.
+                let _ = self.release_base(&base_name);
+                return Err(error);
+            }
+        };
+        let device = Device {
+            name,
+            base: virtual_mac.base,
+            base_name,
+            link_locals: virtual_mac.has_link_local.then(Vec::new),
+        };
+        self.devices.insert(index, device);
+        if let Err(error) = self.finish(index) {
+            let _ = self.remove(index);
+            return Err(error);
+        }
+        Ok(index)
+    }
+
+    /// Deletes a device, with the addresses on it. One that is gone, or not ours, is no failure and
+    /// left alone. The interface's settings are restored with its last device.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's. The device is ours no more if only the settings could not be
+    /// restored.
+    pub fn remove(&mut self, index: InterfaceIndex) -> Result<(), NetError> {
+        let Some(device) = self.devices.get(&index) else {
+            return Ok(());
+        };
+        let (name, base_name) = (device.name.clone(), device.base_name.clone());
+        let base = device.base;
+        let links = self.netlink.links()?;
+        let link = links.iter().find(|link| link.index == index);
+        // Its name and its alias may have changed, but not this.
+        if link.is_some_and(|link| link.is_kind("macvlan") && link.base == Some(base)) {
+            self.delete(index, &name)?;
+        }
+        self.devices.remove(&index);
+        self.release_base(&base_name)
+    }
+
+    /// Deletes all devices.
+    ///
+    /// # Errors
+    ///
+    /// The first that happens; the others are tried all the same.
+    pub fn remove_all(&mut self) -> Result<(), NetError> {
+        let indexes: Vec<InterfaceIndex> = self.devices.keys().copied().collect();
+        let results = indexes.into_iter().map(|index| self.remove(index));
+        let results: Vec<_> = results.collect();
+        results.into_iter().collect()
+    }
+
+    /// The devices that are there as far as we know: number, name, interface below.
+    pub fn devices(&self) -> impl Iterator<Item = (InterfaceIndex, &str, InterfaceIndex)> {
+        let devices = self.devices.iter();
+        devices.map(|(index, device)| (*index, device.name.as_str(), device.base))
+    }
+
+    /// The devices that an earlier process left behind: those that bear our mark and are not held.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn leftovers(&mut self) -> Result<Vec<Leftover>, NetError> {
+        let links = self.netlink.links()?;
+        let left = links.into_iter().filter_map(|link| {
+            let is_left = self.mark_of(&link).is_some() && !self.devices.contains_key(&link.index);
+            let name = link.name.filter(|_| is_left)?;
+            let index = link.index;
+            Some(Leftover { index, name })
+        });
+        Ok(left.collect())
+    }
+
+    /// Deletes the devices that an earlier process left behind, and restores the settings of their
+    /// interfaces. Gives what was deleted.
+    ///
+    /// # Errors
+    ///
+    /// The first that happens; the others are tried all the same.
+    pub fn remove_leftovers(&mut self) -> Result<Vec<Leftover>, NetError> {
+        let links = self.netlink.links()?;
+        let mut removed = Vec::new();
+        let mut first_error = Ok(());
+        for link in &links {
+            let Some(mark) = self.mark_of(link) else {
+                continue;
+            };
+            if self.devices.contains_key(&link.index) {
+                continue;
+            }
+            let name = link.name.clone().unwrap_or_default();
+            let base = links.iter().find(|base| Some(base.index) == link.base);
+            let base_name = base.and_then(|base| base.name.as_deref());
+            let restored = self.delete(link.index, &name).and_then(|()| {
+                let index = link.index;
+                removed.push(Leftover { index, name });
+                base_name.map_or(Ok(()), |base_name| self.restore_base(base_name, &mark))
+            });
+            if first_error.is_ok() {
+                first_error = restored;
+            }
+        }
+        first_error.map(|()| removed)
+    }
+
+    /// Gives the devices that get them the link-local addresses that their interfaces have now:
+    /// to be called when those change.
+    ///
+    /// # Errors
+    ///
+    /// The first that happens; the others are tried all the same.
+    pub fn sync_link_locals(&mut self) -> Result<(), NetError> {
+        let indexes: Vec<InterfaceIndex> = self.devices.keys().copied().collect();
+        let results = indexes.into_iter().map(|index| self.sync_device(index));
+        let results: Vec<_> = results.collect();
+        results.into_iter().collect()
+    }
+
+    fn mark_of(&self, link: &LinkRecord) -> Option<Mark> {
+        let mark = link.alias.as_deref().and_then(|alias| alias.parse().ok());
+        mark.filter(|mark: &Mark| mark.tag == self.tag && link.is_kind("macvlan"))
+    }
+
+    /// Makes the device, down, with its mark: both in one system call, so that no crash comes
+    /// between them.
+    fn make(
+        &mut self,
+        virtual_mac: &VirtualMac,
+        base: &LinkRecord,
+        vrf: Option<InterfaceIndex>,
+        name: &str,
+        mark: &Mark,
+    ) -> Result<InterfaceIndex, NetError> {
+        let mac = virtual_mac.vrid.virtual_mac(virtual_mac.family);
+        let mut message = LinkMessage::default();
+        let attributes = &mut message.attributes;
+        attributes.push(LinkAttribute::IfName(name.into()));
+        attributes.push(LinkAttribute::Link(virtual_mac.base.get()));
+        attributes.push(LinkAttribute::Address(mac.octets().into()));
+        attributes.push(LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::MacVlan),
+            LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(
+                MacVlanMode::Private,
+            )])),
+        ]));
+        attributes.extend(base.group.map(LinkAttribute::Group));
+        attributes.extend(vrf.map(|vrf| LinkAttribute::Controller(vrf.get())));
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        let create = Request::new(RouteNetlinkMessage::NewLink(message), flags);
+
+        let mut message = LinkMessage::default();
+        let attributes = &mut message.attributes;
+        attributes.push(LinkAttribute::IfName(name.into()));
+        attributes.push(LinkAttribute::IfAlias(mark.to_string()));
+        let set_mark = Request::new(RouteNetlinkMessage::SetLink(message), 0);
+
+        let mut outcomes = self.netlink.execute(&[create, set_mark]).into_iter();
+        let fail = |cause: NetlinkCause| cause.of(Operation::CreateDevice, name);
+        outcomes.next().unwrap_or(Ok(())).map_err(fail)?;
+        let marked = outcomes.next().unwrap_or(Ok(())).map_err(fail);
+        let links = self.netlink.links()?;
+        let made = links.iter().find(|link| {
+            link.name.as_deref() == Some(name) && link.is_kind("macvlan") && link.mac == Some(mac)
+        });
+        let Some(made) = made else {
+            return Err(fail(NetlinkCause::refused(Errno::ENODEV)));
+        };
+        if let Err(error) = marked {
+            let _ = self.delete(made.index, name);
+            return Err(error);
+        }
+        Ok(made.index)
+    }
+
+    /// Settings, addresses, up.
+    fn finish(&mut self, index: InterfaceIndex) -> Result<(), NetError> {
+        let Some(device) = self.devices.get(&index) else {
+            return Ok(());
+        };
+        let name = device.name.clone();
+        for (setting, value) in [
+            ("arp_ignore", 1),
+            ("accept_local", 1),
+            ("rp_filter", 0),
+            ("promote_secondaries", 1),
+        ] {
+            Sysctl::ipv4(&name, setting).write(value)?;
+        }
+        for (setting, value) in [("addr_gen_mode", 1), ("accept_ra", 0), ("autoconf", 0)] {
+            Sysctl::ipv6(&name, setting).write(value)?;
+        }
+        let mut message = LinkMessage::default();
+        message.header.index = index.get();
+        message.header.flags = LinkFlags::Up;
+        message.header.change_mask = LinkFlags::Up;
+        let set_up = Request::new(RouteNetlinkMessage::SetLink(message), 0);
+        let outcomes = self.netlink.execute(&[set_up]);
+        for outcome in outcomes {
+            outcome.map_err(|cause| cause.of(Operation::ChangeDevice, &name))?;
+        }
+        // The kernel takes away an IPv6 address from a device that is not up.
+        self.sync_device(index)
+    }
+
+    fn sync_device(&mut self, index: InterfaceIndex) -> Result<(), NetError> {
+        let Some(device) = self.devices.get(&index) else {
+            return Ok(());
+        };
+        let (Some(copies), base) = (device.link_locals.clone(), device.base) else {
+            return Ok(());
+        };
+        let name = device.name.clone();
+        let present = self.netlink.addresses([Family::Ipv6])?;
+        let wanted = present.iter().filter(|there| {
+            let is_link_local =
+                matches!(there.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+            let is_virtual = there.protocol == Some(self.tag);
+            there.interface == base && is_link_local && !is_virtual && !there.is_tentative()
+        });
+        let wanted: Vec<IpAddr> = wanted.map(|there| there.address).collect();
+        let on_device = |address: &IpAddr| {
+            let mut present = present.iter();
+            present.find(|there| there.interface == index && there.address == *address)
+        };
+        let mut requests = Vec::new();
+        for address in &wanted {
+            if on_device(address).is_none() {
+                let copy = VirtualAddress::new(index, *address).with_preferred(true);
+                requests.push(copy.addition(None));
+            }
+        }
+        for stale in copies.iter().filter(|copy| !wanted.contains(copy)) {
+            if let Some(there) = on_device(stale) {
+                requests.push(Request::new(there.removal(), 0));
+            }
+        }
+        if let Some(device) = self.devices.get_mut(&index) {
+            device.link_locals = Some(wanted);
+        }
+        for outcome in self.netlink.execute(&requests) {
+            match outcome {
+                Err(cause) if cause.is(Errno::EEXIST) || cause.is(Errno::EADDRNOTAVAIL) => {}
+                outcome => outcome.map_err(|cause| cause.of(Operation::AddAddress, &name))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a device, which may be gone.
+    fn delete(&mut self, index: InterfaceIndex, name: &str) -> Result<(), NetError> {
+        let mut message = LinkMessage::default();
+        message.header.index = index.get();
+        let request = Request::new(RouteNetlinkMessage::DelLink(message), 0);
+        for outcome in self.netlink.execute(&[request]) {
+            match outcome {
+                Err(cause) if cause.is(Errno::ENODEV) => {}
+                outcome => outcome.map_err(|cause| cause.of(Operation::DeleteDevice, name))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets what the interface needs, and gives what was before.
+    fn hold_base(&mut self, base_name: &str) -> Result<[i32; OF_BASE.len()], NetError> {
+        let mut before = [0; OF_BASE.len()];
+        let mut held = Vec::new();
+        for ((setting, least), before) in OF_BASE.into_iter().zip(&mut before) {
+            let sysctl = Sysctl::ipv4(base_name, setting);
+            match self.sysctls.hold(&sysctl, least) {
+                Ok(value) => *before = value.unwrap_or_default(),
+                Err(error) => {
+                    for sysctl in &held {
+                        let _ = self.sysctls.release(sysctl);
+                    }
+                    return Err(error);
+                }
+            }
+            held.push(sysctl);
+        }
+        Ok(before)
+    }
+
+    fn release_base(&mut self, base_name: &str) -> Result<(), NetError> {
+        let results = OF_BASE.map(|(setting, _)| {
+            let sysctl = Sysctl::ipv4(base_name, setting);
+            self.sysctls.release(&sysctl)
+        });
+        results.into_iter().collect()
+    }
+
+    /// As an earlier process would have done.
+    fn restore_base(&self, base_name: &str, mark: &Mark) -> Result<(), NetError> {
+        for ((setting, least), before) in OF_BASE.into_iter().zip(mark.before) {
+            let sysctl = Sysctl::ipv4(base_name, setting);
+            if !self.sysctls.is_held(&sysctl) {
+                sysctl::restore(&sysctl, before.max(least), before)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first name that nobody has.
+fn free_name(virtual_mac: &VirtualMac, links: &[LinkRecord]) -> Result<String, NetError> {
+    let is_taken = |name: &str| links.iter().any(|link| link.name.as_deref() == Some(name));
+    let name = virtual_mac.names().find(|name| !is_taken(name));
+    let Some(name) = name else {
+        let taken = virtual_mac.names().next().unwrap_or_default();
+        let subject = format!("{taken}, a name that is taken");
+        return Err(NetlinkCause::refused(Errno::EEXIST).of(Operation::CreateDevice, &subject));
+    };
+    let has_space = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b':' | 0);
+    if name.is_empty()
+        || name.len() > NAME
+        || name.as_bytes().iter().any(has_space)
+        || matches!(name.as_str(), "." | "..")
+    {
+        let subject =
+            format!("name {name:?} is not 1 to {NAME} bytes without blanks, slashes and colons");
+        return Err(NetlinkCause::refused(Errno::EINVAL).of(Operation::CreateDevice, &subject));
+    }
+    Ok(name)
+}
