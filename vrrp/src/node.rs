@@ -165,6 +165,8 @@ struct Router {
     work: Work,
     /// What waits for address work, in order.
     pending: VecDeque<(Gate, Item)>,
+    /// How many of its advertisements wait to be fetched.
+    sends: usize,
     counters: RouterCounters,
     follower: FormFollower,
     buckets: Buckets,
@@ -261,6 +263,7 @@ impl Router {
             machine,
             work: Work::new(),
             pending: VecDeque::new(),
+            sends: 0,
             counters: RouterCounters::new(),
             buckets: Buckets::default(),
             #[cfg(feature = "hmac-trailer")]
@@ -394,8 +397,13 @@ impl Node {
     /// The next thing to be done: advertisements first, announcements last.
     pub fn poll_job(&mut self) -> Option<Job> {
         let job = self.sends.pop_front().or_else(|| self.jobs.pop_front());
-        if job.is_some() {
-            return job;
+        if let Some(job) = job {
+            if let JobKind::Send(send) = &job.kind {
+                if let Some(router) = self.router_mut(send.key) {
+                    router.sends = router.sends.saturating_sub(1);
+                }
+            }
+            return Some(job);
         }
         if let Some(report) = self.reports.pop() {
             let id = self.new_id();

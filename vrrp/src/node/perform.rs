@@ -432,11 +432,14 @@ impl Node {
         let (id, interface) = (router.id, router.setup.interface);
         for &version in versions {
             // A driver that fell behind sends the newest only, and a resignation once.
-            self.drop_sends(|other| {
-                let is_same = other.key == key && other.version == version;
+            self.drop_sends(key, |other| {
+                let is_same = other.version == version;
                 is_same && (!other.priority.is_resign() || send.priority.is_resign())
             });
             let job = self.new_id();
+            if let Some(router) = self.router_mut(key) {
+                router.sends = router.sends.saturating_add(1);
+            }
             self.sends.push_back(Job {
                 id: job,
                 kind: JobKind::Send(SendJob {
@@ -472,14 +475,20 @@ impl Node {
     }
 
     fn withdraw_sends(&mut self, key: usize) {
-        self.drop_sends(|send| send.key == key && !send.priority.is_resign());
+        self.drop_sends(key, |send| !send.priority.is_resign());
     }
 
-    fn drop_sends(&mut self, is_dropped: impl Fn(&SendJob) -> bool) {
+    fn drop_sends(&mut self, key: usize, is_dropped: impl Fn(&SendJob) -> bool) {
+        let place = self.routers.get_mut(key).and_then(Option::as_mut);
+        // As a rule it has none, and the others need not be looked at.
+        let Some(router) = place.filter(|router| router.sends > 0) else {
+            return;
+        };
         let awaited = &mut self.awaited;
         self.sends.retain(|job| match &job.kind {
-            JobKind::Send(send) if is_dropped(send) => {
+            JobKind::Send(send) if send.key == key && is_dropped(send) => {
                 awaited.remove(&job.id);
+                router.sends = router.sends.saturating_sub(1);
                 false
             }
             _ => true,
