@@ -9,11 +9,12 @@ use lvs_vrrp::counters::{GlobalCounters, RouterCounters};
 use lvs_vrrp::event::{HeardAdvert, Notification, Transition};
 use lvs_vrrp::job::Job;
 use lvs_vrrp::machine::Counters;
-use lvs_vrrp::node::{NodeError, NodeRouter, Report};
+use lvs_vrrp::node::{Destinations, FloodLimit, NodeError, NodeRouter, Report};
 use lvs_vrrp::profile::{ReceiveRules, Switches};
 use lvs_vrrp::receive::{
     AnyRouter, Datagram, LocalRouter, Lookup, Meta, Mode, Observations, Peer, SingleRouter,
 };
+use lvs_vrrp::track::{Script, Track, TrackerStatus};
 use lvs_vrrp::{
     Accepted, Action, Actions, AddressList, Addresses, ConfigError, EncodeError, Event,
     GuardStatus, InterfaceIndex, Interval, MacAddress, Node, NodeConfig, Priority, Profile, Rank,
@@ -45,9 +46,11 @@ fn every_public_type_is_send_and_sync() {
         Counters,
         Datagram<'_>,
         DecodeError,
+        Destinations,
         EncodeError,
         EthernetView<'_>,
         Event,
+        FloodLimit,
         FormFollower,
         GlobalCounters,
         GratuitousArp,
@@ -80,10 +83,13 @@ fn every_public_type_is_send_and_sync() {
         Rejection,
         RouterConfig,
         RouterCounters,
+        Script,
         SingleRouter<'_>,
         State,
         Sum,
         Switches,
+        Track,
+        TrackerStatus,
         Transition,
         Transmission<'_>,
         UnsolicitedNa,
