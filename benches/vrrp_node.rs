@@ -140,7 +140,7 @@ fn receiving(criterion: &mut Criterion) {
         };
         (0..3 * count).for_each(|_| listener.hear());
         let allocations = measure(|| (0..1000).for_each(|_| listener.hear())).count_total;
-        println!("{count} routers: {allocations} allocations in 1000 packets received");
+        eprintln!("{count} routers: {allocations} allocations in 1000 packets received");
         group.bench_function(format!("{count} routers"), |bencher| {
             bencher.iter(|| listener.hear());
         });
@@ -160,7 +160,7 @@ fn sending(criterion: &mut Criterion) {
             send(&mut node, 1000);
         });
         let allocations = allocations.count_total;
-        println!("{count} routers: {allocations} allocations in 1000 packets sent");
+        eprintln!("{count} routers: {allocations} allocations in 1000 packets sent");
         group.bench_function(format!("{count} routers"), |bencher| {
             bencher.iter_custom(|packets| {
                 let begin = Instant::now();
