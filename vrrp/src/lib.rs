@@ -95,7 +95,8 @@
 //! | `hmac-trailer` | no | keepalived's `auth_hmac` trailer, which is part of no RFC, in codec, ladder and node; needs `sha2` |
 //!
 //! The crate is `no_std` and needs `alloc`, for lists of addresses and keys; reading and writing
-//! allocate nothing. It forbids unsafe code. No input panics.
+//! allocate nothing. It forbids unsafe code, but for one block with
+//! the feature `tokio`. No input panics.
 //!
 //! # Security
 //!
@@ -103,7 +104,7 @@
 //! Active. The time to live of 255 keeps others out, as no router can make it (`VRRP-138`).
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "tokio"), forbid(unsafe_code))]
 
 extern crate alloc;
 #[cfg(any(test, feature = "net"))]

@@ -29,6 +29,10 @@ mod netlink;
 mod receive;
 mod send;
 pub mod sysctl;
+#[cfg(feature = "tokio")]
+mod tokio;
+#[cfg(feature = "tokio")]
+mod watched;
 
 pub use announce::FrameSender;
 pub use config::{AddressSetup, DriverConfig, DriverError, Lifetime, RouterSetup};
@@ -39,3 +43,5 @@ pub use error::{NetError, Operation};
 pub use executor::Hooks;
 pub use receive::{Carrier, ReceiveBuffer, Receiver};
 pub use send::{SendBatch, Sender};
+#[cfg(feature = "tokio")]
+pub use tokio::AsyncDriver;

@@ -17,6 +17,8 @@ use engine::{Engine, Progress};
 use waiting::Ready;
 
 pub use event::{DriverEvent, DriverEventKind, EventStream};
+#[cfg(feature = "tokio")]
+pub(super) use handle::{Command, Reply};
 pub use handle::{Handle, RouterSnapshot, Snapshot};
 
 /// Runs virtual routers on the thread that calls [`run`](Self::run).
@@ -108,5 +110,16 @@ impl Driver {
         let progress = self.engine.step(&self.ready)?;
         self.has_ended = progress == Progress::Ended;
         Ok(!self.has_ended)
+    }
+
+    /// Whether nothing was ready at the last step.
+    #[cfg(feature = "tokio")]
+    pub(super) fn found_nothing(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn epoll(&self) -> alloc::sync::Arc<nix::sys::epoll::Epoll> {
+        self.engine.waiting.epoll()
     }
 }

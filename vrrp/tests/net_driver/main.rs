@@ -1,6 +1,6 @@
 //! Drivers in network namespaces: two of ours share addresses.
 
-#![cfg(all(feature = "net", target_os = "linux"))]
+#![cfg(all(feature = "tokio", target_os = "linux"))]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

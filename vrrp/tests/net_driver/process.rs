@@ -10,7 +10,7 @@ use std::thread;
 
 use lvs_vrrp::event::{Notification, ShutdownMode};
 use lvs_vrrp::net::{
-    AddressSetup, Driver, DriverConfig, DriverEvent, DriverEventKind, RouterSetup,
+    AddressSetup, AsyncDriver, Driver, DriverConfig, DriverEvent, DriverEventKind, RouterSetup,
 };
 use lvs_vrrp::node::{ReportKind, RouterId};
 use lvs_vrrp::receive::Versions;
@@ -185,7 +185,19 @@ fn a_process_with_a_router() {
         io::stdin().read_to_end(&mut Vec::new()).unwrap();
         handle.shutdown(ShutdownMode::Graceful).unwrap();
     });
-    driver.run().unwrap();
+    if router.on_tokio {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_io().build().unwrap();
+        runtime.block_on(async {
+            let handle = driver.handle();
+            let states = tokio::spawn(async move { handle.snapshot_async().await.unwrap() });
+            let mut driver = AsyncDriver::new(driver).unwrap();
+            driver.run().await.unwrap();
+            assert_eq!(states.await.unwrap().routers.len(), 1);
+        });
+    } else {
+        driver.run().unwrap();
+    }
 }
 
 fn say(event: &DriverEvent) {

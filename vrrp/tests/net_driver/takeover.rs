@@ -19,12 +19,13 @@ fn network() -> (Switch, Host, Host) {
 }
 
 /// The better one takes over, resigns, comes back, is killed; the other has the address in between.
-fn change_hands(version: Version, address: &str) {
+fn change_hands(version: Version, address: &str, on_tokio: bool) {
     let (_switch, one, other) = network();
-    let (high, low) = (
-        Router::new(version, 200, address),
-        Router::new(version, 100, address),
-    );
+    let router = |priority| Router {
+        on_tokio,
+        ..Router::new(version, priority, address)
+    };
+    let (high, low) = (router(200), router(100));
     let down = low.config().active_down_interval();
     let (at_one, at_other) = (Watch::new(&one, address), Watch::new(&other, address));
 
@@ -58,7 +59,7 @@ fn change_hands(version: Version, address: &str) {
 
     let (one, other) = (at_one.end(), at_other.end());
     println!(
-        "{version:?} {address}: down interval {down:?}; taken over {after_resigning:?} after a \
+        "{version:?} {address} tokio {on_tokio}: down interval {down:?}; taken over {after_resigning:?} after a \
          resignation, {after_kill:?} after a kill; left {left_after:?} after the kill; held by both \
          for {:?}",
         overlap(&one, &other)
@@ -81,17 +82,29 @@ fn change_hands(version: Version, address: &str) {
 #[test]
 #[ignore = "needs root, for network namespaces"]
 fn an_ipv4_address_changes_hands() {
-    change_hands(Version::V3, "192.0.2.100");
+    change_hands(Version::V3, "192.0.2.100", false);
 }
 
 #[test]
 #[ignore = "needs root, for network namespaces"]
 fn an_ipv6_address_changes_hands() {
-    change_hands(Version::V3, "fe80::100");
+    change_hands(Version::V3, "fe80::100", false);
 }
 
 #[test]
 #[ignore = "needs root, for network namespaces"]
 fn an_address_of_vrrp_version_2_changes_hands() {
-    change_hands(Version::V2, "192.0.2.100");
+    change_hands(Version::V2, "192.0.2.100", false);
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn an_address_changes_hands_between_tasks() {
+    change_hands(Version::V3, "192.0.2.100", true);
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn an_address_of_vrrp_version_2_changes_hands_between_tasks() {
+    change_hands(Version::V2, "192.0.2.100", true);
 }

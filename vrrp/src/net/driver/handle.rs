@@ -23,10 +23,10 @@ use crate::track::{TrackerId, TrackerStatus};
 use crate::vrid::Vrid;
 
 /// Who waits for an answer.
-pub(super) type Reply<T> = Box<dyn FnOnce(T) + Send>;
+pub(in crate::net) type Reply<T> = Box<dyn FnOnce(T) + Send>;
 
 /// What a driver is told.
-pub(super) enum Command {
+pub(in crate::net) enum Command {
     Shutdown(ShutdownMode),
     Reload(Box<DriverConfig>, Reply<Result<(), DriverError>>),
     Tracker(TrackerId, TrackerStatus),
@@ -45,7 +45,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(super) fn tell(&self, command: Command) -> Result<(), DriverError> {
+    pub(in crate::net) fn tell(&self, command: Command) -> Result<(), DriverError> {
         self.commands
             .send(command)
             .map_err(|_| DriverError::Ended)?;

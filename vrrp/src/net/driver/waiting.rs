@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -54,7 +54,7 @@ impl Ready {
 /// timerfd_create(2), eventfd(2).
 #[derive(Debug)]
 pub(super) struct Waiting {
-    epoll: Epoll,
+    epoll: Arc<Epoll>,
     timer: TimerFd,
     /// The deadline the timer is set to.
     deadline: Option<Timestamp>,
@@ -68,7 +68,7 @@ impl Waiting {
     }
 
     fn open() -> Result<Self, Errno> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?;
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
@@ -87,6 +87,12 @@ impl Waiting {
     /// Wakes whoever waits.
     pub(super) fn waker(&self) -> Arc<EventFd> {
         Arc::clone(&self.wake)
+    }
+
+    /// What can be watched itself: ready when [`wait`](Self::wait) would not wait.
+    #[cfg(feature = "tokio")]
+    pub(super) fn epoll(&self) -> Arc<Epoll> {
+        Arc::clone(&self.epoll)
     }
 
     pub(super) fn add(&self, descriptor: &impl AsFd, ready: Ready) -> Result<(), NetError> {
@@ -142,13 +148,6 @@ impl Waiting {
             }
         }
         Ok(())
-    }
-}
-
-impl AsFd for Waiting {
-    /// Ready to be read when [`wait`](Self::wait) would not wait.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.0.as_fd()
     }
 }
 

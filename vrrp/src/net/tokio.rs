@@ -1,0 +1,134 @@
+//! The driver on tokio: the same steps, with the waiting left to the runtime (feature `tokio`).
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use ::tokio::io::unix::AsyncFd;
+use ::tokio::sync::oneshot;
+
+use super::config::{DriverConfig, DriverError};
+use super::driver::{Command, Driver, Handle, Reply, Snapshot};
+use super::watched::Watched;
+use super::{NetError, Operation};
+
+/// Runs virtual routers on a task.
+///
+/// It does what [`Driver`] does, with the same threads beside it. The task must not be starved: what
+/// else runs on the same thread of the runtime delays advertisements, so a runtime of its own is a
+/// good place for many routers at short intervals.
+///
+/// ```no_run
+/// use lvs_vrrp::net::{AsyncDriver, Driver, DriverConfig};
+///
+/// # async fn run(config: DriverConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let driver = Driver::new(config)?;
+/// let handle = driver.handle();
+/// let routers = tokio::spawn(async move { AsyncDriver::new(driver)?.run().await });
+/// let snapshot = handle.snapshot_async().await?;
+/// println!("{:?}", snapshot.routers.first().map(|router| router.state));
+/// handle.shutdown(Default::default())?;
+/// routers.await??;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct AsyncDriver {
+    driver: Driver,
+    watched: AsyncFd<Watched>,
+}
+
+impl AsyncDriver {
+    /// Lets the runtime of the caller wait for this driver.
+    ///
+    /// # Errors
+    ///
+    /// Where the runtime cannot watch one more descriptor.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime, and in one without I/O.
+    pub fn new(driver: Driver) -> Result<Self, DriverError> {
+        let watched = Watched::register(driver.epoll()).map_err(failed)?;
+        Ok(Self { driver, watched })
+    }
+
+    /// Tells it something from elsewhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.driver.handle()
+    }
+
+    /// Runs until it was [shut down](Handle::shutdown), and all that belongs to that is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Driver::run`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped between two steps it stands still, like a process that is stopped; a new call goes on.
+    pub async fn run(&mut self) -> Result<(), DriverError> {
+        // The first step sets the first deadline.
+        if !self.driver.step(Some(Duration::ZERO))? {
+            return Ok(());
+        }
+        loop {
+            let mut guard = self.watched.readable().await.map_err(failed)?;
+            if !self.driver.step(Some(Duration::ZERO))? {
+                return Ok(());
+            }
+            if self.driver.found_nothing() {
+                guard.clear_ready();
+            }
+        }
+    }
+
+    /// The driver, to be run otherwise.
+    #[must_use]
+    pub fn into_inner(self) -> Driver {
+        self.driver
+    }
+}
+
+fn failed(error: std::io::Error) -> DriverError {
+    NetError::new(Operation::Wait, "", error).into()
+}
+
+impl Handle {
+    /// As [`snapshot`](Self::snapshot), for tasks.
+    ///
+    /// # Errors
+    ///
+    /// [`DriverError::Ended`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped it leaves nothing behind.
+    pub async fn snapshot_async(&self) -> Result<Snapshot, DriverError> {
+        self.ask_async(Command::Snapshot).await
+    }
+
+    /// As [`reload`](Self::reload), for tasks.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`reload`](Self::reload).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped it leaves the driver with the new configuration, now or soon.
+    pub async fn reload_async(&self, config: DriverConfig) -> Result<(), DriverError> {
+        let config = Box::new(config);
+        self.ask_async(|reply| Command::Reload(config, reply))
+            .await?
+    }
+
+    async fn ask_async<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, DriverError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(command(Box::new(move |value| drop(reply.send(value)))))?;
+        answer.await.map_err(|_| DriverError::Ended)
+    }
+}
