@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use lvs_vrrp::codec::{ArpOperation, GratuitousArp, UnsolicitedNa};
 use lvs_vrrp::{Family, MacAddress, Vrid};
 
-use crate::link::{Frame, Link};
+use crate::link::Carried;
 
 /// An address announced to be at a virtual MAC.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,12 +18,13 @@ pub(crate) struct Announcement {
 }
 
 impl Announcement {
-    /// The announcement in a frame of Ethernet; other frames do not have all of it.
-    pub(crate) fn read(frame: &Frame<'_>) -> Option<Self> {
-        if frame.link != Link::Ethernet {
-            return None;
-        }
-        let announcement = match GratuitousArp::parse_frame(frame.bytes) {
+    /// The announcement in what a frame carries, whatever lies around it.
+    pub(crate) fn read(carried: &Carried<'_>) -> Option<Self> {
+        // As a frame without tags; who sent it is said within.
+        let [high, low] = carried.ether_type.to_be_bytes();
+        let header = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, high, low];
+        let frame = [&header, carried.bytes].concat();
+        let announcement = match GratuitousArp::parse_frame(&frame) {
             Ok(arp) => Self {
                 vrid: virtual_router(arp.mac, Family::Ipv4)?,
                 address: arp.address.into(),
@@ -31,7 +32,7 @@ impl Announcement {
                 operation: Some(arp.operation),
             },
             Err(_) => {
-                let na = UnsolicitedNa::parse_frame(frame.bytes).ok()?;
+                let na = UnsolicitedNa::parse_frame(&frame).ok()?;
                 Self {
                     vrid: virtual_router(na.mac, Family::Ipv6)?,
                     address: na.target.into(),

@@ -40,7 +40,8 @@ Examples:
 
 JSON: kind (vrrp, arp, na, stats), time (seconds since 1970), interface, ok, reason and row of the
 check that refused it, observations, version, vrid, priority, interval_cs, auth_type, checksum_form,
-addresses, src, dst, ttl; null for what cannot be read. The reasons are those of lvs_vrrp::receive.
+addresses, src, dst, ttl; null for what cannot be read; vlan of tagged frames, with outer_vlans
+around it. The reasons are those of lvs_vrrp::receive.
 Exit status: 0, 1 if interfaces cannot be watched or results not written, 2 if options are refused
 or a capture cannot be read to its end.";
 

@@ -8,8 +8,8 @@ use lvs_vrrp::{Family, InterfaceIndex, Vrid};
 use crate::announcement::Announcement;
 use crate::arguments::Arguments;
 use crate::judge::Judge;
-use crate::line;
-use crate::link::{self, Frame, Link};
+use crate::line::{self, Place};
+use crate::link::{self, Carried, Frame, Link};
 use crate::record::Record;
 use crate::stats::Stats;
 
@@ -58,25 +58,25 @@ impl<'c> Dump<'c> {
             self.skipped = Some((number, count + 1));
             return Ok(());
         }
-        let packet = link::packet(frame.link, frame.bytes);
-        let index = packet.and_then(|packet| packet.interface);
+        let carried = link::carried(frame.link, frame.bytes);
+        let index = carried.as_ref().and_then(|carried| carried.interface);
         let named = index.map(|index| format!("#{index}"));
         let interface = named.as_deref().unwrap_or(&frame.interface);
-        if !self.is_shown(interface) {
+        let Some(carried) = carried.filter(|_| self.is_shown(interface)) else {
             return Ok(());
-        }
-        match packet {
-            Some(packet) if link::is_vrrp(&packet) => {
+        };
+        match carried.family() {
+            Some(family) if link::is_vrrp(family, carried.bytes) => {
                 let time = frame.time.unwrap_or_default();
                 // The ladder only compares it with the one configured, which is done by name.
                 let index = index.unwrap_or(InterfaceIndex::new(0));
-                let meta = match packet.family {
+                let meta = match family {
                     Family::Ipv4 => Meta::ipv4(index, time),
                     Family::Ipv6 => Meta::ipv6(index, time),
                 };
-                self.packet(frame, &meta, interface, packet.bytes, out)
+                self.packet(frame, &meta, interface, &carried, out)
             }
-            _ if self.arguments.announcements => self.announcement(frame, interface, out),
+            _ if self.arguments.announcements => self.announcement(frame, interface, &carried, out),
             _ => Ok(()),
         }
     }
@@ -86,11 +86,11 @@ impl<'c> Dump<'c> {
         frame: &Frame<'_>,
         meta: &Meta,
         interface: &str,
-        bytes: &[u8],
+        carried: &Carried<'_>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let result = self.judge.judge(meta, interface, bytes);
-        let mut record = Record::new(meta, bytes, &result);
+        let result = self.judge.judge(meta, interface, carried.bytes);
+        let mut record = Record::new(meta, carried.bytes, &result);
         let vrids = &self.arguments.vrids;
         if !vrids.is_empty()
             && !record
@@ -100,9 +100,12 @@ impl<'c> Dump<'c> {
         {
             return Ok(());
         }
-        self.stats.record(interface, meta.family(), &result);
+        let family = meta.family();
+        self.stats
+            .record(interface, &carried.vlans, family, &result);
         record.time = frame.time;
         record.interface = interface.to_owned();
+        record.vlans.clone_from(&carried.vlans);
         if frame.bytes.len() < frame.original_len {
             record.cut = Some((frame.bytes.len(), frame.original_len));
         }
@@ -114,9 +117,10 @@ impl<'c> Dump<'c> {
         &mut self,
         frame: &Frame<'_>,
         interface: &str,
+        carried: &Carried<'_>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let Some(announcement) = Announcement::read(frame) else {
+        let Some(announcement) = Announcement::read(carried) else {
             return Ok(());
         };
         let vrids = &self.arguments.vrids;
@@ -125,8 +129,12 @@ impl<'c> Dump<'c> {
         }
         self.stats.announcements += 1;
         self.lines += 1;
-        let as_json = self.arguments.json;
-        line::write_announcement(out, frame.time, interface, &announcement, as_json)
+        let place = Place {
+            time: frame.time,
+            interface,
+            vlans: &carried.vlans,
+        };
+        line::write_announcement(out, &place, &announcement, self.arguments.json)
     }
 
     fn is_shown(&self, interface: &str) -> bool {

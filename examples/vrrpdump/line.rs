@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::io::{self, Write};
 
 use lvs_vrrp::codec::ArpOperation;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::announcement::Announcement;
 use crate::record::Record;
@@ -22,8 +22,7 @@ pub(crate) fn write_record(out: &mut dyn Write, record: &Record, as_json: bool) 
 /// Writes an announcement.
 pub(crate) fn write_announcement(
     out: &mut dyn Write,
-    time: Option<Duration>,
-    interface: &str,
+    place: &Place<'_>,
     announcement: &Announcement,
     as_json: bool,
 ) -> io::Result<()> {
@@ -34,14 +33,17 @@ pub(crate) fn write_announcement(
         operation,
     } = announcement;
     if as_json {
-        let object = json!({
+        let mut object = json!({
             "kind": if operation.is_some() { "arp" } else { "na" },
-            "time": time.map(seconds),
-            "interface": named(interface),
+            "time": place.time.map(seconds),
+            "interface": named(place.interface),
             "vrid": vrid.get(),
             "addresses": [address],
             "mac": mac.to_string(),
         });
+        if let Some(map) = object.as_object_mut() {
+            insert_vlans(map, place.vlans);
+        }
         return writeln!(out, "{object}");
     }
     let kind = match operation {
@@ -49,8 +51,7 @@ pub(crate) fn write_announcement(
         Some(ArpOperation::Reply) => "gratuitous ARP reply",
         None => "unsolicited neighbour advertisement",
     };
-    let head = Head(time, interface);
-    writeln!(out, "{head}{kind}: {address} is at {mac}, vrid {vrid}")
+    writeln!(out, "{place}{kind}: {address} is at {mac}, vrid {vrid}")
 }
 
 fn record_as_json(record: &Record) -> Value {
@@ -76,6 +77,7 @@ fn record_as_json(record: &Record) -> Value {
     });
     // Only where there is something to say.
     if let Some(map) = object.as_object_mut() {
+        insert_vlans(map, &record.vlans);
         if let Some(sequence) = record.sequence {
             map.insert("sequence".into(), sequence.into());
         }
@@ -96,21 +98,37 @@ fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e6
 }
 
-/// The time of the day in UTC, and the interface.
-struct Head<'a>(Option<Duration>, &'a str);
+/// Adds the innermost VLAN, and those around it, if there are any.
+pub(crate) fn insert_vlans(map: &mut Map<String, Value>, vlans: &[u16]) {
+    if let Some((vlan, outer)) = vlans.split_last() {
+        map.insert("vlan".into(), (*vlan).into());
+        if !outer.is_empty() {
+            map.insert("outer_vlans".into(), outer.into());
+        }
+    }
+}
 
-impl fmt::Display for Head<'_> {
+/// When and where: the time of the day in UTC, the interface, VLANs.
+pub(crate) struct Place<'a> {
+    pub(crate) time: Option<Duration>,
+    pub(crate) interface: &'a str,
+    pub(crate) vlans: &'a [u16],
+}
+
+impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(time) = self.0 {
+        if let Some(time) = self.time {
             let second = time.as_secs() % 86_400;
             let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
             let micros = time.subsec_micros();
             write!(f, "{hour:02}:{minute:02}:{second:02}.{micros:06} ")?;
         }
-        match self.1 {
-            "" => Ok(()),
-            interface => write!(f, "{interface} "),
+        if !self.interface.is_empty() {
+            write!(f, "{} ", self.interface)?;
         }
+        self.vlans
+            .iter()
+            .try_for_each(|vlan| write!(f, "vlan {vlan} "))
     }
 }
 
@@ -120,7 +138,12 @@ struct Text<'a>(&'a Record);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let record = self.0;
-        Head(record.time, &record.interface).fmt(f)?;
+        let place = Place {
+            time: record.time,
+            interface: &record.interface,
+            vlans: &record.vlans,
+        };
+        place.fmt(f)?;
         if let Some(ends) = record.ends {
             write!(f, "{} > {}: ", ends.source, ends.destination)?;
         }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use lvs_vrrp::codec::EthernetView;
 use lvs_vrrp::{Family, InterfaceIndex};
 
 /// A frame as it was captured.
@@ -48,32 +47,45 @@ impl From<u32> for Link {
     }
 }
 
-/// An IP packet within a frame.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Packet<'a> {
-    pub(crate) family: Family,
+/// What a frame carries.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Carried<'a> {
+    /// 0x0800 IPv4, 0x86dd IPv6, 0x0806 ARP.
+    pub(crate) ether_type: u16,
+    /// It may be cut off.
     pub(crate) bytes: &'a [u8],
     /// Where it was captured, if the frame itself says so.
     pub(crate) interface: Option<InterfaceIndex>,
+    /// The VLANs it is in, the outermost first; empty without tags.
+    pub(crate) vlans: Vec<u16>,
 }
 
-/// The IP packet of a frame, if it carries one. It may be cut off.
-pub(crate) fn packet<'a>(link: Link, bytes: &'a [u8]) -> Option<Packet<'a>> {
+impl Carried<'_> {
+    /// The family, if it is a packet of IP.
+    pub(crate) fn family(&self) -> Option<Family> {
+        match self.ether_type {
+            0x0800 => Some(Family::Ipv4),
+            0x86dd => Some(Family::Ipv6),
+            _ => None,
+        }
+    }
+}
+
+/// What is in a frame, if its headers are whole.
+pub(crate) fn carried(link: Link, bytes: &[u8]) -> Option<Carried<'_>> {
     let (ether_type, bytes, interface) = match link {
         Link::Ethernet => {
-            let frame = EthernetView::new(bytes).ok()?;
-            (frame.ether_type(), frame.payload(), None)
+            let ([.., high, low], rest) = bytes.split_first_chunk::<14>()?;
+            (u16::from_be_bytes([*high, *low]), rest, None)
         }
         Link::CookedV1 => {
             let ([.., high, low], rest) = bytes.split_first_chunk::<16>()?;
-            let (ether_type, rest) = untag(u16::from_be_bytes([*high, *low]), rest)?;
-            (ether_type, rest, None)
+            (u16::from_be_bytes([*high, *low]), rest, None)
         }
         Link::CookedV2 => {
             let ([high, low, _, _, a, b, c, d, ..], rest) = bytes.split_first_chunk::<20>()?;
-            let (ether_type, rest) = untag(u16::from_be_bytes([*high, *low]), rest)?;
             let index = InterfaceIndex::new(u32::from_be_bytes([*a, *b, *c, *d]));
-            (ether_type, rest, Some(index))
+            (u16::from_be_bytes([*high, *low]), rest, Some(index))
         }
         Link::Ip => match bytes.first()? >> 4 {
             4 => (0x0800, bytes, None),
@@ -82,33 +94,31 @@ pub(crate) fn packet<'a>(link: Link, bytes: &'a [u8]) -> Option<Packet<'a>> {
         },
         Link::Other(_) => return None,
     };
-    let family = match ether_type {
-        0x0800 => Family::Ipv4,
-        0x86dd => Family::Ipv6,
-        _ => return None,
-    };
-    Some(Packet {
-        family,
+    let (ether_type, bytes, vlans) = untag(ether_type, bytes)?;
+    Some(Carried {
+        ether_type,
         bytes,
         interface,
+        vlans,
     })
 }
 
-/// Skips VLAN tags, which cooked frames have after their header.
-fn untag(mut ether_type: u16, mut rest: &[u8]) -> Option<(u16, &[u8])> {
+/// Takes off VLAN tags, of 802.1Q and 802.1ad; cooked frames have them after their header.
+fn untag(mut ether_type: u16, mut rest: &[u8]) -> Option<(u16, &[u8], Vec<u16>)> {
+    let mut vlans = Vec::new();
     while let 0x8100 | 0x88a8 | 0x9100 = ether_type {
-        let ([_, _, high, low], after) = rest.split_first_chunk()?;
+        let ([control, id, high, low], after) = rest.split_first_chunk()?;
+        vlans.push(u16::from_be_bytes([control & 0xf, *id]));
         ether_type = u16::from_be_bytes([*high, *low]);
         rest = after;
     }
-    Some((ether_type, rest))
+    Some((ether_type, rest, vlans))
 }
 
 /// Whether a packet is one of VRRP, behind an authentication header or not. Everything else is no
 /// business of ours, however damaged.
-pub(crate) fn is_vrrp(packet: &Packet<'_>) -> bool {
-    let bytes = packet.bytes;
-    match packet.family {
+pub(crate) fn is_vrrp(family: Family, bytes: &[u8]) -> bool {
+    match family {
         Family::Ipv4 => match bytes.get(9) {
             Some(112) => true,
             Some(51) => {

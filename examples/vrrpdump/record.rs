@@ -19,6 +19,8 @@ pub(crate) struct Record {
     pub(crate) time: Option<Duration>,
     /// Empty if nobody said.
     pub(crate) interface: String,
+    /// The outermost first.
+    pub(crate) vlans: Vec<u16>,
     pub(crate) ends: Option<Ends>,
     pub(crate) version: Option<u8>,
     pub(crate) vrid: Option<u8>,
@@ -56,6 +58,7 @@ impl Record {
         let mut record = Self {
             time: None,
             interface: String::new(),
+            vlans: Vec::new(),
             ends: None,
             version: None,
             vrid: None,

@@ -8,14 +8,19 @@ use lvs_vrrp::receive::{Accepted, Scope};
 use lvs_vrrp::{Family, Observation, Reason, Rejection};
 use serde_json::{Map, Value, json};
 
+use crate::line::insert_vlans;
+
 /// Counters of all packets shown.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
     pub(crate) frames: u64,
     pub(crate) announcements: u64,
     global: GlobalCounters,
-    routers: BTreeMap<(String, Family, u8), RouterCounters>,
+    routers: BTreeMap<Key, RouterCounters>,
 }
+
+/// Interface, VLANs, family and id.
+type Key = (String, Vec<u16>, Family, u8);
 
 /// Counts that are not 0, by name.
 type Counts = Vec<(&'static str, u64)>;
@@ -25,6 +30,7 @@ impl Stats {
     pub(crate) fn record(
         &mut self,
         interface: &str,
+        vlans: &[u16],
         family: Family,
         result: &Result<Accepted<'_>, Rejection>,
     ) {
@@ -35,7 +41,7 @@ impl Stats {
                 Scope::Global => return self.global.record_rejection(*rejection),
             },
         };
-        let key = (interface.to_owned(), family, vrid.get());
+        let key = (interface.to_owned(), vlans.to_owned(), family, vrid.get());
         let router = self.routers.entry(key).or_default();
         match result {
             Ok(accepted) => router.record_accepted(accepted),
@@ -79,9 +85,13 @@ impl Stats {
             write!(out, "refused for no router:")?;
             write_counts(out, &global)?;
         }
-        for ((interface, family, vrid), counters) in &self.routers {
+        for ((interface, vlans, family, vrid), counters) in &self.routers {
             let name = if interface.is_empty() { "" } else { " on " };
-            write!(out, "vrid {vrid} {family}{name}{interface}:")?;
+            write!(out, "vrid {vrid} {family}{name}{interface}")?;
+            for vlan in vlans {
+                write!(out, " vlan {vlan}")?;
+            }
+            write!(out, ":")?;
             let mut counts = received(counters);
             counts.extend(reasons(|reason| counters.rejected(reason)));
             write_counts(out, &counts)?;
@@ -95,9 +105,9 @@ impl Stats {
     }
 }
 
-fn router_as_json(entry: (&(String, Family, u8), &RouterCounters)) -> Value {
-    let ((interface, family, vrid), counters) = entry;
-    json!({
+fn router_as_json(entry: (&Key, &RouterCounters)) -> Value {
+    let ((interface, vlans, family, vrid), counters) = entry;
+    let mut router = json!({
         "interface": (!interface.is_empty()).then_some(interface),
         "family": match family {
             Family::Ipv4 => 4,
@@ -112,7 +122,11 @@ fn router_as_json(entry: (&(String, Family, u8), &RouterCounters)) -> Value {
         "invalid-type-pkts-rcvd": counters.invalid_types(),
         "refused": object(&reasons(|reason| counters.rejected(reason))),
         "observed": object(&observed(counters)),
-    })
+    });
+    if let Some(map) = router.as_object_mut() {
+        insert_vlans(map, vlans);
+    }
+    router
 }
 
 fn received(counters: &RouterCounters) -> Counts {

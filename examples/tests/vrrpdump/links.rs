@@ -82,6 +82,47 @@ fn every_link_type_leads_to_the_same_packet() {
     }
 }
 
+/// The numbers of tags are shown, the outermost first, and virtual routers of different VLANs are
+/// counted apart. Priority and the drop bit of a tag are no part of its number.
+#[test]
+fn the_vlan_of_a_packet_is_shown() {
+    let (bare, ..) = vector("V07");
+    let tags = [[0x88, 0xa8, 0, 7], [0x81, 0, 0xef, 0xff]];
+    let frames = [bare, tagged("V07", &tags[1..]), tagged("V07", &tags)];
+    let capture = pcap(1, frames.iter().map(|frame| &frame[..]));
+    let lines = program::lines("--stats -", &capture);
+    let begin = |line: &str, head| assert!(line.starts_with(head), "{line}");
+    begin(&lines[0], "22:13:20.250000 192.0.2.240 > ");
+    begin(&lines[1], "22:13:21.250000 vlan 4095 192.0.2.240 > ");
+    begin(&lines[2], "22:13:22.250000 vlan 7 vlan 4095 192.0.2.240 > ");
+    assert_eq!(lines[3], "3 frames: 3 accepted, 0 refused");
+    begin(&lines[4], "vrid 12 IPv4: advertisement-rcvd 1");
+    begin(
+        &lines[5],
+        "vrid 12 IPv4 vlan 7 vlan 4095: advertisement-rcvd 1",
+    );
+    begin(&lines[6], "vrid 12 IPv4 vlan 4095: advertisement-rcvd 1");
+
+    let objects = program::objects("--stats -", &capture);
+    let vlans =
+        |object: &serde_json::Value| (object["vlan"].clone(), object["outer_vlans"].clone());
+    let expected = [
+        (json!(null), json!(null)),
+        (json!(4095), json!(null)),
+        (json!(4095), json!([7])),
+    ];
+    assert_eq!(objects[..3].iter().map(vlans).collect::<Vec<_>>(), expected);
+    assert!(objects[0].get("vlan").is_none());
+    assert_eq!(objects[3]["routers"][1]["outer_vlans"], json!([7]));
+
+    let cooked = cooked_v1("V07", &[0x81, 0, 0, 9]);
+    let objects = program::objects("-", &pcap(113, [&cooked[..]]));
+    assert_eq!(objects[0]["vlan"], 9);
+    // Cut off within a tag it is nothing.
+    let cut = &tagged("V07", &tags)[..19];
+    assert_eq!(program::lines("-", &pcap(1, [cut])), Vec::<String>::new());
+}
+
 #[test]
 fn both_orders_of_bytes_and_both_resolutions_are_read() {
     let (frame, ..) = vector("V07");
