@@ -83,6 +83,7 @@ pub(crate) struct CaptureError {
 
 #[derive(Debug)]
 enum What {
+    Empty,
     Format,
     CutOff { given: usize },
     TooLong,
@@ -92,8 +93,13 @@ enum What {
 
 impl fmt::Display for CaptureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "byte {}: ", self.offset)?;
+        // Of what cannot be read at all no place has to be named.
+        let is_whole = matches!(self.what, What::Empty | What::Format | What::Read(_));
+        if !is_whole || self.offset > 0 {
+            write!(f, "byte {}: ", self.offset)?;
+        }
         match &self.what {
+            What::Empty => f.write_str("empty: neither pcap nor pcapng"),
             What::Format => f.write_str("neither pcap nor pcapng"),
             What::CutOff { given } => {
                 write!(
@@ -164,6 +170,7 @@ impl<R: Read> Capture<R> {
                 }
                 Err(Stop::Incomplete) if self.at_end => {
                     return Err(self.error(match self.format {
+                        Format::Unknown if given == 0 => What::Empty,
                         Format::Unknown if given < 4 => What::Format,
                         _ => What::CutOff { given },
                     }));

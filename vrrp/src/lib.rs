@@ -155,7 +155,7 @@ pub use timer::Timestamp;
 pub use version::Version;
 pub use vrid::Vrid;
 
-/// Runs the README's example.
-#[cfg(doctest)]
+/// Runs the README's examples, of which one needs the virtual network.
+#[cfg(all(doctest, feature = "sim"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

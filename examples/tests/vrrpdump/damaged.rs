@@ -117,12 +117,9 @@ fn a_corrupt_record_ends_it_with_its_place() {
 #[test]
 fn what_is_no_capture_is_refused() {
     for (bytes, said) in [
-        (&b""[..], "byte 0: neither pcap nor pcapng"),
-        (b"abc", "byte 0: neither pcap nor pcapng"),
-        (
-            b"abcdefghijklmnopqrstuvwxyz",
-            "byte 0: neither pcap nor pcapng",
-        ),
+        (&b""[..], "empty: neither pcap nor pcapng"),
+        (b"abc", "neither pcap nor pcapng"),
+        (b"abcdefghijklmnopqrstuvwxyz", "neither pcap nor pcapng"),
         (&[0xd4, 0xc3, 0xb2, 0xa1, 2], "byte 0: the file ends within"),
         (
             &[0x0a, 0x0d, 0x0d, 0x0a, 28],
