@@ -12,10 +12,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use director::keepalived::{Config, MemoryFiles, Options};
-use director::vrrp::{Plan, PlanError, PlannedRouter, TrackerSource};
+use director::vrrp::{Plan, PlanError, PlannedRouter, TrackerSource, script_config};
+use lvs_vrrp::checksum::{ChecksumForm, TxChecksum};
 use lvs_vrrp::node::InterfaceConfig;
 use lvs_vrrp::profile::{AnswerLosing, Profile};
 use lvs_vrrp::receive::{Mode, Versions};
+use lvs_vrrp::track::TrackerStatus;
 use lvs_vrrp::{InterfaceIndex, MacAddress, Node, Version};
 
 fn plan(text: &str) -> Plan {
@@ -147,7 +149,7 @@ fn summary(plan: &Plan) -> String {
             text,
             "tracker {} {name} {:?}",
             tracker.id.get(),
-            tracker.is_ok
+            tracker.status
         )
         .unwrap();
     }
@@ -176,7 +178,16 @@ fn files_are_planned_as_recorded() {
         // Whatever is planned is a node.
         let node = plan.node_config(&interfaces()).expect("all interfaces");
         node.validate().expect("a valid node");
-        let found = summary(&plan);
+        let (driver, notes) = plan.driver_config();
+        driver.validate().expect("a valid driver");
+        let mut found = summary(&plan);
+        writeln!(found, "for the driver").unwrap();
+        for (id, router) in driver.routers() {
+            writeln!(found, "  {} on {}", id.get(), router.interface()).unwrap();
+        }
+        for note in notes {
+            writeln!(found, "  {note}").unwrap();
+        }
         let expected = path.with_extension("txt");
         if std::env::var_os("UPDATE_EXPECT").is_some() {
             fs::write(&expected, &found).expect("written");
@@ -220,6 +231,9 @@ fn production_file_is_read_and_planned_without_a_word() {
         (address.prefix_length, address.device.as_deref()),
         (32, Some("tunl0"))
     );
+    let (driver, notes) = plan.driver_config();
+    driver.validate().unwrap();
+    assert_eq!(notes, []);
     let node = plan.node_config(&interfaces()).unwrap();
     Node::new(node).expect("a node");
 }
@@ -242,6 +256,9 @@ fn switches_follow_the_keywords() {
     let switches = only(&plan).config.switches();
     assert_eq!(switches.answer_losing_adverts, AnswerLosing::Never);
     assert!(!switches.reannounce && switches.yield_with_advert);
+    let plan = instance("version 3\nv3_checksum_as_v2");
+    let fixed = TxChecksum::Fixed(ChecksumForm::MessageOnly);
+    assert_eq!(only(&plan).config.switches().tx_checksum, fixed);
     let plan = instance("nopreempt\nno_accept\ndown_timer_adverts 5");
     let config = &only(&plan).config;
     assert!(!config.preempts() && !config.accepts());
@@ -310,6 +327,46 @@ fn names_keep_their_numbers_when_the_file_changes() {
     assert_eq!(ids(&first), [named("A", 1), named("B", 2)]);
     assert_eq!(ids(&second), [named("C", 3), named("B", 2)]);
     assert_eq!(ids(&third), [named("A", 1), named("D", 4)]);
+}
+
+#[test]
+fn scripts_are_timed_as_the_file_says() {
+    let plan = plan(
+        "vrrp_script check {\n script /bin/check\n interval 2\n timeout 1\n rise 3\n fall 4\n \
+         init_fail\n}\nvrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n \
+         track_script {\n check weight -20 reverse\n }\n virtual_ipaddress {\n 192.0.2.1\n }\n}\n",
+    );
+    let [track] = only(&plan).tracks.as_slice() else {
+        panic!("one track")
+    };
+    assert_eq!((track.weight(), track.contribution(false)), (-20, Some(20)));
+    let [tracker] = plan.trackers() else {
+        panic!("one tracker")
+    };
+    assert_eq!(
+        (tracker.id, tracker.status),
+        (track.tracker(), TrackerStatus::Failed)
+    );
+    let TrackerSource::Script(script) = &tracker.source else {
+        panic!("a script")
+    };
+    let config = script_config(script);
+    config.validate().unwrap();
+    assert_eq!((config.rise, config.fall, config.init_fail), (3, 4, true));
+    assert_eq!(config.interval, Duration::from_secs(2));
+    assert_eq!(config.timeout, Some(Duration::from_secs(1)));
+}
+
+#[test]
+fn ipv6_addresses_alone_in_their_network_are_no_sources() {
+    let plan = plan(
+        "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n \
+         fe80::1/64\n 2001:db8::1\n 2001:db8::2 preferred_lft forever\n \
+         2001:db8::3/64 preferred_lft 0\n }\n}\n",
+    );
+    let addresses = only(&plan).addresses.iter();
+    let preferred: Vec<bool> = addresses.map(|address| address.is_preferred).collect();
+    assert_eq!(preferred, [true, false, true, false]);
 }
 
 #[test]

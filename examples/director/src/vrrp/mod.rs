@@ -1,9 +1,9 @@
 //! From the VRRP parts of a keepalived.conf to the virtual routers of `lvs-vrrp`.
 //!
 //! ```text
-//! keepalived::Config ─► Plan ─► NodeConfig            a node, whatever carries its packets
-//!                         └───► devices, addresses,   for whoever installs them
-//!                               scripts, diagnostics
+//! keepalived::Config ─► Plan ─┬─► DriverConfig         virtual routers on Linux
+//!                             ├─► NodeConfig           a node, whatever carries its packets
+//!                             └─► scripts, files, processes to be watched, diagnostics
 //! ```
 //!
 //! A [`Plan`] names interfaces, as the file does. Whatever the file asks for that is not run is among
@@ -18,7 +18,6 @@
 //! | `garp_interval`, `gna_interval` | the longer of the two spaces all announcements; 0.2 ms if neither is set |
 //! | `unicast_peer` without limits | packets with a time to live of 255 only; a note says so |
 //! | `check_unicast_src`, `track_src_ip` | always so |
-//! | `track_file` with a weight | not run: trackers are fine or failed |
 //! | `bfd_instance`, routes, rules, static addresses | not run |
 //!
 //! # Examples
@@ -39,6 +38,7 @@
 //! ```
 
 mod announce;
+mod driver;
 mod group;
 mod numbers;
 mod plan;
@@ -48,4 +48,4 @@ mod tracker;
 pub use group::PlannedGroup;
 pub use plan::{Plan, PlanError};
 pub use router::{PlannedAddress, PlannedRouter, VirtualMacDevice};
-pub use tracker::{PlannedTracker, TrackerSource};
+pub use tracker::{PlannedTracker, TrackerSource, script_config};

@@ -50,7 +50,7 @@ pub enum PlanError {
 /// Collects what is to be said.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
-    list: Vec<Diagnostic>,
+    pub(super) list: Vec<Diagnostic>,
 }
 
 impl Messages {
@@ -197,7 +197,7 @@ impl Plan {
             node = node.with_group(group.id, group.config.clone());
         }
         for tracker in &self.trackers {
-            node = node.with_tracker(tracker.id, tracker.is_ok);
+            node = node.with_tracker(tracker.id, tracker.status);
         }
         Ok(node)
     }

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use lvs_vrrp::checksum::{ChecksumForm, TxChecksum};
 use lvs_vrrp::codec::{AhFlavour, AhKey, Authentication as WireAuthentication, Password};
 use lvs_vrrp::config::SourcePolicy;
 use lvs_vrrp::node::RouterId;
@@ -72,8 +73,8 @@ pub struct PlannedAddress {
     pub broadcast: Option<Broadcast>,
     /// Whether the kernel adds a route for its network.
     pub has_prefix_route: bool,
-    /// Whether packets may come from it; none for the default: not from IPv6 addresses of /128.
-    pub is_preferred: Option<bool>,
+    /// Whether packets to others may come from it. Default: not from IPv6 addresses of /128.
+    pub is_preferred: bool,
     /// Whether it is advertised.
     pub is_advertised: bool,
 }
@@ -192,6 +193,9 @@ fn switches(instance: &VrrpInstance) -> Switches {
         };
         switches.reannounce = instance.announce.lower_priority_repeat != 0;
         switches.yield_with_advert = instance.higher_priority_send_advert;
+        if instance.checksum_as_v2 {
+            switches.tx_checksum = TxChecksum::Fixed(ChecksumForm::MessageOnly);
+        }
     }
     switches
 }
@@ -323,18 +327,29 @@ fn planned_address(
             messages.warning(&address.position, message);
         }
     }
+    let most = if address.ip.is_ipv4() { 32 } else { 128 };
+    let mut prefix_length = address.prefix_length;
+    if prefix_length == 0 {
+        let message = format!(
+            "{owner}: {}: prefix length 0 is not supported, {most} is used",
+            address.ip
+        );
+        messages.warning(&address.position, message);
+        prefix_length = most;
+    }
     PlannedAddress {
         position: address.position.clone(),
         ip: address.ip,
-        prefix_length: address.prefix_length,
+        prefix_length,
         device: address.device.clone(),
         scope: address.scope,
         label: address.label.clone(),
         broadcast: address.broadcast,
         has_prefix_route: !address.no_prefix_route,
-        is_preferred: address
-            .preferred
-            .map(|preferred| preferred != Preferred::Seconds(0)),
+        is_preferred: match address.preferred {
+            Some(preferred) => preferred != Preferred::Seconds(0),
+            None => address.ip.is_ipv4() || prefix_length < 128,
+        },
         is_advertised,
     }
 }

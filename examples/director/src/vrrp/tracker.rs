@@ -1,6 +1,6 @@
 //! Trackers: what virtual routers and groups follow.
 
-use lvs_vrrp::track::{Track, TrackerId};
+use lvs_vrrp::track::{ScriptConfig, Track, TrackerId, TrackerStatus};
 
 use super::plan::{Ids, Messages};
 use crate::keepalived::vrrp::{
@@ -15,8 +15,8 @@ pub struct PlannedTracker {
     pub id: TrackerId,
     /// What is watched.
     pub source: TrackerSource,
-    /// Whether it is fine before anything was seen; none for not known.
-    pub is_ok: Option<bool>,
+    /// What is known of it before anything was seen.
+    pub status: TrackerStatus,
 }
 
 /// What is watched.
@@ -27,10 +27,22 @@ pub enum TrackerSource {
     Interface(String),
     /// A program: fine while it says so.
     Script(VrrpScript),
-    /// A file: fine while its number is 0.
+    /// A file: its number counts, as [`TrackerStatus::Value`].
     File(TrackFile),
     /// A process: fine while enough of them run.
     Process(TrackProcess),
+}
+
+/// When a script is run, and what its results amount to.
+#[must_use]
+pub fn script_config(script: &VrrpScript) -> ScriptConfig {
+    let mut config = ScriptConfig::default();
+    config.interval = script.interval;
+    config.timeout = Some(script.timeout);
+    config.rise = script.rise;
+    config.fall = script.fall;
+    config.init_fail = script.init_fail;
+    config
 }
 
 /// The trackers in use.
@@ -63,22 +75,12 @@ impl<'a> Trackers<'a> {
         let mut tracks = Vec::with_capacity(lines.len());
         for line in lines {
             let (keyword, name) = (line.kind.keyword(), &line.name);
-            let what = match (line.kind, line.weight.value) {
-                (TrackKind::Bfd, _) => "there is no BFD here",
-                (TrackKind::File, weight) if weight != 0 => {
-                    "a number times a weight is not supported, only weight 0"
-                }
-                _ => {
-                    if let Some(id) = self.id(line, ids) {
-                        tracks.push(track(id, line.weight));
-                    }
-                    continue;
-                }
-            };
-            messages.warning(
-                &line.position,
-                format!("{owner}: {keyword} {name}: {what}; ignored"),
-            );
+            if line.kind == TrackKind::Bfd {
+                let message = format!("{owner}: {keyword} {name}: there is no BFD here; ignored");
+                messages.warning(&line.position, message);
+            } else if let Some(id) = self.id(line, ids) {
+                tracks.push(track(id, line.weight));
+            }
         }
         tracks
     }
@@ -86,27 +88,33 @@ impl<'a> Trackers<'a> {
     /// The number of what a line follows; it is used from now on.
     fn id(&mut self, line: &Tracked, ids: &mut Ids) -> Option<TrackerId> {
         let name = &line.name;
-        let (source, is_ok) = match line.kind {
-            TrackKind::Interface => (TrackerSource::Interface(name.clone()), None),
+        let (source, status) = match line.kind {
+            TrackKind::Interface => (
+                TrackerSource::Interface(name.clone()),
+                TrackerStatus::Unknown,
+            ),
             TrackKind::Script => {
                 let script = self.vrrp.scripts.iter().find(|it| it.name == *name)?;
-                let is_ok = script.init_fail.then_some(false);
-                (TrackerSource::Script(script.clone()), is_ok)
+                let status = script.init_fail.then_some(false).into();
+                (TrackerSource::Script(script.clone()), status)
             }
             TrackKind::File => {
                 let file = self.vrrp.files.iter().find(|it| it.name == *name)?;
-                (TrackerSource::File(file.clone()), None)
+                (TrackerSource::File(file.clone()), TrackerStatus::Unknown)
             }
             TrackKind::Process => {
                 let process = self.vrrp.processes.iter().find(|it| it.name == *name)?;
-                (TrackerSource::Process(process.clone()), None)
+                (
+                    TrackerSource::Process(process.clone()),
+                    TrackerStatus::Unknown,
+                )
             }
             _ => return None,
         };
         let key = format!("{} {name}", line.kind.keyword());
         let id = TrackerId::new(ids.trackers.of(&key));
         if !self.used.iter().any(|used| used.id == id) {
-            self.used.push(PlannedTracker { id, source, is_ok });
+            self.used.push(PlannedTracker { id, source, status });
         }
         Some(id)
     }

@@ -65,6 +65,9 @@ pub struct VrrpInstance {
     pub unicast_ttl: Option<u8>,
     /// `check_unicast_src`: only peers may send.
     pub check_unicast_source: bool,
+    /// `v3_checksum_as_v2`, of keepalived after 2.2.7: over IPv4, version 3 sums up the message only,
+    /// without the pseudo-header. Default off.
+    pub checksum_as_v2: bool,
     /// `use_vmac`
     pub virtual_mac: Option<VirtualMac>,
     /// `accept` or `no_accept`: packets to the addresses are taken. Default on; in strict mode only

@@ -88,6 +88,7 @@ impl Draft {
             track_source: self.track_source,
             unicast_ttl: self.unicast_ttl,
             check_unicast_source,
+            checksum_as_v2: self.checksum_as_v2.unwrap_or(false),
             virtual_mac: self.virtual_mac(is_unicast, strict, report),
             destination,
             accept: self.accepts(priority, version, strict, report),

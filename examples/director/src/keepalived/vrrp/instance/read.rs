@@ -60,6 +60,7 @@ pub(in super::super) struct Draft {
     pub(super) group: Option<IpAddr>,
     pub(super) unicast_ttl: Option<u8>,
     pub(super) check_unicast_source: Option<bool>,
+    pub(super) checksum_as_v2: Option<bool>,
     pub(super) vmac: Option<VirtualMac>,
     pub(super) transmit_from_base: Option<Position>,
     pub(super) accept: Option<(bool, Position)>,
@@ -210,6 +211,9 @@ impl Draft {
             "vmac_xmit_base" => {
                 values::flag(statement, report);
                 self.transmit_from_base = Some(statement.position().clone());
+            }
+            "v3_checksum_as_v2" => {
+                values::set(&mut self.checksum_as_v2, values::switch(statement, report));
             }
             "old_unicast_checksum" => {
                 self.unicast

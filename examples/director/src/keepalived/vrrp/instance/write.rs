@@ -97,6 +97,9 @@ impl VrrpInstance {
         if self.track_source {
             writeln!(f, "  track_src_ip")?;
         }
+        if self.checksum_as_v2 {
+            writeln!(f, "  v3_checksum_as_v2")?;
+        }
         let Some(vmac) = &self.virtual_mac else {
             return Ok(());
         };
