@@ -13,8 +13,13 @@
 //!
 //! An address may have a limited lifetime (OP-4): the kernel removes it by itself unless
 //! [`AddressBook::renew_due`] is called in time. It is renewed after a third of its lifetime, so
-//! two renewals may fail. The kernel looks for what has expired when it is due, not later: see the
-//! tests for how late it was. A restart finds what is left with [`AddressBook::leftovers`].
+//! two renewals may fail. The kernel removes it up to a second later than its lifetime says
+//! (measured: 0.03 to 0.96 s for both families, on 6.1 and 6.18). A restart finds what is left with [`AddressBook::leftovers`].
+//!
+//! # Others in the same subnet
+//!
+//! With the first IPv4 address of a subnet the kernel removes the others. An address of /32 has no
+//! subnet; while one of ours has, `net.ipv4.conf.*.promote_secondaries` of its interface is 1.
 //!
 //! # IPv6
 //!
@@ -40,6 +45,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod promotion;
 mod virtual_address;
 
 use alloc::collections::BTreeMap;
@@ -49,6 +55,7 @@ use std::fs;
 
 use nix::errno::Errno;
 
+use self::promotion::Promotion;
 pub use self::virtual_address::{AddressError, AddressKey, VirtualAddress};
 use super::netlink::{NetlinkCause, Request, Rtnetlink};
 use crate::address::Family;
@@ -128,6 +135,7 @@ pub struct AddressBook {
     // `None` where the kernel keeps none.
     tag: Option<u8>,
     held: BTreeMap<AddressKey, Held>,
+    promotion: Promotion,
 }
 
 impl AddressBook {
@@ -153,6 +161,7 @@ impl AddressBook {
             netlink: Rtnetlink::open()?,
             tag: tag.filter(|tag| *tag > 3),
             held: BTreeMap::new(),
+            promotion: Promotion::default(),
         })
     }
 
@@ -183,31 +192,40 @@ impl AddressBook {
         // For each address, whether it is ours, and which request is about it.
         let mut plan = Vec::new();
         for address in batch {
-            let request = match self.find(&present, address.key(), Some(address)) {
-                There::Absent => address.addition(self.tag),
+            let there = self.find(&present, address.key(), Some(address));
+            if matches!(there, There::Foreign) {
+                plan.push(Ok((false, None)));
+                continue;
+            }
+            if let Err(error) = self.promotion.hold(address) {
+                plan.push(Err(error));
+                continue;
+            }
+            let request = match there {
+                There::Ours(there) if address.can_replace(there) => address.replacement(self.tag),
                 There::Ours(there) => {
-                    if there.prefix_len != address.prefix_len() {
-                        requests.push(Request::new(there.removal(), 0));
-                    }
-                    address.replacement(self.tag)
+                    requests.push(Request::new(there.removal(), 0));
+                    address.addition(self.tag)
                 }
-                There::Foreign => {
-                    plan.push((false, None));
-                    continue;
-                }
+                There::Absent | There::Foreign => address.addition(self.tag),
             };
-            plan.push((true, Some(requests.len())));
+            plan.push(Ok((true, Some(requests.len()))));
             requests.push(request);
         }
         let outcomes = self.netlink.execute(&requests);
         let results = plan.into_iter().zip(batch);
-        let results = results.map(|((mut is_ours, request), address)| {
+        let results = results.map(|(planned, address)| {
+            let (mut is_ours, request) = planned?;
             let outcome = request.and_then(|place| outcomes.get(place));
             match outcome {
                 Some(Ok(())) | None => {}
-                // Somebody was faster.
-                Some(Err(cause)) if cause.is(Errno::EEXIST) => is_ours = false,
+                // It was twice in the batch, or somebody was faster.
+                Some(Err(cause)) if cause.is(Errno::EEXIST) => {
+                    let held = self.held.get(&address.key());
+                    is_ours = held.is_some_and(|held| held.is_ours);
+                }
                 Some(Err(cause)) => {
+                    self.promotion.release(address.key());
                     let cause = cause.clone();
                     return Err(cause.of(Operation::AddAddress, &address.to_string()));
                 }
@@ -260,6 +278,7 @@ impl AddressBook {
                 }
             };
             self.held.remove(key);
+            self.promotion.release(*key);
             Ok(removed)
         });
         results.collect()
@@ -361,6 +380,7 @@ impl AddressBook {
     /// will find the addresses, and they are its own.
     pub fn forget(&mut self) {
         self.held.clear();
+        self.promotion.forget();
     }
 
     /// What an earlier process left behind: every address that is ours and not held. Of kernels

@@ -4,6 +4,8 @@ use alloc::string::String;
 use core::fmt;
 use std::io;
 
+use nix::errno::Errno;
+
 /// What was tried.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -150,7 +152,13 @@ impl NetError {
     #[must_use]
     pub fn missing_capability(&self) -> Option<&'static str> {
         match self.source.kind() {
-            io::ErrorKind::PermissionDenied => self.operation.capability(),
+            // Of an address, "permission denied" is said where IPv6 is off on the interface.
+            io::ErrorKind::PermissionDenied
+                if self.operation != Operation::AddAddress
+                    || self.source.raw_os_error() != Some(Errno::EACCES as i32) =>
+            {
+                self.operation.capability()
+            }
             _ => None,
         }
     }

@@ -2,14 +2,18 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Instant;
+use std::{env, fs};
 
 use lvs_vrrp::net::addresses::{
     AddressBook, AddressKey, Installed, Removed, Renewed, TAG, VirtualAddress,
 };
 use lvs_vrrp::net::clock::now;
-use lvs_vrrp::{Family, InterfaceIndex};
+use lvs_vrrp::net::links::LinkMonitor;
+use lvs_vrrp::net::macvlan::{Macvlans, VirtualMac};
+use lvs_vrrp::{Family, InterfaceIndex, Vrid};
 
 use super::isolated::{cable, ip, isolated};
 
@@ -196,6 +200,145 @@ fn a_successor_finds_what_was_left_and_takes_it_over() {
         for removed in second.remove(&keys(&addresses)) {
             assert_eq!(removed.unwrap(), Removed::Removed);
         }
+    });
+}
+
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn removing_the_first_address_of_a_subnet_takes_no_other_with_it() {
+    let setting = || {
+        let path = "/proc/sys/net/ipv4/conf/eth0/promote_secondaries";
+        fs::read_to_string(path).unwrap().trim().to_owned()
+    };
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        fs::write("/proc/sys/net/ipv4/conf/all/promote_secondaries", "0").unwrap();
+        assert_eq!(setting(), "0");
+        let mut book = AddressBook::open().unwrap();
+        let first = address(device, "192.0.2.10").with_prefix_len(24).unwrap();
+        let second = address(device, "192.0.2.11").with_prefix_len(24).unwrap();
+        let batch = [first.clone(), second.clone(), first.clone()];
+        for installed in book.install(now(), &batch) {
+            assert_eq!(installed.unwrap(), Installed::Ours);
+        }
+        ip("address add 192.0.2.20/24 dev eth0");
+        assert_eq!(setting(), "1");
+        book.remove(&[first.key()]).remove(0).unwrap();
+        let left = ip("-o -4 address show dev eth0");
+        assert!(!left.contains("192.0.2.10/"), "{left}");
+        assert!(
+            left.contains("192.0.2.11/") && left.contains("192.0.2.20/"),
+            "{left}"
+        );
+        assert_eq!(setting(), "1", "the other one needs it");
+        book.remove(&[second.key()]).remove(0).unwrap();
+        let left = ip("-o -4 address show dev eth0");
+        assert!(left.contains("192.0.2.20/"), "{left}");
+        assert_eq!(setting(), "0");
+    });
+}
+
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn label_scope_and_route_are_as_given() {
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let mut book = AddressBook::open().unwrap();
+        let plain = address(device, "192.0.2.10");
+        let full = plain.clone().with_label("eth0:web").unwrap();
+        let full = full.with_scope(254).with_prefix_len(24).unwrap();
+        let full = full.with_prefix_route(true);
+        for (address, expected) in [
+            (
+                &plain,
+                ["192.0.2.10/32", "scope global", "noprefixroute eth0"],
+            ),
+            (&full, ["192.0.2.10/24", "scope host", "eth0:web"]),
+            (
+                &plain,
+                ["192.0.2.10/32", "scope global", "noprefixroute eth0"],
+            ),
+        ] {
+            book.install(now(), core::slice::from_ref(address))
+                .remove(0)
+                .unwrap();
+            let lines = shown(address.key().address);
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            for word in expected {
+                assert!(lines[0].contains(word), "{word}: {lines:?}");
+            }
+            let routes = ip("route show dev eth0");
+            assert_eq!(
+                routes.contains("192.0.2.0/24"),
+                address == &full,
+                "{routes}"
+            );
+        }
+        let preferred = address(device, "2001:db8::1").with_preferred(true);
+        book.install(now(), core::slice::from_ref(&preferred))
+            .remove(0)
+            .unwrap();
+        let line = &shown(preferred.key().address)[0];
+        assert!(!line.contains("deprecated"), "{line}");
+        assert!(line.contains("preferred_lft forever"), "{line}");
+    });
+}
+
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn an_interface_without_ipv6_is_not_taken_for_a_missing_capability() {
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        fs::write("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1").unwrap();
+        let mut book = AddressBook::open().unwrap();
+        let refused = book
+            .install(now(), &[address(device, "2001:db8::1")])
+            .remove(0);
+        let error = refused.unwrap_err();
+        assert_eq!(error.missing_capability(), None, "{error}");
+        assert!(error.to_string().contains("2001:db8::1/128"), "{error}");
+    });
+}
+
+/// The same test without the capability: its other half runs in a process of its own.
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn a_missing_capability_is_named() {
+    const CHILD: &str = "LVS_TEST_INTERFACE_WITHOUT_CAPABILITY";
+    if let Ok(interface) = env::var(CHILD) {
+        let device = InterfaceIndex::new(interface.parse().unwrap());
+        let mut book = AddressBook::open().unwrap();
+        for refused in book.install(now(), &both(device, None)) {
+            let error = refused.unwrap_err();
+            assert_eq!(error.missing_capability(), Some("CAP_NET_ADMIN"), "{error}");
+            assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
+        }
+        let mut macvlans = Macvlans::open().unwrap();
+        let vrid = Vrid::try_from(1).unwrap();
+        let refused = macvlans.create(&VirtualMac::new(device, Family::Ipv4, vrid));
+        let error = refused.unwrap_err();
+        assert_eq!(error.missing_capability(), Some("CAP_NET_ADMIN"), "{error}");
+        println!("{error}");
+        // Looking is free.
+        LinkMonitor::open().unwrap();
+        return;
+    }
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let mut without = Command::new("setpriv");
+        without.args(["--inh-caps=-all", "--bounding-set=-net_admin", "--"]);
+        without.arg(env::current_exe().unwrap());
+        without.args([
+            "--include-ignored",
+            "--show-output",
+            "a_missing_capability_is_named",
+        ]);
+        without.env(CHILD, device.get().to_string());
+        let output = without.output().expect("setpriv (package util-linux)");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("1 passed"), "{said}");
+        println!("{said}");
     });
 }
 

@@ -10,6 +10,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressProtocol, CacheInfo};
 
 use crate::address::InterfaceIndex;
+use crate::net::links::InterfaceAddress;
 use crate::net::netlink::{Request, address};
 
 /// Bytes of a label at most: `IFNAMSIZ` without the zero byte.
@@ -162,7 +163,8 @@ impl VirtualAddress {
         Ok(self)
     }
 
-    /// Gives it another scope: 253 for the link, 254 for the host. `ip-address(8)`
+    /// Gives it another scope: 253 for the link, 254 for the host. `ip-address(8)` IPv4 only: that of
+    /// an IPv6 address is what it begins with.
     #[must_use]
     pub const fn with_scope(mut self, scope: u8) -> Self {
         self.scope = scope;
@@ -229,6 +231,19 @@ impl VirtualAddress {
             }
         };
         Ok(self)
+    }
+
+    /// Whether it has a subnet, of which it may be the first address.
+    pub(super) const fn has_subnet(&self) -> bool {
+        self.key.address.is_ipv4() && self.prefix_len < 32
+    }
+
+    /// Whether an address that is there can become like this one, or must be removed first.
+    pub(super) fn can_replace(&self, there: &InterfaceAddress) -> bool {
+        let is_labelled = self.label.is_none() || self.label == there.label;
+        // The scope of an IPv6 address is what it begins with.
+        let is_scoped = self.key.address.is_ipv6() || self.scope == there.scope;
+        self.prefix_len == there.prefix_len && is_labelled && is_scoped
     }
 
     /// Adds it; refused if it is there.

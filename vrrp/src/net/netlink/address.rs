@@ -36,7 +36,7 @@ pub struct InterfaceAddress {
     pub prefix_len: u8,
     /// The scope: 0 everywhere, 253 the link, 254 the host. `ip-address(8)`
     pub scope: u8,
-    /// Its name, where it has one that is not the interface's. IPv4 only.
+    /// Its name: the interface's, or one of its own. IPv4 only.
     pub label: Option<String>,
     /// Who installed it (`IFA_PROTO`, Linux 5.18), where that is known.
     pub protocol: Option<u8>,
