@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::guard::GuardStatus;
+use crate::job::JobId;
 use crate::node::RouterId;
 use crate::track::Track;
 
@@ -76,6 +77,12 @@ pub(crate) struct Group {
     pub(crate) is_requested: bool,
     /// A member asked anew.
     pub(crate) asks: bool,
+    /// It is to be looked at, when its turn comes.
+    pub(crate) is_marked: bool,
+    /// The last request for the guard, which may be fetched already.
+    pub(crate) acquire_job: Option<JobId>,
+    /// The same, to give it back.
+    pub(crate) release_job: Option<JobId>,
     /// It is not configured any more, and goes when the guard was given back.
     pub(crate) is_dissolved: bool,
 }
@@ -87,6 +94,9 @@ impl Group {
             status: GuardStatus::Unknown,
             is_requested: false,
             asks: false,
+            is_marked: false,
+            acquire_job: None,
+            release_job: None,
             is_dissolved: false,
         }
     }

@@ -58,6 +58,7 @@
 //! Members of a group resign when their addresses are gone, in whatever
 //! [`ShutdownMode`](crate::event::ShutdownMode): the group is their guard.
 
+mod announcing;
 mod awaited;
 mod change;
 mod config;
@@ -67,9 +68,13 @@ mod emit;
 mod flood;
 mod groups;
 mod hand_over;
+mod holders;
 mod limit;
 mod links;
 mod perform;
+mod places;
+mod queue;
+mod queueing;
 mod real;
 mod receiving;
 mod report;
@@ -103,8 +108,11 @@ pub use report::{Report, ReportKind, Subject};
 use awaited::Awaited;
 use demux::Slots;
 use flood::Buckets;
+use holders::Holders;
 use limit::Limiter;
 use links::Rumour;
+use places::Places;
+use queue::Queue;
 use report::Reports;
 use wake::{Wake, Wakes};
 use work::Work;
@@ -117,10 +125,11 @@ pub struct Node {
     started: Option<Timestamp>,
     now: Timestamp,
     is_stopped: bool,
-    /// Whether some are leaving.
-    has_leaving: bool,
-    /// Places are not used again while a job may still name them.
-    routers: Vec<Option<Router>>,
+    routers: Places,
+    /// Who has which address.
+    holders: Holders,
+    /// The routers of each group, those too that were in it when they began to remove addresses.
+    ties: BTreeMap<GroupId, BTreeSet<usize>>,
     interfaces: BTreeMap<InterfaceIndex, Interface>,
     groups: BTreeMap<GroupId, Group>,
     wakes: Wakes,
@@ -133,8 +142,8 @@ pub struct Node {
     /// Whose states may not be what they should be.
     dirty: Vec<Scope>,
     next_job: u64,
-    sends: VecDeque<Job>,
-    jobs: VecDeque<Job>,
+    sends: Queue,
+    jobs: Queue,
     announcements: VecDeque<Job>,
     reports: Reports,
     /// Jobs handed out whose results count, and for which router.
@@ -165,8 +174,9 @@ struct Router {
     work: Work,
     /// What waits for address work, in order.
     pending: VecDeque<(Gate, Item)>,
-    /// How many of its advertisements wait to be fetched.
-    sends: usize,
+    queued: Queued,
+    /// How many jobs there are whose results are awaited.
+    awaited: usize,
     counters: RouterCounters,
     follower: FormFollower,
     buckets: Buckets,
@@ -190,6 +200,20 @@ struct Router {
     scheduled_early: Timestamp,
 }
 
+/// The last jobs of a router that a newer one replaces, which may be fetched already.
+#[derive(Clone, Copy, Debug, Default)]
+struct Queued {
+    /// Of VRRPv2, of VRRPv3.
+    sends: [QueuedSends; 2],
+    plane: Option<JobId>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct QueuedSends {
+    advert: Option<JobId>,
+    resignation: Option<JobId>,
+}
+
 /// An interface at work.
 #[derive(Clone, Debug)]
 struct Interface {
@@ -206,6 +230,8 @@ struct Interface {
     settles_at: Timestamp,
     announcer: Announcer,
     slots: Slots,
+    /// The routers on it.
+    routers: Vec<usize>,
     scheduled: Timestamp,
 }
 
@@ -263,7 +289,8 @@ impl Router {
             machine,
             work: Work::new(),
             pending: VecDeque::new(),
-            sends: 0,
+            queued: Queued::default(),
+            awaited: 0,
             counters: RouterCounters::new(),
             buckets: Buckets::default(),
             #[cfg(feature = "hmac-trailer")]
@@ -316,8 +343,9 @@ impl Node {
             started: None,
             now: Timestamp::ZERO,
             is_stopped: false,
-            has_leaving: false,
-            routers: Vec::new(),
+            routers: Places::default(),
+            holders: Holders::default(),
+            ties: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             groups: BTreeMap::new(),
             wakes: Wakes::default(),
@@ -326,8 +354,8 @@ impl Node {
             touched: Vec::new(),
             dirty: Vec::new(),
             next_job: 0,
-            sends: VecDeque::new(),
-            jobs: VecDeque::new(),
+            sends: Queue::default(),
+            jobs: Queue::default(),
             announcements: VecDeque::new(),
             reports: Reports::default(),
             awaited: Awaited::default(),
@@ -396,14 +424,9 @@ impl Node {
 
     /// The next thing to be done: advertisements first, announcements last.
     pub fn poll_job(&mut self) -> Option<Job> {
-        let job = self.sends.pop_front().or_else(|| self.jobs.pop_front());
-        if let Some(job) = job {
-            if let JobKind::Send(send) = &job.kind {
-                if let Some(router) = self.router_mut(send.key) {
-                    router.sends = router.sends.saturating_sub(1);
-                }
-            }
-            return Some(job);
+        let job = self.sends.pop().or_else(|| self.jobs.pop());
+        if job.is_some() {
+            return job;
         }
         if let Some(report) = self.reports.pop() {
             let id = self.new_id();
@@ -450,8 +473,8 @@ impl Node {
     pub fn reset_counters(&mut self, now: Timestamp, router: RouterId) {
         self.begin(now);
         let now = self.now;
-        let routers = self.routers.iter_mut().flatten();
-        for router in routers.filter(|other| other.id == router && !other.is_leaving) {
+        let key = self.routers.key_of(router);
+        if let Some(router) = key.and_then(|key| self.router_mut(key)) {
             router.machine.reset_counters(now);
             router.counters = RouterCounters::new();
         }
@@ -466,8 +489,7 @@ impl Node {
     /// left to be done: after [`shutdown`](Self::shutdown), the process may end.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        let mut routers = self.routers.iter().flatten();
-        routers.all(|router| {
+        self.routers.iter().all(|(_, router)| {
             router.machine.state() != State::Active
                 && (router.work.is_clear() || router.work.is_handed_over())
                 && router.pending.is_empty()
@@ -483,31 +505,20 @@ impl Node {
     }
 
     fn by_id(&self, id: RouterId) -> Option<&Router> {
-        let mut routers = self.routers.iter().flatten();
-        routers.find(|router| router.id == id && !router.is_leaving)
-    }
-
-    fn key_of(&self, id: RouterId) -> Option<usize> {
-        let mut routers = self.routers.iter();
-        let is_it = |router: &Router| router.id == id && !router.is_leaving;
-        routers.position(|router| router.as_ref().is_some_and(is_it))
+        self.router(self.routers.key_of(id)?)
     }
 
     fn router(&self, key: usize) -> Option<&Router> {
-        self.routers.get(key)?.as_ref()
+        self.routers.get(key)
     }
 
     fn router_mut(&mut self, key: usize) -> Option<&mut Router> {
-        self.routers.get_mut(key)?.as_mut()
+        self.routers.get_mut(key)
     }
 
     /// The keys of all routers, those that leave too.
     fn keys(&self) -> Vec<usize> {
-        let places = self.routers.iter().enumerate();
-        places
-            .filter(|(_, router)| router.is_some())
-            .map(|(key, _)| key)
-            .collect()
+        self.routers.iter().map(|(key, _)| key).collect()
     }
 
     /// Time never goes back; the first time is when it starts.
@@ -527,7 +538,6 @@ impl Node {
                 Scope::Group(group) => self.settle_group(group),
             }
         }
-        self.forget_departed();
         self.reschedule();
     }
 
@@ -536,7 +546,13 @@ impl Node {
             return;
         };
         let scope = match router.group {
-            Some(group) => Scope::Group(group),
+            Some(group) => {
+                let state = self.groups.get_mut(&group);
+                if state.is_some_and(|group| core::mem::replace(&mut group.is_marked, true)) {
+                    return;
+                }
+                Scope::Group(group)
+            }
             None => Scope::Router(key),
         };
         if self.dirty.last() != Some(&scope) {
@@ -550,13 +566,16 @@ impl Node {
         for wake in touched.drain(..) {
             match wake {
                 Wake::Router(key) => {
-                    if let Some(router) = self.routers.get_mut(key).and_then(Option::as_mut) {
+                    if let Some(router) = self.routers.get_mut(key) {
                         let deadline = router.deadline(self.now);
                         self.wakes.schedule(wake, &mut router.scheduled, deadline);
                         let earliest = router.machine.earliest_advert(slack);
                         if let Some(earliest) = earliest.filter(|_| !slack.is_zero()) {
                             let scheduled = &mut router.scheduled_early;
                             self.early.schedule(wake, scheduled, earliest);
+                        }
+                        if router.is_leaving {
+                            self.forget_departed(key);
                         }
                     }
                 }
@@ -580,7 +599,7 @@ impl Node {
         while let Some((deadline, wake)) = self.wakes.first().filter(|(first, _)| *first > now) {
             let mut unknown = NEVER;
             let (current, scheduled) = match wake {
-                Wake::Router(key) => match self.routers.get_mut(key).and_then(Option::as_mut) {
+                Wake::Router(key) => match self.routers.get_mut(key) {
                     Some(router) => (router.deadline(now), &mut router.scheduled),
                     None => (NEVER, &mut unknown),
                 },

@@ -28,10 +28,6 @@ impl Awaited {
         self.jobs.retain(|(id, key)| keeps(id, key));
     }
 
-    pub(super) fn values(&self) -> impl Iterator<Item = &usize> {
-        self.jobs.iter().map(|(_, key)| key)
-    }
-
     pub(super) fn len(&self) -> usize {
         self.jobs.len()
     }

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{Interface, Node, NodeConfig, NodeError, Router, RouterId, Scope, Slots, Wake};
-use crate::announce::Announcer;
+use crate::announce::{Announcer, Topic};
 use crate::event::{Event, ShutdownMode, State};
 use crate::group::{Group, GroupId};
 use crate::guard::GuardStatus;
@@ -51,6 +51,7 @@ impl Node {
         self.adopt_routers()?;
         self.rebuild_slots();
         self.find_all_real();
+        self.rebuild_ties();
         self.mark_all();
         let groups = self.groups.keys().copied();
         self.dirty.extend(groups.map(Scope::Group));
@@ -69,11 +70,8 @@ impl Node {
                     == (old.interface, old.config.family(), old.config.vrid())
             });
             if !stays {
-                self.has_leaving = true;
                 self.feed(key, Event::Shutdown(ShutdownMode::Graceful));
-                if let Some(router) = self.router_mut(key) {
-                    router.is_leaving = true;
-                }
+                self.routers.dismiss(key);
             }
         }
     }
@@ -93,6 +91,7 @@ impl Node {
                 settles_at,
                 announcer: Announcer::default(),
                 slots: Slots::default(),
+                routers: Vec::new(),
                 scheduled: NEVER,
             });
             self.touched.push(Wake::Interface(index));
@@ -124,21 +123,17 @@ impl Node {
 
     fn adopt_routers(&mut self) -> Result<(), NodeError> {
         let setups = self.config.routers.clone();
+        let groups = self.config.groups_of_routers();
         for (id, setup) in setups {
-            let group = self.config.group_of(id);
+            let group = groups.get(&id).copied();
             let config = self.config.machine_config(&setup, group);
-            let known = self.keys().into_iter().find(|&key| {
-                self.router(key)
-                    .is_some_and(|router| router.id == id && !router.is_leaving)
-            });
+            let known = self.routers.key_of(id);
             let failed = |source| NodeError::Router { router: id, source };
             let Some(key) = known else {
                 let machine = VirtualRouter::new(config).map_err(failed)?;
                 let router = Router::new(id, setup, group, machine, self.now);
-                let key = self.free_place();
-                if let Some(place) = self.routers.get_mut(key) {
-                    *place = Some(router);
-                }
+                let key = self.routers.insert(router);
+                self.tie(key, group);
                 self.delay_start(key, group);
                 self.touched.push(Wake::Router(key));
                 continue;
@@ -153,6 +148,7 @@ impl Node {
                 router.follower = crate::checksum::FormFollower::new(policy);
             }
             router.setup = setup;
+            router.work.doubt();
             let before = router.machine.state();
             let actions = router.machine.reconfigure(now, &config).map_err(failed)?;
             if !actions.is_empty() {
@@ -165,14 +161,14 @@ impl Node {
 
     /// New routers are spread too, but for those that join a group at work.
     fn delay_start(&mut self, key: usize, group: Option<GroupId>) {
-        let joins = group.is_some_and(|group| {
-            let members = self.members(group);
-            members.iter().any(|&other| other != key)
-        });
-        let spread = self.spread(key);
-        if self.started.is_none() || joins {
+        if self.started.is_none() {
             return;
         }
+        let joins = group.is_some_and(|group| self.ties_of(group).any(|other| other != key));
+        if joins {
+            return;
+        }
+        let spread = self.spread(key);
         if let Some(router) = self.router_mut(key) {
             router.start_at = router.start_at.saturating_add(spread);
         }
@@ -198,6 +194,7 @@ impl Node {
             })
         });
         let now = self.now;
+        self.tie(key, group);
         let Some(router) = self.router_mut(key) else {
             return;
         };
@@ -212,12 +209,22 @@ impl Node {
         }
     }
 
-    fn free_place(&mut self) -> usize {
-        match self.routers.iter().position(Option::is_none) {
-            Some(key) => key,
-            None => {
-                self.routers.push(None);
-                self.routers.len().saturating_sub(1)
+    /// Routers whose time to go has come.
+    pub(super) fn forget_departed(&mut self, key: usize) {
+        let is_done = |router: &&Router| {
+            let is_idle = router.work.is_clear() && router.pending.is_empty();
+            router.is_leaving && is_idle && router.awaited == 0
+        };
+        if self.router(key).filter(is_done).is_none() {
+            return;
+        }
+        if let Some(router) = self.routers.remove(key) {
+            for group in [router.group, router.former_group].into_iter().flatten() {
+                self.untie(key, group);
+            }
+            if let Some(interface) = self.interfaces.get_mut(&router.setup.interface) {
+                interface.announcer.cancel(Topic::Addresses(key));
+                interface.announcer.cancel(Topic::Source(key));
             }
         }
     }
@@ -225,13 +232,15 @@ impl Node {
     pub(super) fn rebuild_slots(&mut self) {
         for interface in self.interfaces.values_mut() {
             interface.slots = Slots::default();
+            interface.routers.clear();
         }
-        for (key, place) in self.routers.iter_mut().enumerate() {
-            let Some(router) = place.as_mut().filter(|router| !router.is_leaving) else {
+        for (key, router) in self.routers.iter_mut() {
+            if router.is_leaving {
                 continue;
-            };
+            }
             if let Some(interface) = self.interfaces.get_mut(&router.setup.interface) {
                 router.next_in_slot = interface.slots.insert(key, router);
+                interface.routers.push(key);
             }
         }
     }

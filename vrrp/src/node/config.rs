@@ -240,11 +240,11 @@ impl NodeConfig {
         self
     }
 
-    /// The group a router is in.
-    pub(crate) fn group_of(&self, router: RouterId) -> Option<GroupId> {
-        let mut groups = self.groups.iter();
-        let found = groups.find(|(_, group)| group.members.contains(&router));
-        found.map(|(id, _)| *id)
+    /// The group each router is in.
+    pub(crate) fn groups_of_routers(&self) -> BTreeMap<RouterId, GroupId> {
+        let groups = self.groups.iter();
+        let members = groups.flat_map(|(id, group)| group.members.iter().map(|m| (*m, *id)));
+        members.collect()
     }
 
     /// The configuration its machine gets: as a member of a group it asks the group.

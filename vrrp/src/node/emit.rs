@@ -87,7 +87,6 @@ impl Node {
         let router = self
             .routers
             .get_mut(send.key)
-            .and_then(Option::as_mut)
             .filter(|router| router.id == send.router)
             .ok_or(EmitError::Withdrawn)?;
         let machine = &router.machine;

@@ -6,7 +6,6 @@ use super::{Node, Router};
 use crate::event::{Event, InitReason, State};
 use crate::group::{Group, GroupId};
 use crate::guard::GuardStatus;
-use crate::job::JobKind;
 use crate::priority::Rank;
 use crate::timer::Timestamp;
 
@@ -65,20 +64,52 @@ impl Node {
     /// those that left it: for [`Lease::addresses_gone`](crate::lease::Lease::addresses_gone).
     #[must_use]
     pub fn is_group_clear(&self, group: GroupId) -> bool {
-        self.routers.iter().flatten().all(|router| {
+        let ties = self.ties.get(&group).into_iter().flatten();
+        let mut routers = ties.filter_map(|key| self.router(*key));
+        routers.all(|router| {
             let is_member = router.group == Some(group) || router.former_group == Some(group);
             !is_member || (router.work.is_settled() && !router.work.serves)
         })
     }
 
+    /// A router belongs to a group from now on.
+    pub(super) fn tie(&mut self, key: usize, group: Option<GroupId>) {
+        if let Some(group) = group {
+            self.ties.entry(group).or_default().insert(key);
+        }
+    }
+
+    /// Forgets who was in a group long ago.
+    pub(super) fn rebuild_ties(&mut self) {
+        self.ties.clear();
+        for (key, router) in self.routers.iter() {
+            for group in [router.group, router.former_group].into_iter().flatten() {
+                self.ties.entry(group).or_default().insert(key);
+            }
+        }
+    }
+
+    /// It does not any more, nor is anything left of it.
+    pub(super) fn untie(&mut self, key: usize, group: GroupId) {
+        if let Some(ties) = self.ties.get_mut(&group) {
+            ties.remove(&key);
+            if ties.is_empty() {
+                self.ties.remove(&group);
+            }
+        }
+    }
+
+    /// The members of a group.
+    pub(super) fn ties_of(&self, group: GroupId) -> impl Iterator<Item = usize> {
+        let ties = self.ties.get(&group).into_iter().flatten().copied();
+        ties.filter(move |key| {
+            let router = self.router(*key);
+            router.is_some_and(|router| router.group == Some(group) && !router.is_leaving)
+        })
+    }
+
     pub(super) fn members(&self, group: GroupId) -> Vec<usize> {
-        let routers = self.routers.iter().enumerate();
-        let members = routers.filter(|(_, router)| {
-            router
-                .as_ref()
-                .is_some_and(|router| router.group == Some(group) && !router.is_leaving)
-        });
-        members.map(|(key, _)| key).collect()
+        self.ties_of(group).collect()
     }
 
     /// A member wants to be Active.
@@ -91,6 +122,9 @@ impl Node {
     }
 
     pub(super) fn settle_group(&mut self, id: GroupId) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.is_marked = false;
+        }
         let keys = self.members(id);
         let faults: Vec<_> = keys.iter().map(|&key| self.own_fault(key)).collect();
         let is_faulty = faults.iter().any(Option::is_some);
@@ -163,7 +197,7 @@ impl Node {
             if let Some(group) = self.groups.get_mut(&id) {
                 group.is_requested = true;
             }
-            self.queue_guard(place(keys), JobKind::AcquireGuard { group: id, rank });
+            self.queue_acquire(place(keys), id, rank);
         }
     }
 
@@ -187,7 +221,7 @@ impl Node {
         if group.is_requested {
             group.is_requested = false;
             group.status = GuardStatus::Unknown;
-            self.queue_guard(place(keys), JobKind::ReleaseGuard { group: id });
+            self.queue_release(place(keys), id);
         }
     }
 

@@ -48,7 +48,7 @@ impl Node {
             at: self.now,
             ..HandOver::default()
         };
-        for router in self.routers.iter().flatten() {
+        for (_, router) in self.routers.iter() {
             let machine = &router.machine;
             let is_handed = machine.init_reason() == Some(InitReason::HandedOver);
             if !is_handed || !router.work.is_frozen() {
@@ -146,7 +146,11 @@ impl Node {
             }
         }
         for (id, handed) in &left.routers {
-            if let Some(key) = node.key_of(*id) {
+            let Some(key) = node.routers.key_of(*id) else {
+                continue;
+            };
+            if let Some(index) = node.router(key).map(|router| router.setup.interface) {
+                node.holders.take(key, index, &handed.addresses);
                 node.place(key, &handed.addresses);
             }
         }
@@ -183,7 +187,7 @@ impl Node {
     /// The addresses are there, whatever becomes of the router; it need not wait to start.
     fn adopt_handed(&mut self, id: RouterId, handed: &HandedRouter) -> Option<usize> {
         let now = self.now;
-        let key = self.key_of(id)?;
+        let key = self.routers.key_of(id)?;
         // Before, as from then on there is something to be removed if it is not Active.
         if let Some(sum) = self.contribution(key) {
             self.feed(key, Event::Contribution(sum));

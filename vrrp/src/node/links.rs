@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::real::choose_source;
-use super::{Node, NodeRouter, Scope, Wake};
+use super::{Node, NodeRouter, Wake};
 use crate::address::{Family, InterfaceIndex};
 use crate::event::{Event, InitReason, State};
 use crate::timer::Timestamp;
@@ -98,10 +98,9 @@ impl Node {
     }
 
     pub(super) fn mark_interface(&mut self, index: InterfaceIndex) {
-        for key in self.keys() {
-            if self.router(key).is_some_and(|r| r.setup.interface == index) {
-                self.mark(key);
-            }
+        let interface = self.interfaces.get(&index);
+        for key in interface.map_or_else(Vec::new, |interface| interface.routers.clone()) {
+            self.mark(key);
         }
     }
 
@@ -193,8 +192,7 @@ impl Node {
     fn start(&mut self, key: usize) {
         let now = self.now;
         let group = self.router(key).and_then(|router| router.group);
-        let members = group.map_or_else(Vec::new, |group| self.members(group));
-        let joins = members.iter().any(|&other| self.is_active(other));
+        let joins = group.is_some_and(|group| self.ties_of(group).any(|key| self.is_active(key)));
         let Some(router) = self.router_mut(key) else {
             return;
         };
@@ -271,27 +269,6 @@ impl Node {
             sum = sum.saturating_add(track.contribution(status.unwrap_or_default())?);
         }
         Some(sum)
-    }
-
-    /// Routers whose time to go has come.
-    pub(super) fn forget_departed(&mut self) {
-        if !self.has_leaving {
-            return;
-        }
-        self.has_leaving = false;
-        for key in 0..self.routers.len() {
-            let Some(router) = self.router(key).filter(|router| router.is_leaving) else {
-                continue;
-            };
-            let is_done = router.work.is_clear() && router.pending.is_empty();
-            self.has_leaving = true;
-            if is_done && !self.awaited.values().any(|awaited| *awaited == key) {
-                if let Some(place) = self.routers.get_mut(key) {
-                    *place = None;
-                }
-                self.dirty.retain(|scope| *scope != Scope::Router(key));
-            }
-        }
     }
 }
 

@@ -1,24 +1,14 @@
 //! What machines want done becomes jobs, in the order that addresses demand.
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
-use core::time::Duration;
 
 use super::work::{Failure, Next};
-use super::{Gate, Item, Node, ReportKind, RouterId, Scope, Wake, virtual_addresses};
+use super::{Gate, Item, Node, ReportKind, Scope, Wake};
 use crate::actions::Actions;
-use crate::address::InterfaceIndex;
-use crate::announce::{ArpStyle, Round, Topic};
-use crate::event::{
-    Action, Announce, DataPlane, Event, InitReason, Notification, SendAdvert, ShutdownMode, State,
-};
-use crate::job::{Announcement, Job, JobId, JobKind, JobResult, SendJob};
-use crate::receive::{Mode, Versions};
+use crate::event::{Action, Announce, Event, InitReason, Notification, ShutdownMode, State};
+use crate::job::{Job, JobId, JobKind, JobResult};
 use crate::timer::{self, NEVER, Timestamp};
-use crate::version::Version;
 
-/// So many results are awaited beside those of address work; older ones do not count any more.
-const MAX_AWAITED: usize = 1024;
 /// So many transitions of a router wait for its address work; then they are merged.
 const MAX_PENDING: usize = 32;
 
@@ -29,7 +19,7 @@ impl Node {
     /// ids given twice, do nothing.
     pub fn complete(&mut self, now: Timestamp, id: JobId, result: JobResult) {
         self.begin(now);
-        if let Some(key) = self.awaited.remove(&id) {
+        if let Some(key) = self.forget_result(&id) {
             let is_done = result == JobResult::Done;
             let work = self.router(key).map(|router| &router.work);
             if work.is_some_and(|work| work.job == Some(id)) {
@@ -111,7 +101,7 @@ impl Node {
                 }
                 Action::SendAdvert(send) => self.queue_advert(key, send),
                 Action::InstallAddresses => self.serve(key),
-                Action::ChangeAddresses => {}
+                Action::ChangeAddresses => self.doubt(key),
                 Action::RemoveAddresses => {
                     is_removed = true;
                     self.stop_serving(key);
@@ -147,8 +137,16 @@ impl Node {
         self.continue_work(key);
     }
 
+    /// The addresses of a router may have to be others now.
+    pub(super) fn doubt(&mut self, key: usize) {
+        if let Some(router) = self.router_mut(key) {
+            router.work.doubt();
+        }
+    }
+
     fn serve(&mut self, key: usize) {
         if let Some(router) = self.router_mut(key) {
+            router.work.doubt();
             router.work.serves = true;
             // It is Active again: nothing to resign from.
             let pending = &mut router.pending;
@@ -206,11 +204,11 @@ impl Node {
                 self.check_late(key);
                 return;
             }
-            let all = virtual_addresses(router.machine.config());
-            if router.work.is_complete(all) {
-                return;
-            }
-            let wanted = self.free_addresses(key);
+            let wanted = if router.work.looks_at_addresses() {
+                self.free_addresses(key)
+            } else {
+                Vec::new()
+            };
             let Some(router) = self.router_mut(key) else {
                 return;
             };
@@ -219,39 +217,6 @@ impl Node {
                 return;
             };
             self.queue_work(key, next);
-        }
-    }
-
-    /// The addresses of a router that nobody else has on its interface. An address that moves from
-    /// one router to another is installed when the other has removed it, or it would be gone.
-    fn free_addresses(&self, key: usize) -> Vec<IpAddr> {
-        let Some(router) = self.router(key).filter(|router| router.work.serves) else {
-            return Vec::new();
-        };
-        let index = router.setup.interface;
-        let others = self
-            .routers
-            .iter()
-            .flatten()
-            .filter(|other| other.setup.interface == index && !core::ptr::eq(*other, router));
-        let taken: Vec<&[IpAddr]> = others.map(|other| other.work.installed()).collect();
-        virtual_addresses(router.machine.config())
-            .filter(|address| !taken.iter().any(|taken| taken.contains(address)))
-            .collect()
-    }
-
-    /// Addresses of an interface may be free now: others may wait for them.
-    fn continue_others(&mut self, key: usize) {
-        let Some(index) = self.router(key).map(|router| router.setup.interface) else {
-            return;
-        };
-        for other in self.keys() {
-            let is_here = self
-                .router(other)
-                .is_some_and(|router| router.setup.interface == index && router.work.serves);
-            if other != key && is_here {
-                self.continue_work(other);
-            }
         }
     }
 
@@ -275,11 +240,12 @@ impl Node {
         }
         let id = self.new_id();
         let late_at = self.now.saturating_add(self.config.settings.remove_bound);
-        let Some(router) = self.routers.get_mut(key).and_then(Option::as_mut) else {
+        let Some(router) = self.routers.get_mut(key) else {
             return;
         };
         router.work.job = Some(id);
         let (interface, router_id) = (router.setup.interface, router.id);
+        self.holders.take(key, interface, router.work.installed());
         let kind = match next {
             Next::Prepare => JobKind::Prepare { router: router_id },
             Next::Install(addresses) => JobKind::InstallAddresses {
@@ -303,8 +269,8 @@ impl Node {
             }
             Next::Settle => JobKind::Settle { router: router_id },
         };
-        self.awaited.insert(id, key);
-        self.jobs.push_back(Job { id, kind });
+        self.expect_result(id, key);
+        self.jobs.push(Job { id, kind });
         self.touched.push(Wake::Router(key));
     }
 
@@ -317,8 +283,8 @@ impl Node {
         if let Some(router) = self.router_mut(key) {
             router.work.begin_establishing(id);
             let kind = JobKind::Establish { router: router.id };
-            self.awaited.insert(id, key);
-            self.jobs.push_back(Job { id, kind });
+            self.expect_result(id, key);
+            self.jobs.push(Job { id, kind });
         }
     }
 
@@ -346,6 +312,7 @@ impl Node {
         let Some(router) = self.router_mut(key) else {
             return;
         };
+        let had = router.work.installed().to_vec();
         let is_adding = router.work.is_adding();
         let failure = router.work.finish(is_done);
         let serves = router.work.serves;
@@ -382,7 +349,7 @@ impl Node {
         };
         self.dirty.extend(former.map(Scope::Group));
         self.continue_work(key);
-        self.continue_others(key);
+        self.continue_others(key, &had);
         self.mark(key);
     }
 
@@ -419,302 +386,4 @@ impl Node {
             }
         }
     }
-
-    fn queue_advert(&mut self, key: usize, send: SendAdvert) {
-        let versions: &[Version] = match send.versions {
-            Versions::Only(Version::V2) => &[Version::V2],
-            Versions::Only(Version::V3) => &[Version::V3],
-            Versions::Dual => &[Version::V2, Version::V3],
-        };
-        let Some(router) = self.router(key) else {
-            return;
-        };
-        let (id, interface) = (router.id, router.setup.interface);
-        for &version in versions {
-            // A driver that fell behind sends the newest only, and a resignation once.
-            self.drop_sends(key, |other| {
-                let is_same = other.version == version;
-                is_same && (!other.priority.is_resign() || send.priority.is_resign())
-            });
-            let job = self.new_id();
-            if let Some(router) = self.router_mut(key) {
-                router.sends = router.sends.saturating_add(1);
-            }
-            self.sends.push_back(Job {
-                id: job,
-                kind: JobKind::Send(SendJob {
-                    key,
-                    router: id,
-                    interface,
-                    priority: send.priority,
-                    interval: send.interval,
-                    version,
-                }),
-            });
-            self.await_result(job, key);
-        }
-    }
-
-    /// The oldest half of the results that nothing waits for.
-    fn forget_results(&mut self) {
-        let routers = &self.routers;
-        let is_work = |id: &JobId, key: &usize| {
-            let router = routers.get(*key).and_then(Option::as_ref);
-            router.is_some_and(|router| {
-                router.work.job == Some(*id) || router.work.establishes_by(*id)
-            })
-        };
-        let mut left = MAX_AWAITED / 2;
-        self.awaited.retain(|id, key| {
-            if left == 0 || is_work(id, key) {
-                return true;
-            }
-            left = left.saturating_sub(1);
-            false
-        });
-    }
-
-    fn withdraw_sends(&mut self, key: usize) {
-        self.drop_sends(key, |send| !send.priority.is_resign());
-    }
-
-    fn drop_sends(&mut self, key: usize, is_dropped: impl Fn(&SendJob) -> bool) {
-        let place = self.routers.get_mut(key).and_then(Option::as_mut);
-        // As a rule it has none, and the others need not be looked at.
-        let Some(router) = place.filter(|router| router.sends > 0) else {
-            return;
-        };
-        let awaited = &mut self.awaited;
-        self.sends.retain(|job| match &job.kind {
-            JobKind::Send(send) if send.key == key && is_dropped(send) => {
-                awaited.remove(&job.id);
-                router.sends = router.sends.saturating_sub(1);
-                false
-            }
-            _ => true,
-        });
-    }
-
-    /// The newest behaviour counts, however slow the driver is.
-    fn queue_plane(&mut self, key: usize, plane: DataPlane) {
-        let Some(id) = self.router(key).map(|router| router.id) else {
-            return;
-        };
-        self.jobs
-            .retain(|job| !matches!(job.kind, JobKind::DataPlane { router, .. } if router == id));
-        self.queue(key, JobKind::DataPlane { router: id, plane });
-    }
-
-    /// A request that nobody has seen yet is not doubled; giving back makes it void.
-    pub(super) fn queue_guard(&mut self, key: usize, kind: JobKind) {
-        // The newest rank counts.
-        let group = match kind {
-            JobKind::ReleaseGuard { group } | JobKind::AcquireGuard { group, .. } => Some(group),
-            _ => None,
-        };
-        self.jobs.retain(|job| match job.kind {
-            JobKind::AcquireGuard { group: of, .. } => Some(of) != group,
-            _ => true,
-        });
-        if self.jobs.iter().all(|job| job.kind != kind) {
-            self.queue(key, kind);
-        }
-    }
-
-    fn queue(&mut self, key: usize, kind: JobKind) {
-        let id = self.new_id();
-        self.await_result(id, key);
-        self.jobs.push_back(Job { id, kind });
-    }
-
-    fn await_result(&mut self, id: JobId, key: usize) {
-        self.awaited.insert(id, key);
-        if self.awaited.len() > MAX_AWAITED.saturating_add(self.routers.len()) {
-            self.forget_results();
-        }
-    }
-
-    /// The addresses are there: the rounds begin.
-    fn begin_rounds(&mut self, key: usize, announce: Announce) {
-        let now = self.now;
-        let settings = self.config.settings.announce;
-        let passes = match announce {
-            Announce::LosingAdvert => settings.losing_repeat,
-            Announce::BecameActive | Announce::AfterStall | Announce::Added => settings.repeat,
-        };
-        let Some(router) = self.router_mut(key) else {
-            return;
-        };
-        if announce != Announce::LosingAdvert {
-            router.second_round = after(now, settings.second_round);
-        }
-        router.refresh = after(now, settings.refresh);
-        let group = router.group;
-        let mut keys = Vec::new();
-        if let Some(group) = group.filter(|_| announce == Announce::LosingAdvert) {
-            // Neighbours may have learned the other addresses from the loser too.
-            keys = self.members(group);
-        }
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-        let is_loser = announce == Announce::LosingAdvert;
-        for key in keys {
-            // One that announces all its addresses anyway is not held up in that.
-            let is_busy = is_loser && self.router(key).is_some_and(|r| r.work.is_announcing());
-            if !is_busy {
-                self.add_round(key, passes);
-            }
-        }
-    }
-
-    fn add_round(&mut self, key: usize, passes: u8) {
-        let now = self.now;
-        let Some(router) = self.router(key).filter(|router| router.work.is_installed()) else {
-            return;
-        };
-        let index = router.setup.interface;
-        if let Some(interface) = self.interfaces.get_mut(&index) {
-            interface.announcer.wake(now);
-            let topic = Topic::Addresses(key);
-            interface.announcer.add(topic, passes);
-            let is_empty = !interface.announcer.has(topic);
-            self.announce(index);
-            self.touched.push(Wake::Interface(index));
-            if is_empty {
-                self.end_announcing(key);
-            }
-        }
-    }
-
-    /// A peer that has forgotten where this node is could deliver nothing to it, and it would promote
-    /// itself (spec 3.1).
-    pub(super) fn announce_source(&mut self, key: usize) {
-        let now = self.now;
-        let Some(router) = self.router(key) else {
-            return;
-        };
-        let index = router.setup.interface;
-        let Mode::Unicast { .. } = router.machine.config().mode() else {
-            return;
-        };
-        if let Some(interface) = self.interfaces.get_mut(&index) {
-            interface.announcer.wake(now);
-            interface.announcer.add(Topic::Source(key), 1);
-            self.announce(index);
-            self.touched.push(Wake::Interface(index));
-        }
-    }
-
-    /// Second rounds and refreshes whose time has come.
-    pub(super) fn continue_rounds(&mut self, key: usize) {
-        let now = self.now;
-        let settings = self.config.settings.announce;
-        let Some(router) = self.router_mut(key) else {
-            return;
-        };
-        let second = timer::is_due(now, router.second_round);
-        let refresh = timer::is_due(now, router.refresh);
-        if second {
-            router.second_round = NEVER;
-        }
-        if refresh {
-            router.refresh = after(now, settings.refresh);
-        }
-        if second {
-            self.add_round(key, settings.repeat);
-        } else if refresh && !self.router(key).is_some_and(|r| r.work.is_announcing()) {
-            self.add_round(key, settings.refresh_repeat);
-        }
-    }
-
-    fn cancel_announcements(&mut self, key: usize) {
-        let Some(router) = self.router_mut(key) else {
-            return;
-        };
-        router.second_round = NEVER;
-        router.refresh = NEVER;
-        let index = router.setup.interface;
-        if let Some(interface) = self.interfaces.get_mut(&index) {
-            interface.announcer.cancel(Topic::Addresses(key));
-        }
-        self.announcements.retain(|job| match &job.kind {
-            JobKind::Announce(announcement) => announcement.key != key,
-            _ => true,
-        });
-    }
-
-    /// Frames whose time has come.
-    pub(super) fn announce(&mut self, index: InterfaceIndex) {
-        let now = self.now;
-        let settings = self.config.settings.announce;
-        let Some(interface) = self.interfaces.get_mut(&index) else {
-            return;
-        };
-        if interface.announcer.deadline() > now {
-            return;
-        }
-        let slots = interface.announcer.take_slots(now, settings.spacing);
-        for _ in 0..slots {
-            let Some(announcement) = self.next_announcement(index) else {
-                return;
-            };
-            let id = self.new_id();
-            let kind = JobKind::Announce(announcement);
-            self.announcements.push_back(Job { id, kind });
-        }
-    }
-
-    fn next_announcement(&mut self, index: InterfaceIndex) -> Option<Announcement> {
-        loop {
-            let round = *self.interfaces.get_mut(&index)?.announcer.front()?;
-            let key = round.topic.key();
-            let Some((router, address, count)) = self.address_of(round) else {
-                let announcer = &mut self.interfaces.get_mut(&index)?.announcer;
-                if announcer.end_pass() && round.topic == Topic::Addresses(key) {
-                    self.end_announcing(key);
-                }
-                continue;
-            };
-            let style = match address {
-                IpAddr::V4(_) => self.config.settings.announce.arp,
-                IpAddr::V6(_) => ArpStyle::Request,
-            };
-            let announcer = &mut self.interfaces.get_mut(&index)?.announcer;
-            let round = announcer.front()?;
-            let operation = round.step(style);
-            let (is_pass_over, topic) = (round.next >= count, round.topic);
-            let ends_round = is_pass_over && announcer.end_pass();
-            let is_source = topic == Topic::Source(key);
-            return Some(Announcement {
-                key,
-                router,
-                interface: index,
-                address,
-                operation,
-                is_source,
-                ends_round: ends_round && !is_source,
-            });
-        }
-    }
-
-    /// The next address of a round, whose it is, and how many there are.
-    fn address_of(&self, round: Round) -> Option<(RouterId, IpAddr, usize)> {
-        let router = self.router(round.topic.key())?;
-        let source;
-        let addresses = match round.topic {
-            Topic::Addresses(_) => router.work.installed(),
-            Topic::Source(_) if router.machine.state() == State::Initialize => &[],
-            Topic::Source(_) => {
-                source = router.machine.source();
-                source.as_slice()
-            }
-        };
-        let address = addresses.get(round.next)?;
-        Some((router.id, *address, addresses.len()))
-    }
-}
-
-fn after(now: Timestamp, time: Option<Duration>) -> Timestamp {
-    time.map_or(NEVER, |time| now.saturating_add(time))
 }

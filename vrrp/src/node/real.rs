@@ -18,19 +18,16 @@ impl Node {
         let Some(interface) = self.interfaces.get_mut(&index) else {
             return;
         };
-        let routers = self.routers.iter().flatten();
-        let here = routers.filter(|router| router.setup.interface == index);
+        let (routers, holders) = (&self.routers, &self.holders);
+        let here = interface.routers.iter().filter_map(|key| routers.get(*key));
         let others = here.filter(|router| !router.setup.config.is_owner());
-        let mut configured = BTreeSet::new();
-        let mut installed = BTreeSet::new();
-        for router in others {
-            configured.extend(virtual_addresses(&router.setup.config));
-            installed.extend(router.work.installed().iter().copied());
-        }
+        let configured: BTreeSet<IpAddr> = others
+            .flat_map(|router| virtual_addresses(&router.setup.config))
+            .collect();
         let told = &interface.addresses;
         interface
             .placed
-            .retain(|address| installed.contains(address) || told.contains(address));
+            .retain(|address| holders.has(index, *address) || told.contains(address));
         let placed = &interface.placed;
         let is_real =
             |address: &&IpAddr| !configured.contains(address) && !placed.contains(address);

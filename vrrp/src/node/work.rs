@@ -75,6 +75,8 @@ pub(super) struct Work {
     pub(super) serves: bool,
     phase: Phase,
     establishing: Establishing,
+    /// What is to be there may be something else than what is.
+    is_unsure: bool,
     /// It is left to a successor: nothing begins any more.
     is_frozen: bool,
     /// The job that is awaited.
@@ -95,6 +97,7 @@ impl Work {
             serves: false,
             phase: Phase::Clear,
             establishing: Establishing::No,
+            is_unsure: false,
             is_frozen: false,
             job: None,
             installed: Vec::new(),
@@ -151,6 +154,21 @@ impl Work {
         }
     }
 
+    /// What is to be there may be something else now.
+    pub(super) fn doubt(&mut self) {
+        self.is_unsure = true;
+    }
+
+    /// Whether what is to be done depends on what is to be there.
+    pub(super) fn looks_at_addresses(&self) -> bool {
+        let looks = match self.phase {
+            Phase::Prepared => true,
+            Phase::Installed => self.is_unsure,
+            _ => false,
+        };
+        looks && self.serves && !self.is_frozen
+    }
+
     /// A predecessor installed these addresses.
     pub(super) fn adopt(&mut self, addresses: Vec<IpAddr>) {
         if !addresses.is_empty() {
@@ -192,18 +210,6 @@ impl Work {
         self.establishing = Establishing::Over;
     }
 
-    /// Exactly these addresses are there, to be used: nothing is to be done. The usual case, found
-    /// out without looking at other routers.
-    pub(super) fn is_complete(&self, mut all: impl Iterator<Item = IpAddr>) -> bool {
-        let is_idle = self.serves && self.phase == Phase::Installed && self.job.is_none();
-        is_idle
-            && self
-                .installed
-                .iter()
-                .all(|address| all.next() == Some(*address))
-            && all.next().is_none()
-    }
-
     /// The addresses that are there, or may be.
     pub(super) fn installed(&self) -> &[IpAddr] {
         &self.installed
@@ -225,7 +231,9 @@ impl Work {
                 return None;
             }
             (Phase::Prepared | Phase::Removed, _) => (Phase::Settling, Next::Settle),
+            (Phase::Installed, true) if !self.is_unsure => return None,
             (Phase::Installed, true) => {
+                self.is_unsure = false;
                 let target = wanted;
                 let install = difference(&target, &self.installed);
                 let remove = difference(&self.installed, &target);
@@ -251,6 +259,7 @@ impl Work {
     pub(super) fn finish(&mut self, is_done: bool) -> Option<Failure> {
         self.job = None;
         self.deadline = NEVER;
+        self.is_unsure = true;
         let (phase, failure) = match (self.phase, is_done) {
             (Phase::Preparing, true) => (Phase::Prepared, None),
             // Whatever was prepared is undone.
