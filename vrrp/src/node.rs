@@ -71,6 +71,8 @@ mod hand_over;
 mod holders;
 mod limit;
 mod links;
+#[cfg(test)]
+mod load;
 mod perform;
 mod places;
 mod queue;
