@@ -178,6 +178,11 @@ impl<'a> Transmission<'a> {
         Ok(length)
     }
 
+    /// Whether it could be written.
+    pub(crate) fn check(&self, advertisement: &Advertisement<'_>) -> Result<(), EncodeError> {
+        self.layout(advertisement).map(|_| ())
+    }
+
     /// Checks everything and says how long each part will be.
     #[inline]
     fn layout(&self, advertisement: &Advertisement<'_>) -> Result<Layout, EncodeError> {

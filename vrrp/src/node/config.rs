@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use super::emit::check_advertisements;
 use super::{FloodLimit, virtual_addresses};
 use crate::address::{InterfaceIndex, MacAddress};
 use crate::announce::AnnounceSettings;
 use crate::config::{ConfigError, RouterConfig};
+use crate::error::EncodeError;
 use crate::group::{GroupConfig, GroupId};
 use crate::receive::Mode;
 use crate::track::{MAX_WEIGHT, Track, TrackerId, TrackerStatus};
@@ -79,7 +81,8 @@ impl InterfaceConfig {
         self
     }
 
-    /// Sets how many bytes a packet may have.
+    /// Sets how many bytes a packet may have. Advertisements are never fragmented: a virtual router
+    /// whose addresses do not fit is refused, also when the MTU becomes less by a new configuration.
     pub const fn with_mtu(mut self, mtu: u16) -> Self {
         self.mtu = mtu;
         self
@@ -297,6 +300,8 @@ impl NodeConfig {
                     router,
                 });
             }
+            check_advertisements(&setup.config, at.mtu)
+                .map_err(|source| NodeError::Unsendable { router, source })?;
             for track in &setup.tracks {
                 self.check_tracker(track)?;
             }
@@ -427,6 +432,14 @@ pub enum NodeError {
         router: RouterId,
         /// What.
         source: ConfigError,
+    },
+    /// Its advertisements cannot be sent, as they do not fit the MTU of the interface.
+    #[error("advertisements of router {} cannot be sent", router.get())]
+    Unsendable {
+        /// The router.
+        router: RouterId,
+        /// Why.
+        source: EncodeError,
     },
     /// Guards belong to groups.
     #[error("router {}: the guard of a router in a node is that of its group", router.get())]

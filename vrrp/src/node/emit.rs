@@ -1,15 +1,17 @@
 //! Packets and frames, built when they are sent.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Destinations, Node, Router};
-use crate::address::MacAddress;
+use crate::address::{Family, MacAddress};
 use crate::codec::{Advertisement, Authentication, GratuitousArp, Transmission, UnsolicitedNa};
+use crate::config::RouterConfig;
 use crate::error::EncodeError;
 use crate::event::State;
 use crate::guard::GuardStatus;
 use crate::interval::Interval;
 use crate::job::{Announcement, SendJob};
+use crate::priority::Priority;
 use crate::timer::Timestamp;
 use crate::version::Version;
 
@@ -98,19 +100,7 @@ impl Node {
             }
         }
         let source = machine.source().ok_or(EmitError::Withdrawn)?;
-        let interval = match send.version {
-            Version::V2 => {
-                Interval::from_seconds(send.interval.seconds_rounded_up()).unwrap_or(send.interval)
-            }
-            Version::V3 => send.interval,
-        };
-        let advertisement = Advertisement {
-            version: send.version,
-            vrid: config.vrid(),
-            priority: send.priority,
-            interval,
-            addresses: config.addresses().as_addresses(),
-        };
+        let advertisement = advertisement(config, send.version, send.priority, send.interval);
         let mut transmission = Transmission::unicast(source, destination)
             .with_mtu(mtu)
             .with_checksum(router.follower.form());
@@ -179,4 +169,50 @@ impl Node {
         };
         Ok(length)
     }
+}
+
+fn advertisement(
+    config: &RouterConfig,
+    version: Version,
+    priority: Priority,
+    interval: Interval,
+) -> Advertisement<'_> {
+    Advertisement {
+        version,
+        vrid: config.vrid(),
+        priority,
+        interval: match version {
+            Version::V2 => {
+                Interval::from_seconds(interval.seconds_rounded_up()).unwrap_or(interval)
+            }
+            Version::V3 => interval,
+        },
+        addresses: config.addresses().as_addresses(),
+    }
+}
+
+/// Whether each advertisement of a router could be sent over a link with this MTU. One that takes
+/// itself for Active and is never heard would be worse than none.
+pub(super) fn check_advertisements(config: &RouterConfig, mtu: u16) -> Result<(), EncodeError> {
+    // All addresses of a family are as long.
+    let source = match config.family() {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    for version in [Version::V2, Version::V3] {
+        if !config.versions().accepts(version) {
+            continue;
+        }
+        let mut transmission = Transmission::multicast(source).with_mtu(mtu);
+        if version == Version::V2 {
+            transmission = transmission.with_authentication(config.authentication(), 0);
+        }
+        #[cfg(feature = "hmac-trailer")]
+        if let Some(key) = config.trailer().and_then(|trailer| trailer.signs_with()) {
+            transmission = transmission.with_trailer(key, 0);
+        }
+        let longest = advertisement(config, version, config.priority(), config.interval());
+        transmission.check(&longest)?;
+    }
+    Ok(())
 }

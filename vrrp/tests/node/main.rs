@@ -13,6 +13,7 @@ mod flood;
 mod groups;
 mod leases;
 mod links;
+mod mtu;
 mod packets;
 mod reports;
 mod resume;
