@@ -60,7 +60,10 @@
 //!   a down interval after each of its advertisements of VRRPv3.
 //! * [`ShutdownMode::Abrupt`] removes the addresses and says nothing;
 //!   [`ShutdownMode::Handover`] leaves them to a successor, which starts with
-//!   [`resume`](VirtualRouter::resume).
+//!   [`resume`](VirtualRouter::resume). A guard is left with them, and may be renewed until the
+//!   successor does that; when it is lost or ends, the addresses are removed after all, as by
+//!   [`ShutdownMode::ReleaseFirst`]. So they are if it has ended by then, and if another shutdown
+//!   follows.
 
 mod active;
 mod backup;
@@ -254,7 +257,12 @@ impl VirtualRouter {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let deadline = match self.state {
-            State::Initialize => NEVER,
+            State::Initialize => match self.guard {
+                GuardStatus::Held { until, .. } if self.is_guarded() && self.is_handed_over() => {
+                    until
+                }
+                _ => NEVER,
+            },
             State::Backup => match self.request {
                 Some(retry) if !self.guard.is_held_at(self.now) => self.deadline.max(retry),
                 _ => self.deadline,
@@ -381,6 +389,11 @@ impl VirtualRouter {
         if self.state != State::Initialize {
             return;
         }
+        if self.is_handed_over() {
+            // No successor came, and it begins like any other.
+            self.stop_serving(out);
+            self.init_reason = InitReason::Shutdown;
+        }
         if self.source.is_none() {
             self.init_reason = InitReason::NoSource;
             return;
@@ -432,27 +445,35 @@ impl VirtualRouter {
     /// Leaves whatever state for Initialize on purpose. RFC 9568 §6.4.2, §6.4.3 (`VRRP-058`,
     /// `VRRP-074`).
     fn shut_down(&mut self, now: Timestamp, mode: ShutdownMode, out: &mut Actions) {
-        let handover = mode == ShutdownMode::Handover;
-        if self.state == State::Active {
+        let serves = self.state == State::Active || self.is_handed_over();
+        // Nothing can be left to a successor that a guard does not cover.
+        if mode == ShutdownMode::Handover && serves && self.may_be_active(now) {
+            self.leave(now, InitReason::HandedOver, LastEvent::Handover, out);
+            return;
+        }
+        if serves {
             match mode {
                 ShutdownMode::Graceful => self.resign(out),
-                ShutdownMode::ReleaseFirst => self.resign_released(out),
+                ShutdownMode::ReleaseFirst | ShutdownMode::Handover => self.resign_released(out),
                 ShutdownMode::Abrupt => self.stop_serving(out),
-                ShutdownMode::Handover => {}
             }
         }
-        let (reason, event) = if handover {
-            (InitReason::HandedOver, LastEvent::Handover)
-        } else {
-            self.release_guard(out);
-            (InitReason::Shutdown, LastEvent::Shutdown)
-        };
-        self.leave(now, reason, event, out);
+        self.release_guard(out);
+        self.leave(now, InitReason::Shutdown, LastEvent::Shutdown, out);
+    }
+
+    /// It stopped, and its addresses are left to a successor.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.init_reason() == Some(InitReason::HandedOver)
     }
 
     /// Leaves whatever state for Initialize because it cannot run. It resigns unless the link is
     /// down.
     fn fail(&mut self, now: Timestamp, reason: InitReason, out: &mut Actions) {
+        if self.is_handed_over() {
+            // Whether that can run is for the successor to see.
+            return;
+        }
         if self.state == State::Active {
             if reason == InitReason::InterfaceDown {
                 self.stop_serving(out);

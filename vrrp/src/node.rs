@@ -488,7 +488,8 @@ impl Node {
     }
 
     /// Whether no address is there because of it, but for those left to a successor, and nothing is
-    /// left to be done: after [`shutdown`](Self::shutdown), the process may end.
+    /// left to be done: after [`shutdown`](Self::shutdown), the process may end. If their guard is lost
+    /// before, those are removed too, and it is idle again when they are gone.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.routers.iter().all(|(_, router)| {

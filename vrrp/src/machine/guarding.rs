@@ -3,7 +3,7 @@
 use super::VirtualRouter;
 use super::counters::increment;
 use crate::actions::Actions;
-use crate::event::{Action, LastEvent, State};
+use crate::event::{Action, InitReason, LastEvent, State};
 use crate::guard::GuardStatus;
 use crate::timer::{self, Timestamp};
 
@@ -42,16 +42,21 @@ impl VirtualRouter {
         self.request = None;
     }
 
-    /// An Active stops as soon as the guard does not cover it: whatever the event is, this comes
-    /// first.
+    /// An Active stops as soon as the guard does not cover it, and nothing is left to a successor any
+    /// more: whatever the event is, this comes first.
     pub(super) fn check_guard(&mut self, now: Timestamp, out: &mut Actions) {
-        if self.state != State::Active || self.may_be_active(now) {
+        let is_handed_over = self.is_handed_over();
+        if self.may_be_active(now) || (self.state != State::Active && !is_handed_over) {
             return;
         }
         increment(&mut self.counters.guard_losses);
         self.resign_released(out);
         self.release_guard(out);
-        self.enter_backup(now, LastEvent::GuardLost, out);
+        if is_handed_over {
+            self.leave(now, InitReason::Shutdown, LastEvent::GuardLost, out);
+        } else {
+            self.enter_backup(now, LastEvent::GuardLost, out);
+        }
     }
 
     pub(super) fn change_guard(&mut self, now: Timestamp, status: GuardStatus, out: &mut Actions) {
@@ -62,6 +67,7 @@ impl VirtualRouter {
         let is_held = status.is_held_at(now);
         match self.state {
             State::Active => self.check_guard(now, out),
+            State::Initialize if self.is_handed_over() => self.check_guard(now, out),
             State::Backup if is_held && self.request.is_some() => self.promote_if_due(now, out),
             // A rightful Active has spoken since it was asked for.
             State::Backup | State::Initialize if is_held => self.release_guard(out),

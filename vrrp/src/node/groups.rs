@@ -22,7 +22,7 @@ impl Node {
             state.is_requested |= matches!(status, GuardStatus::Held { .. });
             for key in self.members(group) {
                 // A grant makes a Backup Active, so that is for all of them at once.
-                if self.is_active(key) || !status.is_held_at(now) {
+                if self.is_active(key) || self.is_handed_over(key) || !status.is_held_at(now) {
                     self.feed(key, Event::Guard(status));
                 }
             }
@@ -223,6 +223,11 @@ impl Node {
             group.status = GuardStatus::Unknown;
             self.queue_release(place(keys), id);
         }
+    }
+
+    fn is_handed_over(&self, key: usize) -> bool {
+        self.router(key)
+            .is_some_and(|router| router.machine.is_handed_over())
     }
 
     fn is_releasing(&self, keys: &[usize]) -> bool {

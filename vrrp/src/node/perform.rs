@@ -157,6 +157,8 @@ impl Node {
     fn stop_serving(&mut self, key: usize) {
         if let Some(router) = self.router_mut(key) {
             router.work.serves = false;
+            // What was left to a successor is not any more.
+            router.work.freeze();
             let pending = &mut router.pending;
             pending.retain(|(_, item)| !matches!(item, Item::Plane(_) | Item::Announce(_)));
         }

@@ -237,14 +237,69 @@ fn shutdown_releases_first() {
     assert_eq!(brief(&actions), "remove, send 0, release");
 }
 
+/// Invariant 10: what is left to a successor is left with the guard. It may be renewed; when it is lost
+/// or ends, nothing may stay.
+#[test]
+fn what_was_handed_over_goes_with_the_guard() {
+    let handed_over = || {
+        let (mut router, now) = active_until(ms(60_000));
+        feed(&mut router, now, Event::Shutdown(ShutdownMode::Handover));
+        assert_eq!(brief(&router.handle(now, held(ms(70_000)))), "none");
+        assert_eq!(router.next_deadline(), Some(ms(70_000)));
+        (router, now)
+    };
+    for status in [
+        GuardStatus::Unknown,
+        GuardStatus::Free,
+        GuardStatus::HeldByOther,
+    ] {
+        let (mut router, now) = handed_over();
+        let actions = router.handle(now + ms(1), Event::Guard(status));
+        assert_eq!(brief(&actions), "remove, send 0", "{status:?}");
+        assert_eq!(router.init_reason(), Some(InitReason::Shutdown));
+        assert_eq!(router.next_deadline(), None);
+    }
+    let (mut router, _) = handed_over();
+    assert!(router.handle(ms(70_000) - ns(1), Event::Tick).is_empty());
+    let actions = router.handle(ms(70_000), Event::Tick);
+    assert_eq!(brief(&actions), "remove, send 0, release");
+    assert_eq!(router.counters().guard_losses, 1);
+
+    for (event, expected) in [
+        (
+            Event::Shutdown(ShutdownMode::Graceful),
+            "remove, send 0, release",
+        ),
+        (Event::Shutdown(ShutdownMode::Abrupt), "remove, release"),
+        (Event::Shutdown(ShutdownMode::Handover), "none"),
+        (Event::Fault(InitReason::InterfaceDown), "none"),
+        (Event::Startup, "remove"),
+    ] {
+        let (mut router, now) = handed_over();
+        let actions = router.handle(now + ms(1), event);
+        assert_eq!(brief(&actions), expected, "{event:?}");
+    }
+}
+
+/// A guard that has ended cannot be left to anybody.
+#[test]
+fn an_expired_guard_is_not_handed_over() {
+    let (mut router, _) = active_until(ms(60_000));
+    let actions = router.handle(ms(60_000), Event::Shutdown(ShutdownMode::Handover));
+    assert_eq!(brief(&actions), "remove, send 0, release");
+    assert_eq!(router.init_reason(), Some(InitReason::Shutdown));
+}
+
 /// A Backup that stops asks for the guard no more.
 #[test]
 fn backup_takes_its_request_along() {
     let mut router = backup(guarded(100));
     let now = router.next_deadline().unwrap();
     feed(&mut router, now, Event::Tick);
-    let actions = router.handle(now, Event::Shutdown(ShutdownMode::Graceful));
-    assert_eq!(brief(&actions), "release");
+    for mode in [ShutdownMode::Graceful, ShutdownMode::Handover] {
+        let actions = router.clone().handle(now, Event::Shutdown(mode));
+        assert_eq!(brief(&actions), "release");
+    }
 }
 
 /// Pulled down by the group, or by a better claim: removal, resignation, release; then a full down

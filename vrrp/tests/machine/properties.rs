@@ -213,15 +213,19 @@ struct Observer {
     guard: GuardStatus,
     /// The machine has given the guard back.
     released: bool,
+    /// It has stopped, and its addresses are left to a successor.
+    handed_over: bool,
     /// The guard of an Active has ended before this step.
     expired: bool,
 }
 
 impl Observer {
     /// Looks at one step.
-    fn observe(&mut self, now: Timestamp, router: &VirtualRouter, handover: bool, out: &Actions) {
+    fn observe(&mut self, now: Timestamp, router: &VirtualRouter, out: &Actions) {
         assert!(out.len() < 16, "invariant 11: {} actions", out.len());
         let before = self.state;
+        let was_handed_over = self.handed_over;
+        self.handed_over = router.init_reason() == Some(InitReason::HandedOver);
         let leaves_for_better = leaves_for_better(out);
         let mut announced = false;
         let mut zeros = 0;
@@ -269,7 +273,7 @@ impl Observer {
                     entered += usize::from(to == State::Active);
                     left += usize::from(from == State::Active);
                     self.state = to;
-                    if !handover {
+                    if !self.handed_over {
                         assert_eq!(self.installed, to == State::Active, "invariant 3: order");
                     }
                     if to == State::Active {
@@ -282,17 +286,14 @@ impl Observer {
         }
         assert_eq!(self.state, router.state());
         assert!(
-            zeros <= left && (zeros == 0 || before == State::Active),
+            zeros == 0 || zeros == 1 && (left == 1 && before == State::Active || was_handed_over),
             "invariant 2"
         );
         assert!(zeros == 0 || !leaves_for_better, "invariant 2: {out:?}");
         assert!(entered <= 1 && left <= 1);
-        if handover {
-            // The addresses are another process's now.
-            self.installed = false;
-        }
+        assert!(!self.handed_over || self.installed, "nothing was left");
         self.check_deadline(now, router);
-        if router.state() == State::Active {
+        if self.installed {
             self.assert_guarded(now, router, "is");
         }
     }
@@ -355,6 +356,7 @@ fn run(config: RouterConfig, steps: Vec<(When, Step)>) {
         installed: false,
         guard: GuardStatus::Unknown,
         released: false,
+        handed_over: false,
         expired: false,
     };
     let start = [
@@ -387,12 +389,10 @@ fn run(config: RouterConfig, steps: Vec<(When, Step)>) {
         now = now.max(told);
         // A renewal that comes after the end does not count.
         observer.expired = router.config().guard_retry().is_some()
-            && router.state() == State::Active
+            && observer.installed
             && !observer.guard.is_held_at(now);
-        let mut handover = false;
         let out = match step {
             Step::Event(event) => {
-                handover = event == Event::Shutdown(ShutdownMode::Handover);
                 if let Event::Guard(status) = event {
                     (observer.guard, observer.released) = (status, false);
                 }
@@ -416,13 +416,19 @@ fn run(config: RouterConfig, steps: Vec<(When, Step)>) {
                 router.handle(told, Event::Guard(status))
             }
             Step::Reconfigure(config) => router.reconfigure(told, &config).unwrap(),
-            Step::Resume => router.resume(told),
+            Step::Resume => {
+                // It is the successor of itself: what was left may be installed again.
+                let holds =
+                    router.guard().is_held_at(now) || router.config().guard_retry().is_none();
+                observer.installed &= !(observer.handed_over && holds && router.source().is_some());
+                router.resume(told)
+            }
         };
-        observer.observe(now, &router, handover, &out);
+        observer.observe(now, &router, &out);
 
         observer.expired = false;
         let ticked = router.handle(now, Event::Tick);
-        observer.observe(now, &router, false, &ticked);
+        observer.observe(now, &router, &ticked);
         let before = format!("{router:?}");
         assert!(
             router.handle(now, Event::Tick).is_empty(),

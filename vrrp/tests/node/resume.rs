@@ -249,3 +249,58 @@ fn a_successor_does_not_advertise_from_what_was_left_to_it() {
     let machine = new.node.machine(id(1)).unwrap();
     assert_eq!(machine.source(), Some(address(OWN)));
 }
+
+/// Invariant 10: a guard that is lost takes along what was left with it; until then it is renewed.
+#[test]
+fn what_is_left_goes_when_the_guard_is_lost() {
+    let held = |until| GuardStatus::Held { until, epoch: 1 };
+    let handed_over = || {
+        let mut rig = Rig::new(grouped(true));
+        rig.run(ms(3700));
+        let until = rig.now + ms(10_000);
+        rig.node.set_guard(rig.now, GROUP, held(until));
+        rig.run(ms(1000));
+        stop(&mut rig);
+        rig.take_log();
+        (rig, until)
+    };
+    let (mut rig, until) = handed_over();
+    rig.node.set_guard(rig.now, GROUP, held(until + ms(5000)));
+    rig.run(ms(10_000));
+    assert_eq!(rig.take_log(), "", "renewed");
+    assert!(rig.node.is_idle());
+    rig.run(ms(5000));
+    let ended = rig.take_log();
+
+    let (mut rig, _) = handed_over();
+    rig.node.set_guard(rig.now, GROUP, GuardStatus::HeldByOther);
+    assert!(!rig.node.is_idle());
+    rig.work();
+    let lost = rig.take_log();
+
+    let (mut rig, _) = handed_over();
+    rig.node.shutdown(rig.now, ShutdownMode::Graceful);
+    rig.work();
+    assert!(rig.node.is_idle());
+    assert_eq!(rig.node.hand_over().routers, [].into());
+    let shut_down = rig.take_log();
+
+    let (mut rig, _) = handed_over();
+    rig.node.reconfigure(rig.now, config(0)).unwrap();
+    rig.work();
+    let removed = rig.take_log();
+
+    for log in [ended, lost, shut_down, removed] {
+        for number in [1, 2] {
+            let [remove, resign] = ["remove", "send 0"].map(|word| {
+                let word = match word {
+                    "remove" => format!("{number} remove {number}"),
+                    _ => format!("{number} {word}"),
+                };
+                log.find(&word).unwrap_or_else(|| panic!("{word}: {log}"))
+            });
+            assert!(remove < resign, "{log}");
+        }
+        assert!(log.ends_with("release 1"), "{log}");
+    }
+}
