@@ -14,6 +14,13 @@ impl Plan {
     /// whoever runs it.
     pub fn driver_config(&self) -> (DriverConfig, Vec<Diagnostic>) {
         let mut messages = Messages::default();
+        for delay in self.interface_delays() {
+            let message = format!(
+                "interface_up_down_delays of {}: not supported, changes count at once; ignored",
+                delay.interface
+            );
+            messages.warning(&delay.position, message);
+        }
         let mut driver = DriverConfig::new().with_settings(self.settings().clone());
         for router in self.routers() {
             driver = driver.with_router(router.id, setup(router, &mut messages));

@@ -1,5 +1,6 @@
 //! The plan: everything a node is made of, with interfaces by name.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 
 use lvs_vrrp::address::InterfaceIndex;
@@ -10,6 +11,7 @@ use super::group::{self, PlannedGroup};
 use super::numbers::Numbers;
 use super::router::{self, PlannedRouter};
 use super::tracker::{PlannedTracker, Trackers};
+use crate::keepalived::vrrp::InterfaceDelay;
 use crate::keepalived::{Config, Diagnostic, Position, Severity, sort};
 
 /// What a node, and whoever installs its addresses, is to run.
@@ -18,6 +20,7 @@ pub struct Plan {
     routers: Vec<PlannedRouter>,
     groups: Vec<PlannedGroup>,
     trackers: Vec<PlannedTracker>,
+    delays: Vec<InterfaceDelay>,
     settings: Settings,
     diagnostics: Vec<Diagnostic>,
     ids: Ids,
@@ -120,12 +123,17 @@ impl Plan {
         let run = |name: &str| routers.iter().any(|router| router.name == name);
         let instances: Vec<_> = vrrp.instances.iter().filter(|it| run(&it.name)).collect();
         settings.announce = announce::settings(&instances, &globals.vrrp, &mut messages);
+        let delays = vrrp.interface_delays.iter();
+        let delays = delays
+            .map(|delay| limited(delay, &routers, &mut messages))
+            .collect();
         unsupported(config, &mut messages);
         sort(&mut messages.list);
         Self {
             routers,
             groups,
             trackers: trackers.finish(),
+            delays,
             settings,
             diagnostics: messages.list,
             ids,
@@ -148,6 +156,12 @@ impl Plan {
     #[must_use]
     pub fn trackers(&self) -> &[PlannedTracker] {
         &self.trackers
+    }
+
+    /// For how long interfaces must be up, or down, before that is believed.
+    #[must_use]
+    pub fn interface_delays(&self) -> &[InterfaceDelay] {
+        &self.delays
     }
 
     /// What all routers share.
@@ -189,8 +203,13 @@ impl Plan {
             for track in &router.tracks {
                 setup = setup.with_track(*track);
             }
+            let mut interface = interface.clone();
+            let mut delays = self.delays.iter();
+            if let Some(delay) = delays.find(|delay| delay.interface == router.interface) {
+                interface = interface.with_link_delays(delay.up, delay.down);
+            }
             node = node
-                .with_interface(*index, interface.clone())
+                .with_interface(*index, interface)
                 .with_router(router.id, setup);
         }
         for group in &self.groups {
@@ -225,6 +244,35 @@ fn is_free(
     true
 }
 
+/// A delay of going down in which no other router takes over. keepalived reduces it, too.
+fn limited(
+    delay: &InterfaceDelay,
+    routers: &[PlannedRouter],
+    messages: &mut Messages,
+) -> InterfaceDelay {
+    let mut delay = delay.clone();
+    let here = routers.iter().filter(|it| it.interface == delay.interface);
+    let limit = here.map(|router| {
+        let intervals = router.config.down_factor().saturating_sub(1);
+        let interval = router.config.interval().as_duration();
+        interval.saturating_mul(intervals.into())
+    });
+    if let Some(limit) = limit
+        .min()
+        .filter(|limit| !delay.down.is_zero() && delay.down >= *limit)
+    {
+        let most = limit.saturating_sub(Duration::from_millis(1));
+        let message = format!(
+            "interface_up_down_delays of {}: down {:?} is not less than {limit:?}, in which another \
+             router takes over; set to {most:?}",
+            delay.interface, delay.down
+        );
+        messages.warning(&delay.position, message);
+        delay.down = most;
+    }
+    delay
+}
+
 /// Blocks that nothing here runs.
 fn unsupported(config: &Config, messages: &mut Messages) {
     let vrrp = config.vrrp();
@@ -236,12 +284,5 @@ fn unsupported(config: &Config, messages: &mut Messages) {
         let message = "garp_group is not supported: announcements are spaced by vrrp_garp_interval \
                        on each interface; ignored";
         messages.warning(&group.position, message.to_owned());
-    }
-    for delay in &vrrp.interface_delays {
-        let message = format!(
-            "interface_up_down_delays of {}: not supported, changes count at once; ignored",
-            delay.interface
-        );
-        messages.warning(&delay.position, message);
     }
 }
