@@ -95,8 +95,10 @@ pub enum Removed {
 pub enum Renewed {
     /// It has a whole lifetime again.
     Renewed,
-    /// Somebody had removed it, or it had expired: it is there again.
+    /// It was not there any more, and is there again.
     Restored,
+    /// It is not there any more, and was not brought back.
+    Gone,
     /// It is there, and somebody else's.
     Foreign,
 }
@@ -197,7 +199,7 @@ impl AddressBook {
                 plan.push(Ok((false, None)));
                 continue;
             }
-            if let Err(error) = self.promotion.hold(address) {
+            if let Err(error) = self.promotion.hold(address.key(), address.prefix_len()) {
                 plan.push(Err(error));
                 continue;
             }
@@ -290,18 +292,21 @@ impl AddressBook {
         self.held.values().filter_map(|held| held.renew_at).min()
     }
 
-    /// Renews the lifetime of every address whose time it is; see [`renew`](Self::renew).
+    /// Renews the lifetime of every address whose time it is.
+    ///
+    /// It brings none back: if one is gone because this process stood still for longer than its
+    /// lifetime, another router may have it now (OP-5). Whoever knows better calls
+    /// [`renew`](Self::renew).
     pub fn renew_due(&mut self, now: Timestamp) -> Vec<(AddressKey, Result<Renewed, NetError>)> {
         let is_due = |held: &Held| held.renew_at.is_some_and(|at| at <= now);
         let due = self.held.iter().filter(|(_, held)| is_due(held));
         let due: Vec<AddressKey> = due.map(|(key, _)| *key).collect();
-        let results = self.renew(now, &due);
+        let results = self.renew_some(now, &due, false);
         due.into_iter().zip(results).collect()
     }
 
     /// Renews the lifetime of addresses that are installed, whenever that was, and brings back
-    /// those that are gone: for instance as somebody removed them, or because this process stood
-    /// still for longer than their lifetime.
+    /// those that are gone, for instance as somebody removed them.
     ///
     /// # Errors
     ///
@@ -311,6 +316,15 @@ impl AddressBook {
         &mut self,
         now: Timestamp,
         batch: &[AddressKey],
+    ) -> Vec<Result<Renewed, NetError>> {
+        self.renew_some(now, batch, true)
+    }
+
+    fn renew_some(
+        &mut self,
+        now: Timestamp,
+        batch: &[AddressKey],
+        restores: bool,
     ) -> Vec<Result<Renewed, NetError>> {
         let present = match self.present(batch.iter().copied()) {
             Ok(present) => present,
@@ -330,6 +344,7 @@ impl AddressBook {
             };
             let ours = held.is_ours.then_some(&held.address);
             plan.push(Some(match self.find(&present, *key, ours) {
+                There::Absent if !restores => (Renewed::Gone, None),
                 There::Absent => {
                     requests.push(held.address.addition(self.tag));
                     (Renewed::Restored, requests.len().checked_sub(1))
@@ -358,7 +373,12 @@ impl AddressBook {
                     return Err(cause.of(Operation::AddAddress, &key.to_string()));
                 }
             }
-            self.hold_again(now, *key, Some(renewed != Renewed::Foreign));
+            let is_ours = match renewed {
+                Renewed::Renewed | Renewed::Restored => Some(true),
+                Renewed::Foreign => Some(false),
+                Renewed::Gone => None,
+            };
+            self.hold_again(now, *key, is_ours);
             Ok(renewed)
         });
         results.collect()
@@ -386,7 +406,8 @@ impl AddressBook {
     /// What an earlier process left behind: every address that is ours and not held. Of kernels
     /// that keep no tags, those of `configured` that look as if we had installed them.
     ///
-    /// [`remove`](Self::remove) removes them, or [`install`](Self::install) makes them ours again.
+    /// [`remove_leftovers`](Self::remove_leftovers) removes them, and [`install`](Self::install)
+    /// makes them ours again.
     ///
     /// # Errors
     ///
@@ -402,6 +423,37 @@ impl AddressBook {
             !self.held.contains_key(&key) && self.is_ours(there, expected)
         });
         Ok(all)
+    }
+
+    /// Removes what an earlier process left behind, and gives what that was. See
+    /// [`leftovers`](Self::leftovers).
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, of the first that could not be removed; the others are tried all the same.
+    pub fn remove_leftovers(
+        &mut self,
+        configured: &[VirtualAddress],
+    ) -> Result<Vec<InterfaceAddress>, NetError> {
+        let left = self.leftovers(configured)?;
+        // The first of a subnet would take others with it.
+        let mut promotion = Promotion::default();
+        for there in &left {
+            promotion.hold(key_of(there), there.prefix_len)?;
+        }
+        let requests = left.iter().map(|there| Request::new(there.removal(), 0));
+        let outcomes = self.netlink.execute(&requests.collect::<Vec<_>>());
+        let mut first_error = Ok(());
+        for (there, outcome) in left.iter().zip(outcomes) {
+            let key = key_of(there);
+            promotion.release(key);
+            if let Err(cause) = outcome {
+                if !is_absence(&cause) && first_error.is_ok() {
+                    first_error = Err(cause.of(Operation::RemoveAddress, &key.to_string()));
+                }
+            }
+        }
+        first_error.map(|()| left)
     }
 
     fn hold_again(&mut self, now: Timestamp, key: AddressKey, is_ours: Option<bool>) {

@@ -104,6 +104,8 @@ pub(super) enum Outcome {
     NextRenewal(Option<Timestamp>),
     /// Somebody had removed this address; it is there again.
     Restored(AddressKey),
+    /// This address is not there any more, and should be if it is wanted.
+    Gone(AddressKey),
     /// Something failed, and will be tried again or was told of as a job.
     Failed(NetError),
 }
@@ -204,6 +206,7 @@ fn perform(book: &mut AddressBook, task: AddressTask) -> Vec<Outcome> {
 fn tell_renewed(key: AddressKey, renewed: Result<Renewed, NetError>, outcomes: &mut Vec<Outcome>) {
     match renewed {
         Ok(Renewed::Restored) => outcomes.push(Outcome::Restored(key)),
+        Ok(Renewed::Gone) => outcomes.push(Outcome::Gone(key)),
         Ok(_) => {}
         Err(error) => outcomes.push(Outcome::Failed(error)),
     }

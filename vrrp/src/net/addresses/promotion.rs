@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 
 use nix::net::if_::if_indextoname;
 
-use super::{AddressKey, VirtualAddress};
+use super::AddressKey;
 use crate::net::NetError;
 use crate::net::sysctl::{Sysctl, Sysctls};
 
@@ -22,21 +22,22 @@ pub(super) struct Promotion {
 }
 
 impl Promotion {
-    /// An address is going to be there.
-    pub(super) fn hold(&mut self, address: &VirtualAddress) -> Result<(), NetError> {
-        if !address.has_subnet() || self.by.contains_key(&address.key()) {
+    /// An address with this prefix is going to be there.
+    pub(super) fn hold(&mut self, key: AddressKey, prefix_len: u8) -> Result<(), NetError> {
+        let has_subnet = key.address.is_ipv4() && prefix_len < 32;
+        if !has_subnet || self.by.contains_key(&key) {
             return Ok(());
         }
         if Sysctl::ipv4("all", SETTING).read()?.unwrap_or_default() > 0 {
             return Ok(());
         }
         // An interface that is gone is somebody else's error.
-        let Ok(name) = if_indextoname(address.key().interface.get()) else {
+        let Ok(name) = if_indextoname(key.interface.get()) else {
             return Ok(());
         };
         let sysctl = Sysctl::ipv4(&name.to_string_lossy(), SETTING);
         self.sysctls.hold(&sysctl, 1)?;
-        self.by.insert(address.key(), sysctl);
+        self.by.insert(key, sysctl);
         Ok(())
     }
 

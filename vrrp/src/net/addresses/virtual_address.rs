@@ -233,11 +233,6 @@ impl VirtualAddress {
         Ok(self)
     }
 
-    /// Whether it has a subnet, of which it may be the first address.
-    pub(super) const fn has_subnet(&self) -> bool {
-        self.key.address.is_ipv4() && self.prefix_len < 32
-    }
-
     /// Whether an address that is there can become like this one, or must be removed first.
     pub(super) fn can_replace(&self, there: &InterfaceAddress) -> bool {
         let is_labelled = self.label.is_none() || self.label == there.label;

@@ -341,6 +341,9 @@ impl Engine {
                 }
                 Outcome::NextRenewal(at) => self.next_renewal = at,
                 Outcome::Restored(key) => self.tell(DriverEventKind::AddressRestored(key)),
+                Outcome::Gone(key) => {
+                    self.missing.insert(key);
+                }
                 Outcome::Failed(error) => self.tell(DriverEventKind::Failed(Arc::new(error))),
             }
         }
@@ -462,14 +465,5 @@ fn remove_leftovers(
     resolved: &Resolved,
 ) -> Result<Vec<InterfaceAddress>, NetError> {
     let configured: Vec<_> = resolved.addresses.values().cloned().collect();
-    let leftovers = book.leftovers(&configured)?;
-    let key = |left: &InterfaceAddress| AddressKey {
-        interface: left.interface,
-        address: left.address,
-    };
-    let keys: Vec<_> = leftovers.iter().map(key).collect();
-    for removed in book.remove(&keys) {
-        removed?;
-    }
-    Ok(leftovers)
+    book.remove_leftovers(&configured)
 }
