@@ -91,7 +91,8 @@ const LAST: &str = "-D -t 192.0.2.1:80";
 fn what_is_not_run_yet_is_named_with_file_and_line() {
     let (code, errors, pools) = check(
         "global_defs {\n  router_id LVS_1\n  lvs_sync_daemon eth0 VI_1\n}\n\
-         vrrp_instance VI_1 {\n  interface eth0\n}\n\
+         vrrp_instance VI_1 {\n  interface eth0\n  virtual_router_id 51\n  \
+         virtual_ipaddress { 192.0.2.1 }\n}\n\
          virtual_server 192.0.2.1 80 {\n  lb_algo rr\n  lb_kind NAT\n  protocol TCP\n  quorum 2\n  \
          sorry_server 192.0.2.9 80\n  real_server 10.0.0.1 80 {\n    notify_down /bin/true\n    \
          HTTP_GET {\n      url {\n        path /\n      }\n    }\n    TCP_CHECK {\n    }\n  }\n  \
@@ -100,15 +101,15 @@ fn what_is_not_run_yet_is_named_with_file_and_line() {
     let names = [
         "test.conf:3:3: lvs_sync_daemon",
         "test.conf:5:1: vrrp_instance VI_1",
-        "test.conf:12:3: quorum 192.0.2.1:80",
-        "test.conf:13:3: sorry_server 192.0.2.1:80",
-        "test.conf:15:5: notify_down 10.0.0.1:80",
-        "test.conf:16:5: HTTP_GET 10.0.0.1:80",
-        "test.conf:25:5: PING_CHECK 10.0.0.2:80",
+        "test.conf:14:3: quorum 192.0.2.1:80",
+        "test.conf:15:3: sorry_server 192.0.2.1:80",
+        "test.conf:17:5: notify_down 10.0.0.1:80",
+        "test.conf:18:5: HTTP_GET 10.0.0.1:80",
+        "test.conf:27:5: PING_CHECK 10.0.0.2:80",
     ];
     let mut expected: Vec<_> = names.map(|name| format!("{name}: not run yet")).into();
     expected.push(
-        "test.conf:24:3: real_server 10.0.0.2: none of its checks is run, so it counts as up"
+        "test.conf:26:3: real_server 10.0.0.2: none of its checks is run, so it counts as up"
             .to_owned(),
     );
     assert_eq!((code, errors), (0, expected));
