@@ -132,6 +132,8 @@ struct Harness {
     is_unguarded: bool,
     /// The third router was on the other interface: there may be two of it, one of which leaves.
     has_moved: bool,
+    /// The second router was not configured, and may have come back while the other one left.
+    has_left: bool,
     sequence: u64,
 }
 
@@ -152,6 +154,14 @@ impl Harness {
         }
     }
 
+    fn may_be_another(&self, router: RouterId) -> bool {
+        match router.get() {
+            2 => self.has_left,
+            3 => self.has_moved,
+            _ => false,
+        }
+    }
+
     fn look_at(&mut self, job: &Job) {
         match &job.kind {
             JobKind::Send(send) if !send.priority().is_resign() => {
@@ -163,7 +173,7 @@ impl Harness {
             } => {
                 let owner = (*router, *interface);
                 let is_first = self.serving.insert(owner);
-                let may_be_another = self.has_moved && router.get() == 3;
+                let may_be_another = self.may_be_another(*router);
                 assert!(is_first || may_be_another, "3: installed twice: {job:?}");
             }
             JobKind::RemoveAddresses {
@@ -173,7 +183,7 @@ impl Harness {
                     matches!(&other.kind, JobKind::RemoveAddresses { router: r, interface: i, .. }
                         if r == router && i == interface)
                 });
-                let may_be_another = self.has_moved && router.get() == 3;
+                let may_be_another = self.may_be_another(*router);
                 assert!(!again || may_be_another, "3: removed twice: {job:?}");
                 self.serving.remove(&(*router, *interface));
             }
@@ -295,6 +305,7 @@ pub(crate) fn node(script: &[u8]) {
         serving: BTreeSet::new(),
         is_unguarded: false,
         has_moved: false,
+        has_left: false,
         sequence: 0,
     };
     harness.tick();
@@ -365,6 +376,7 @@ fn step(harness: &mut Harness, operation: u8, bytes: &mut impl Iterator<Item = u
             harness.node.reconfigure(now, config).unwrap();
             harness.is_unguarded |= harness.variant % 7 > 2;
             harness.has_moved |= harness.variant % 5 == 3;
+            harness.has_left |= harness.variant % 7 == 2;
         }
         10 => harness.fetch(usize::from(byte())),
         11..=13 if !harness.open.is_empty() => {
@@ -377,7 +389,8 @@ fn step(harness: &mut Harness, operation: u8, bytes: &mut impl Iterator<Item = u
             };
             harness.complete(index, result);
         }
-        14 => harness.node.stalled(now),
+        14 if byte() % 2 == 0 => harness.node.stalled(now),
+        14 => harness.node.yield_group(now, GROUP),
         _ => {
             harness.tick();
             let before = format!("{:?}", harness.node);
