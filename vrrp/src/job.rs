@@ -1,7 +1,7 @@
 //! What a [`Node`](crate::node::Node) wants done, and how it is told whether that happened.
 //!
 //! Every job has an id, and its result goes into [`Node::complete`](crate::node::Node::complete).
-//! Address work waits for it; for the others a failure is reported.
+//! Address work waits for it; for most others a failure is reported.
 //!
 //! | Job | While it takes long | If it fails |
 //! |---|---|---|
@@ -11,7 +11,8 @@
 //! | establish | the notification waits; if it stops meanwhile, addresses are removed at once, settling waits | reported; goes on, as the addresses are served |
 //! | remove | resignation, guard and notification wait; reported as a breach after a time | a breach: reported, tried again; the guard is kept |
 //! | settle | guard and notification wait | reported; goes on, as the addresses are gone |
-//! | data plane, announce, acquire, release, notify | nothing waits | reported |
+//! | data plane, acquire, release | nothing waits | reported |
+//! | announce, notify | nothing waits | nothing, others follow |
 
 use alloc::vec::Vec;
 use core::fmt;

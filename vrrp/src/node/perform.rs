@@ -19,13 +19,15 @@ impl Node {
     /// ids given twice, do nothing.
     pub fn complete(&mut self, now: Timestamp, id: JobId, result: JobResult) {
         self.begin(now);
-        if let Some(key) = self.forget_result(&id) {
+        if let Some((key, is_send)) = self.forget_result(&id) {
             let is_done = result == JobResult::Done;
             let work = self.router(key).map(|router| &router.work);
             if work.is_some_and(|work| work.job == Some(id)) {
                 self.finish_work(key, is_done);
             } else if work.is_some_and(|work| work.establishes_by(id)) {
                 self.finish_establishing(key, is_done);
+            } else if !is_done && !is_send {
+                self.report_router(key, ReportKind::JobFailed);
             } else if !is_done {
                 let kind = ReportKind::SendFailed { suppressed: 0 };
                 self.report_limited(key, "send-failed", None, kind);
@@ -271,7 +273,7 @@ impl Node {
             }
             Next::Settle => JobKind::Settle { router: router_id },
         };
-        self.expect_result(id, key);
+        self.expect_result(id, key, false);
         self.jobs.push(Job { id, kind });
         self.touched.push(Wake::Router(key));
     }
@@ -285,7 +287,7 @@ impl Node {
         if let Some(router) = self.router_mut(key) {
             router.work.begin_establishing(id);
             let kind = JobKind::Establish { router: router.id };
-            self.expect_result(id, key);
+            self.expect_result(id, key, false);
             self.jobs.push(Job { id, kind });
         }
     }

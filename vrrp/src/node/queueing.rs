@@ -44,7 +44,7 @@ impl Node {
             self.withdraw(old);
             self.withdraw(resignation);
             self.sends.push(Job { id: job, kind });
-            self.await_result(job, key);
+            self.await_result(job, key, true);
         }
     }
 
@@ -112,34 +112,34 @@ impl Node {
 
     fn queue(&mut self, key: usize, kind: JobKind) -> JobId {
         let id = self.new_id();
-        self.await_result(id, key);
+        self.await_result(id, key, false);
         self.jobs.push(Job { id, kind });
         id
     }
 
-    fn await_result(&mut self, id: JobId, key: usize) {
-        self.expect_result(id, key);
+    fn await_result(&mut self, id: JobId, key: usize, is_send: bool) {
+        self.expect_result(id, key, is_send);
         if self.awaited.len() > MAX_AWAITED.saturating_add(self.routers.len()) {
             self.forget_results();
         }
     }
 
     /// The result of a job is awaited, and its router stays until then.
-    pub(super) fn expect_result(&mut self, id: JobId, key: usize) {
-        self.awaited.insert(id, key);
+    pub(super) fn expect_result(&mut self, id: JobId, key: usize, is_send: bool) {
+        self.awaited.insert(id, key, is_send);
         if let Some(router) = self.router_mut(key) {
             router.awaited = router.awaited.saturating_add(1);
         }
     }
 
-    /// The router of a job whose result is not awaited any more.
-    pub(super) fn forget_result(&mut self, id: &JobId) -> Option<usize> {
-        let key = self.awaited.remove(id)?;
+    /// The router of a job whose result is not awaited any more, and whether it sends.
+    pub(super) fn forget_result(&mut self, id: &JobId) -> Option<(usize, bool)> {
+        let (key, is_send) = self.awaited.remove(id)?;
         if let Some(router) = self.router_mut(key) {
             router.awaited = router.awaited.saturating_sub(1);
         }
         self.touched.push(Wake::Router(key));
-        Some(key)
+        Some((key, is_send))
     }
 
     /// The oldest half of the results that nothing waits for.

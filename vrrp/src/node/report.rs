@@ -87,7 +87,7 @@ pub enum ReportKind {
     EstablishFailed,
     /// What was prepared could not be undone; the addresses are gone.
     SettleFailed,
-    /// Another job failed: data plane, announcement, or a request to the arbiter.
+    /// Another job failed: data plane, or a request to the arbiter.
     JobFailed,
 }
 

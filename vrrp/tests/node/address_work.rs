@@ -343,3 +343,23 @@ fn establishes_at_once_where_nothing_is_announced_and_each_time() {
         "{log}"
     );
 }
+
+/// What fails beside advertisements and address work is told as that, each time.
+#[test]
+fn a_data_plane_that_fails_is_reported() {
+    let mut rig = Rig::active(config(1));
+    rig.node.shutdown(rig.now, ShutdownMode::Graceful);
+    let mut planes = 0;
+    while let Some(job) = rig.node.poll_job() {
+        match job.kind {
+            JobKind::DataPlane { .. } => {
+                planes += 1;
+                rig.node.complete(rig.now, job.id, JobResult::Failed);
+            }
+            JobKind::Notify(report) => rig.reports.push(report),
+            _ => rig.node.complete(rig.now, job.id, JobResult::Done),
+        }
+    }
+    assert_eq!(planes, 1);
+    assert_eq!(rig.take_reports(), [ReportKind::JobFailed]);
+}
