@@ -26,17 +26,47 @@ use crate::timer::Timestamp;
 #[derive(Clone, Debug)]
 pub struct FormFollower {
     policy: TxChecksum,
-    message_only: Option<Heard>,
-    pseudo_header: Option<Heard>,
+    message_only: Speakers,
+    pseudo_header: Speakers,
     form: ChecksumForm,
     in_conflict: bool,
 }
 
-/// The last advertisement in a form.
+/// So many routers of a form are remembered: those that were heard last.
+const MAX_SPEAKERS: usize = 4;
+
+/// The routers heard in a form.
+#[derive(Clone, Copy, Debug)]
+struct Speakers([Option<Heard>; MAX_SPEAKERS]);
+
+/// A router, and until when it counts as being heard.
 #[derive(Clone, Copy, Debug)]
 struct Heard {
     source: IpAddr,
     until: Timestamp,
+}
+
+impl Speakers {
+    const NONE: Self = Self([None; MAX_SPEAKERS]);
+
+    fn forget(&mut self, is_forgotten: impl Fn(&Heard) -> bool) {
+        for place in &mut self.0 {
+            let _ = place.take_if(|heard| is_forgotten(heard));
+        }
+    }
+
+    /// Replaces the same router, or an empty place, or whoever is silent for the longest time.
+    fn remember(&mut self, heard: Heard) {
+        self.forget(|other| other.source == heard.source);
+        let longest_silent = |place: &&mut Option<Heard>| place.map(|heard| heard.until);
+        if let Some(place) = self.0.iter_mut().min_by_key(longest_silent) {
+            *place = Some(heard);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
 }
 
 impl FormFollower {
@@ -46,8 +76,8 @@ impl FormFollower {
         let (TxChecksum::Fixed(form) | TxChecksum::Follow { default: form }) = policy;
         Self {
             policy,
-            message_only: None,
-            pseudo_header: None,
+            message_only: Speakers::NONE,
+            pseudo_header: Speakers::NONE,
             form,
             in_conflict: false,
         }
@@ -81,12 +111,10 @@ impl FormFollower {
             ChecksumForm::MessageOnly => (&mut self.message_only, &mut self.pseudo_header),
             ChecksumForm::PseudoHeader => (&mut self.pseudo_header, &mut self.message_only),
         };
-        *same = Some(Heard { source, until });
+        same.remember(Heard { source, until });
         // Whoever uses this form now does not need the other any more.
-        if other.is_some_and(|other| other.source == source || other.until <= now) {
-            *other = None;
-        }
-        let conflict = other.is_some();
+        other.forget(|other| other.source == source || other.until <= now);
+        let conflict = !other.is_empty();
         if let TxChecksum::Follow { default } = self.policy {
             self.form = if conflict { default } else { form };
         }
@@ -168,6 +196,39 @@ mod tests {
                 (PseudoHeader, true),
             ]
         );
+    }
+
+    /// `VRRP-202`: the form stays the default as long as any router that needs the other is heard.
+    #[test]
+    fn one_that_changes_its_form_does_not_speak_for_others() {
+        let adverts = [
+            (1, 1, MessageOnly),
+            (2, 3, MessageOnly),
+            (3, 3, PseudoHeader),
+            (4, 3, PseudoHeader),
+            // Router 1 is not heard any more.
+            (6, 3, PseudoHeader),
+        ];
+        let default = TxChecksum::Follow {
+            default: MessageOnly,
+        };
+        let sent: Vec<_> = feed(default, &adverts);
+        let form = |place: usize| sent.get(place).copied();
+        assert_eq!(form(2), Some((MessageOnly, true)));
+        assert_eq!(form(3), Some((MessageOnly, false)));
+        assert_eq!(form(4), Some((PseudoHeader, false)));
+    }
+
+    /// However many there are, one of them is heard.
+    #[test]
+    fn many_routers_of_a_form_are_heard() {
+        let mut adverts: Vec<_> = (1..=9).map(|router| (1, router, MessageOnly)).collect();
+        adverts.push((1, 10, PseudoHeader));
+        adverts.push((2, 1, PseudoHeader));
+        let sent = feed(FOLLOW, &adverts);
+        let raised: Vec<bool> = sent.iter().map(|(_, raised)| *raised).collect();
+        assert_eq!(raised.iter().filter(|raised| **raised).count(), 1);
+        assert_eq!(sent.last(), Some(&(PseudoHeader, false)));
     }
 
     #[test]
