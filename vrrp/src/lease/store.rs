@@ -1,5 +1,6 @@
 //! A store in memory: the arbiter of tests and simulations.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -45,10 +46,16 @@ pub struct MemoryStore {
     not_before: Timestamp,
     /// Whether the holder before gave the lease back, or the time after its end was waited for.
     is_vacated: bool,
-    /// The last release: attempts that arrive after it are void.
-    released: Option<(HolderId, u64)>,
+    /// The last release of each holder: attempts up to that which arrive later are void.
+    released: VecDeque<(HolderId, u64)>,
     claims: Vec<(Claim, Timestamp)>,
 }
+
+/// So many holders' releases are remembered, those that released last; later than after so many others
+/// nothing of a holder's is under way any more.
+const MAX_RELEASED: usize = 256;
+/// So many claims are kept, those with the best rank: only the best counts.
+const MAX_CLAIMS: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 struct Grant {
@@ -70,7 +77,7 @@ impl MemoryStore {
             grant: None,
             not_before: Timestamp::ZERO,
             is_vacated: true,
-            released: None,
+            released: VecDeque::new(),
             claims: Vec::new(),
         }
     }
@@ -112,8 +119,7 @@ impl MemoryStore {
                 LeaseAnswer::Released
             }
             LeaseRequest::WriteClaim { claim, duration } => {
-                self.forget_claim(claim.holder);
-                self.claims.push((claim, self.now.saturating_add(duration)));
+                self.write_claim(claim, duration);
                 LeaseAnswer::ClaimWritten
             }
             LeaseRequest::ReadClaims { holder } => {
@@ -131,7 +137,7 @@ impl MemoryStore {
         self.advance(now);
         self.grant = None;
         self.claims.clear();
-        self.released = None;
+        self.released.clear();
         self.not_before = self.now.saturating_add(silence);
     }
 
@@ -176,8 +182,8 @@ impl MemoryStore {
             epoch: self.epoch,
         };
         let is_void = self
-            .released
-            .is_some_and(|(other, up_to)| other == holder && attempt <= up_to);
+            .released_up_to(holder)
+            .is_some_and(|up_to| attempt <= up_to);
         let is_vacated = match self.grant {
             _ if is_void => return refused,
             Some(grant) if grant.holder != holder || grant.attempt >= attempt => return refused,
@@ -230,7 +236,32 @@ impl MemoryStore {
             self.is_vacated = true;
             self.not_before = self.now;
         }
-        self.released = Some((holder, up_to));
+        let up_to = self
+            .released_up_to(holder)
+            .map_or(up_to, |other| other.max(up_to));
+        self.released.retain(|(other, _)| *other != holder);
+        if self.released.len() >= MAX_RELEASED {
+            self.released.pop_front();
+        }
+        self.released.push_back((holder, up_to));
+    }
+
+    fn released_up_to(&self, holder: HolderId) -> Option<u64> {
+        let mut released = self.released.iter();
+        let found = released.find(|(other, _)| *other == holder);
+        found.map(|(_, up_to)| *up_to)
+    }
+
+    fn write_claim(&mut self, claim: Claim, duration: Duration) {
+        self.forget_claim(claim.holder);
+        self.claims.push((claim, self.now.saturating_add(duration)));
+        if self.claims.len() > MAX_CLAIMS {
+            let ranked = self.claims.iter().enumerate();
+            let least = ranked.min_by_key(|(_, (claim, _))| claim.rank);
+            if let Some((place, _)) = least {
+                self.claims.swap_remove(place);
+            }
+        }
     }
 
     fn forget_claim(&mut self, holder: HolderId) {

@@ -344,7 +344,7 @@ fn epochs_grow() {
     let mut stores = [Some(MemoryStore::new())];
     let mut last = 0;
     for turn in 0..10_u64 {
-        let mut lease = Lease::new(config(), HolderId::new(u128::from(turn % 3)));
+        let mut lease = Lease::new(config(), HolderId::new(u128::from(turn)));
         let now = ms(1000 * turn);
         lease.request(now, rank(100));
         serve(&mut lease, now, &mut stores);

@@ -1,7 +1,7 @@
 //! The store in memory keeps its promises.
 
-use lvs_vrrp::Timestamp;
 use lvs_vrrp::lease::{Claim, HolderId, LeaseAnswer, LeaseRequest, MemoryStore};
+use lvs_vrrp::{Priority, Rank, Timestamp};
 
 use crate::rig::{TICK, granted, ms, rank, refused};
 
@@ -162,4 +162,67 @@ fn claims_end_and_the_greatest_is_told() {
     store.handle(ms(1602), &release(3, 0));
     assert_eq!(store.handle(ms(1603), &read(1)), LeaseAnswer::Claims(None));
     assert_eq!(store.holder(), Some(HolderId::new(2)));
+}
+
+/// A release makes earlier attempts void however late they come, whoever was granted meanwhile.
+#[test]
+fn a_late_attempt_stays_void_after_other_releases() {
+    let (a, b) = (1, 2);
+    let mut store = MemoryStore::new();
+    let now = ms(60_000);
+    let release = |holder, up_to| LeaseRequest::Release {
+        holder: HolderId::new(holder),
+        up_to,
+    };
+    store.handle(now, &release(a, 5));
+    let granted = store.handle(now, &acquire(b, 1));
+    assert!(matches!(granted, LeaseAnswer::Granted { .. }));
+    store.handle(now, &release(b, 1));
+    // One that was overtaken takes nothing back.
+    store.handle(now, &release(a, 3));
+    for attempt in [4, 5] {
+        let late = store.handle(now, &acquire(a, attempt));
+        assert!(matches!(late, LeaseAnswer::Refused { .. }), "{late:?}");
+    }
+    let next = store.handle(now, &acquire(a, 6));
+    assert!(matches!(next, LeaseAnswer::Granted { .. }));
+}
+
+/// Claims and releases of made-up holders take bounded memory, and do not hide the best claim.
+#[test]
+fn made_up_holders_take_bounded_memory() {
+    let mut store = MemoryStore::new();
+    let now = ms(60_000);
+    let size = |store: &MemoryStore| format!("{store:?}").len();
+    let mut sizes = Vec::new();
+    for round in 0..4_u128 {
+        for number in 0..300 {
+            let holder = HolderId::new(1_000_000 + round * 1000 + number);
+            let priority = if (round, number) == (1, 7) { 200 } else { 100 };
+            let rank = Rank::new(Priority::new(priority), [192, 0, 2, 1].into());
+            let claim = Claim { holder, rank };
+            let duration = DURATION;
+            store.handle(now, &LeaseRequest::WriteClaim { claim, duration });
+            let other = HolderId::new(2_000_000 + round * 1000 + number);
+            store.handle(
+                now,
+                &LeaseRequest::Release {
+                    holder: other,
+                    up_to: 1,
+                },
+            );
+        }
+        sizes.push(size(&store));
+    }
+    assert_eq!(sizes[1], sizes[3]);
+    let answer = store.handle(
+        now,
+        &LeaseRequest::ReadClaims {
+            holder: HolderId::new(1),
+        },
+    );
+    let LeaseAnswer::Claims(Some(best)) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(best.holder, HolderId::new(1_001_007));
 }
