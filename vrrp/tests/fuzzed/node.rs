@@ -116,7 +116,9 @@ fn advert(number: u8, priority: u8, source: u8) -> Vec<u8> {
     bytes[..length].to_vec()
 }
 
-/// Whose address work it is: a router that moved to another interface is another one.
+/// Whose address work it is: a router that moved to another interface is another one. There may be
+/// two, if it was removed and added again while its addresses are still being removed; then they have
+/// no address in common.
 type Owner = (RouterId, InterfaceIndex);
 
 struct Harness {
@@ -126,14 +128,10 @@ struct Harness {
     open: Vec<Job>,
     /// What is there, by who installed it.
     kernel: BTreeMap<(InterfaceIndex, IpAddr), RouterId>,
-    /// Those that installed and were not told to remove, with the address.
-    serving: BTreeSet<Owner>,
+    /// What was told to be installed, and not to be removed since.
+    serving: BTreeSet<(Owner, IpAddr)>,
     /// A configuration needed no guard: it is given back at once, whatever is there.
     is_unguarded: bool,
-    /// The third router was on the other interface: there may be two of it, one of which leaves.
-    has_moved: bool,
-    /// The second router was not configured, and may have come back while the other one left.
-    has_left: bool,
     sequence: u64,
 }
 
@@ -154,14 +152,6 @@ impl Harness {
         }
     }
 
-    fn may_be_another(&self, router: RouterId) -> bool {
-        match router.get() {
-            2 => self.has_left,
-            3 => self.has_moved,
-            _ => false,
-        }
-    }
-
     fn look_at(&mut self, job: &Job) {
         match &job.kind {
             JobKind::Send(send) if !send.priority().is_resign() => {
@@ -169,23 +159,28 @@ impl Harness {
                 assert_eq!(state, Some(State::Active), "1: {job:?}");
             }
             JobKind::InstallAddresses {
-                router, interface, ..
-            } => {
-                let owner = (*router, *interface);
-                let is_first = self.serving.insert(owner);
-                let may_be_another = self.may_be_another(*router);
-                assert!(is_first || may_be_another, "3: installed twice: {job:?}");
-            }
+                router,
+                interface,
+                addresses,
+            } => self.tell((*router, *interface), addresses, &[], job),
+            JobKind::ChangeAddresses {
+                router,
+                interface,
+                install,
+                remove,
+            } => self.tell((*router, *interface), install, remove, job),
             JobKind::RemoveAddresses {
-                router, interface, ..
+                router,
+                interface,
+                addresses,
             } => {
                 let again = self.open.iter().any(|other| {
-                    matches!(&other.kind, JobKind::RemoveAddresses { router: r, interface: i, .. }
-                        if r == router && i == interface)
+                    matches!(&other.kind, JobKind::RemoveAddresses {
+                        router: r, interface: i, addresses: a,
+                    } if r == router && i == interface && a.iter().any(|a| addresses.contains(a)))
                 });
-                let may_be_another = self.may_be_another(*router);
-                assert!(!again || may_be_another, "3: removed twice: {job:?}");
-                self.serving.remove(&(*router, *interface));
+                assert!(!again, "3: removed twice: {job:?}");
+                self.tell((*router, *interface), &[], addresses, job);
             }
             JobKind::ReleaseGuard { .. } if self.variant % 7 <= 2 => {
                 let left = self.kernel.values().filter(|router| router.get() <= 2);
@@ -196,6 +191,16 @@ impl Harness {
                 );
             }
             _ => {}
+        }
+    }
+
+    fn tell(&mut self, owner: Owner, install: &[IpAddr], remove: &[IpAddr], job: &Job) {
+        for &address in install {
+            let is_first = self.serving.insert((owner, address));
+            assert!(is_first, "3: installed twice: {job:?}");
+        }
+        for &address in remove {
+            self.serving.remove(&(owner, address));
         }
     }
 
@@ -304,8 +309,6 @@ pub(crate) fn node(script: &[u8]) {
         kernel: BTreeMap::new(),
         serving: BTreeSet::new(),
         is_unguarded: false,
-        has_moved: false,
-        has_left: false,
         sequence: 0,
     };
     harness.tick();
@@ -375,8 +378,6 @@ fn step(harness: &mut Harness, operation: u8, bytes: &mut impl Iterator<Item = u
             let config = config(harness.variant);
             harness.node.reconfigure(now, config).unwrap();
             harness.is_unguarded |= harness.variant % 7 > 2;
-            harness.has_moved |= harness.variant % 5 == 3;
-            harness.has_left |= harness.variant % 7 == 2;
         }
         10 => harness.fetch(usize::from(byte())),
         11..=13 if !harness.open.is_empty() => {
