@@ -94,6 +94,11 @@ impl RouterCounters {
         }
     }
 
+    /// Counts something that was observed of an advertisement beside the ladder.
+    pub fn record_observed(&mut self, observation: Observation) {
+        increment(&mut self.observed, observation.index());
+    }
+
     /// Counts an advertisement that was sent.
     pub fn record_sent(&mut self, priority: crate::Priority) {
         self.sent = self.sent.saturating_add(1);

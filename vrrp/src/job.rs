@@ -11,8 +11,8 @@
 //! | establish | the notification waits; if it stops meanwhile, addresses are removed at once, settling waits | reported; goes on, as the addresses are served |
 //! | remove | resignation, guard and notification wait; reported as a breach after a time | a breach: reported, tried again; the guard is kept |
 //! | settle | guard and notification wait | reported; goes on, as the addresses are gone |
-//! | data plane, acquire, release | nothing waits | reported |
-//! | announce, notify | nothing waits | nothing, others follow |
+//! | data plane, announce, acquire, release | nothing waits | reported |
+//! | notify | nothing waits | nothing: there is nobody else to be told |
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -105,7 +105,7 @@ pub use destinations::{Destinations, DestinationsIter};
 pub use emit::EmitError;
 pub use flood::FloodLimit;
 pub use hand_over::{HandOver, HandedRouter};
-pub use report::{Report, ReportKind, Subject};
+pub use report::{OtherJob, Report, ReportKind, Subject};
 
 use awaited::Awaited;
 use demux::Slots;

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use super::awaited::Purpose;
 use super::{Node, RouterId, Wake};
 use crate::address::InterfaceIndex;
 use crate::announce::{ArpStyle, Round, Topic};
@@ -117,10 +118,17 @@ impl Node {
         if let Some(interface) = self.interfaces.get_mut(&index) {
             interface.announcer.cancel(Topic::Addresses(key));
         }
+        let mut dropped = Vec::new();
         self.announcements.retain(|job| match &job.kind {
-            JobKind::Announce(announcement) => announcement.key != key,
+            JobKind::Announce(announcement) if announcement.key == key => {
+                dropped.push(job.id);
+                false
+            }
             _ => true,
         });
+        for id in dropped {
+            self.forget_result(&id);
+        }
     }
 
     /// Frames whose time has come.
@@ -139,7 +147,9 @@ impl Node {
                 return;
             };
             let id = self.new_id();
+            let key = announcement.key;
             let kind = JobKind::Announce(announcement);
+            self.await_result(id, key, Purpose::of(&kind));
             self.announcements.push_back(Job { id, kind });
         }
     }

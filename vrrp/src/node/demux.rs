@@ -121,7 +121,8 @@ impl Routers for Node {
         );
         local.own_addresses = own.map_or(&[], |interface| &interface.real);
         local.authentication = config.authentication();
-        local.sequence = router.sequence;
+        // After the last number the counter begins anew, or nobody could be heard any more.
+        local.sequence = router.sequence.filter(|last| *last < u32::MAX);
         local.mode = config.mode();
         local.active = router.machine.active();
         #[cfg(feature = "hmac-trailer")]

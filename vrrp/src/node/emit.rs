@@ -109,7 +109,8 @@ impl Node {
             if matches!(authentication, Authentication::Header(_)) {
                 // One counter for sending and receiving, or a new Active would begin below what
                 // the Backups have heard.
-                let sequence = router.sequence.map_or(1, |last| last.saturating_add(1));
+                let next = router.sequence.and_then(|last| last.checked_add(1));
+                let sequence = next.unwrap_or(1);
                 router.sequence = Some(sequence);
             }
             transmission = transmission

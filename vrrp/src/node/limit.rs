@@ -8,7 +8,8 @@ use core::time::Duration;
 use super::{ReportKind, Subject};
 use crate::timer::{self, NEVER, Timestamp};
 
-/// So many things are remembered; further ones are only counted until some are old.
+/// So many things are remembered; further ones are limited by router and reason, whatever their source,
+/// until some are old.
 const MAX_REMEMBERED: usize = 1024;
 
 /// What was reported of what, and from where.
@@ -46,10 +47,19 @@ impl Limiter {
         &mut self,
         now: Timestamp,
         interval: Duration,
-        key: LimitKey,
+        mut key: LimitKey,
         kind: ReportKind,
     ) -> Option<ReportKind> {
         let end_of = |seen: &Seen| seen.reported_at.saturating_add(interval);
+        if !self.seen.contains_key(&key) && self.seen.len() >= MAX_REMEMBERED {
+            // Forged sources must not push out what is still limited, or not told yet.
+            self.seen
+                .retain(|_, seen| now < end_of(seen) || seen.suppressed > 0);
+            if self.seen.len() >= MAX_REMEMBERED {
+                // Nor hide that there is something wrong with others.
+                key.2 = None;
+            }
+        }
         if let Some(seen) = self.seen.get_mut(&key) {
             if now < end_of(seen) {
                 seen.suppressed = seen.suppressed.saturating_add(1);
@@ -59,14 +69,6 @@ impl Limiter {
             }
             seen.reported_at = now;
             return Some(kind.with_suppressed(core::mem::take(&mut seen.suppressed)));
-        }
-        if self.seen.len() >= MAX_REMEMBERED {
-            // Forged sources must not push out what is still limited, or not told yet.
-            self.seen
-                .retain(|_, seen| now < end_of(seen) || seen.suppressed > 0);
-            if self.seen.len() >= MAX_REMEMBERED {
-                return None;
-            }
         }
         let seen = Seen {
             reported_at: now,

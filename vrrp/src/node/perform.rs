@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::awaited::Purpose;
 use super::work::{Failure, Next};
 use super::{Gate, Item, Node, ReportKind, Scope, Wake};
 use crate::actions::Actions;
@@ -19,18 +20,15 @@ impl Node {
     /// ids given twice, do nothing.
     pub fn complete(&mut self, now: Timestamp, id: JobId, result: JobResult) {
         self.begin(now);
-        if let Some((key, is_send)) = self.forget_result(&id) {
+        if let Some((key, purpose)) = self.forget_result(&id) {
             let is_done = result == JobResult::Done;
             let work = self.router(key).map(|router| &router.work);
             if work.is_some_and(|work| work.job == Some(id)) {
                 self.finish_work(key, is_done);
             } else if work.is_some_and(|work| work.establishes_by(id)) {
                 self.finish_establishing(key, is_done);
-            } else if !is_done && !is_send {
-                self.report_router(key, ReportKind::JobFailed);
-            } else if !is_done {
-                let kind = ReportKind::SendFailed { suppressed: 0 };
-                self.report_limited(key, "send-failed", None, kind);
+            } else if let Some((token, kind)) = purpose.failure().filter(|_| !is_done) {
+                self.report_limited(key, token, None, kind);
             }
             self.touched.push(Wake::Router(key));
         }
@@ -131,12 +129,32 @@ impl Node {
                     let notification = Notification::Transition(transition);
                     self.pend(key, gate, Item::Notify(notification));
                 }
-                Action::Notify(notification) => {
+                Action::Notify(notification @ Notification::Priority { .. }) => {
                     self.report_router(key, ReportKind::Router(notification));
                 }
+                Action::Notify(notification) => self.notify_seldom(key, notification),
             }
         }
         self.continue_work(key);
+    }
+
+    /// What packets lead to may come as often as they do.
+    fn notify_seldom(&mut self, key: usize, notification: Notification) {
+        let (token, source) = match notification {
+            Notification::Transition(_) => ("transition", None),
+            Notification::Priority { .. } => ("priority", None),
+            Notification::LosingAdvert(rank) => ("losing-advert", Some(rank.address())),
+            Notification::DuplicatePrimaryAddress(source) => ("duplicate-address", Some(source)),
+            Notification::OwnerConflict(source) => ("second-owner", Some(source)),
+            Notification::Flap(rank) => ("flap", Some(rank.address())),
+            Notification::LongInterval(_) => ("long-interval", None),
+            Notification::Stalled { .. } => ("stalled", None),
+            Notification::PromotionRefused => ("promotion-refused", None),
+            Notification::ResignationIgnored(source) => ("resignation-ignored", Some(source)),
+            Notification::ActiveWithoutV2(source) => ("active-without-v2", Some(source)),
+            Notification::V2AboveFastV3(rank) => ("v2-above-fast-v3", Some(rank.address())),
+        };
+        self.report_limited(key, token, source, ReportKind::Router(notification));
     }
 
     /// The addresses of a router may have to be others now.
@@ -172,6 +190,21 @@ impl Node {
             return;
         };
         let is_full = router.pending.len() >= MAX_PENDING;
+        let mut item = item;
+        if let (Item::Notify(Notification::Transition(new)), true) =
+            (&mut item, router.work.never_served())
+        {
+            // Nobody was told that it is Active, and it never was with its addresses.
+            if let Some(&(Gate::Established, Item::Notify(Notification::Transition(untold)))) =
+                router.pending.back()
+            {
+                router.pending.pop_back();
+                new.from = untold.from;
+                if new.from == new.to {
+                    return;
+                }
+            }
+        }
         if let (Item::Notify(Notification::Transition(new)), true) = (item, is_full) {
             let waiting = router.pending.iter_mut().rev();
             let mut transitions = waiting.filter_map(|(_, item)| match item {
@@ -273,7 +306,7 @@ impl Node {
             }
             Next::Settle => JobKind::Settle { router: router_id },
         };
-        self.expect_result(id, key, false);
+        self.expect_result(id, key, Purpose::Work);
         self.jobs.push(Job { id, kind });
         self.touched.push(Wake::Router(key));
     }
@@ -287,7 +320,7 @@ impl Node {
         if let Some(router) = self.router_mut(key) {
             router.work.begin_establishing(id);
             let kind = JobKind::Establish { router: router.id };
-            self.expect_result(id, key, false);
+            self.expect_result(id, key, Purpose::Work);
             self.jobs.push(Job { id, kind });
         }
     }

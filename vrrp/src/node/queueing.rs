@@ -1,6 +1,7 @@
 //! Jobs that nothing waits for are put into their queues: the newest of a kind counts, however slow
 //! the driver is.
 
+use super::awaited::Purpose;
 use super::{Node, Queued, Wake};
 use crate::event::{DataPlane, SendAdvert};
 use crate::group::GroupId;
@@ -44,7 +45,7 @@ impl Node {
             self.withdraw(old);
             self.withdraw(resignation);
             self.sends.push(Job { id: job, kind });
-            self.await_result(job, key, true);
+            self.await_result(job, key, Purpose::Send);
         }
     }
 
@@ -112,34 +113,34 @@ impl Node {
 
     fn queue(&mut self, key: usize, kind: JobKind) -> JobId {
         let id = self.new_id();
-        self.await_result(id, key, false);
+        self.await_result(id, key, Purpose::of(&kind));
         self.jobs.push(Job { id, kind });
         id
     }
 
-    fn await_result(&mut self, id: JobId, key: usize, is_send: bool) {
-        self.expect_result(id, key, is_send);
+    pub(super) fn await_result(&mut self, id: JobId, key: usize, purpose: Purpose) {
+        self.expect_result(id, key, purpose);
         if self.awaited.len() > MAX_AWAITED.saturating_add(self.routers.len()) {
             self.forget_results();
         }
     }
 
     /// The result of a job is awaited, and its router stays until then.
-    pub(super) fn expect_result(&mut self, id: JobId, key: usize, is_send: bool) {
-        self.awaited.insert(id, key, is_send);
+    pub(super) fn expect_result(&mut self, id: JobId, key: usize, purpose: Purpose) {
+        self.awaited.insert(id, key, purpose);
         if let Some(router) = self.router_mut(key) {
             router.awaited = router.awaited.saturating_add(1);
         }
     }
 
-    /// The router of a job whose result is not awaited any more, and whether it sends.
-    pub(super) fn forget_result(&mut self, id: &JobId) -> Option<(usize, bool)> {
-        let (key, is_send) = self.awaited.remove(id)?;
+    /// The router of a job whose result is not awaited any more, and what it was.
+    pub(super) fn forget_result(&mut self, id: &JobId) -> Option<(usize, Purpose)> {
+        let (key, purpose) = self.awaited.remove(id)?;
         if let Some(router) = self.router_mut(key) {
             router.awaited = router.awaited.saturating_sub(1);
         }
         self.touched.push(Wake::Router(key));
-        Some((key, is_send))
+        Some((key, purpose))
     }
 
     /// The oldest half of the results that nothing waits for.

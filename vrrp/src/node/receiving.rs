@@ -42,6 +42,9 @@ impl Node {
                     let conflict =
                         form.is_some_and(|form| router.follower.heard(at, source, form, heard_for));
                     if conflict {
+                        router
+                            .counters
+                            .record_observed(Observation::ChecksumFormConflict);
                         self.observe(key, Observation::ChecksumFormConflict, source);
                     }
                     for observation in accepted.observations.iter() {

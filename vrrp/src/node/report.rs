@@ -43,8 +43,18 @@ pub struct Subject {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReportKind {
     /// A virtual router says so. Transitions come when all that belongs to them is done: to Active
-    /// when the addresses are there and established, from Active when they are gone and settled.
+    /// when the addresses are there and established, from Active when they are gone and settled. One
+    /// to Active whose addresses never came is not told, but goes into the next one.
+    ///
+    /// Transitions and priorities are told always; others at first sight, then as often as drops.
     Router(Notification),
+    /// The same again, and not for the first time since the last report.
+    Repeated {
+        /// The last.
+        notification: Notification,
+        /// How many more there were since the last report.
+        suppressed: u64,
+    },
     /// A packet was dropped: at first sight, then once per
     /// [`report_interval`](super::Settings::report_interval), with the next one or when that is over
     /// (`VRRP-094`).
@@ -87,18 +97,45 @@ pub enum ReportKind {
     EstablishFailed,
     /// What was prepared could not be undone; the addresses are gone.
     SettleFailed,
-    /// Another job failed: data plane, or a request to the arbiter.
-    JobFailed,
+    /// A job that nothing waits for failed; as often.
+    JobFailed {
+        /// Which.
+        job: OtherJob,
+        /// How many more there were since the last report.
+        suppressed: u64,
+    },
+}
+
+/// A job that nothing waits for, but for advertisements.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum OtherJob {
+    /// [`JobKind::DataPlane`](crate::job::JobKind::DataPlane)
+    DataPlane,
+    /// [`JobKind::Announce`](crate::job::JobKind::Announce)
+    Announce,
+    /// [`JobKind::AcquireGuard`](crate::job::JobKind::AcquireGuard); reported of a member of the group.
+    AcquireGuard,
+    /// [`JobKind::ReleaseGuard`](crate::job::JobKind::ReleaseGuard); reported of a member of the group.
+    ReleaseGuard,
 }
 
 impl ReportKind {
     /// The same, with this number of those that were not reported; others have none.
     pub(super) const fn with_suppressed(mut self, count: u64) -> Self {
         match &mut self {
-            Self::Rejected { suppressed, .. }
+            Self::Router(notification) if count > 0 => {
+                return Self::Repeated {
+                    notification: *notification,
+                    suppressed: count,
+                };
+            }
+            Self::Repeated { suppressed, .. }
+            | Self::Rejected { suppressed, .. }
             | Self::Observed { suppressed, .. }
             | Self::Flooded { suppressed }
-            | Self::SendFailed { suppressed } => *suppressed = count,
+            | Self::SendFailed { suppressed }
+            | Self::JobFailed { suppressed, .. } => *suppressed = count,
             _ => {}
         }
         self

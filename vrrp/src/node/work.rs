@@ -147,6 +147,11 @@ impl Work {
         self.is_installed() && self.establishing == Establishing::Over
     }
 
+    /// It is to be gone before its addresses were ever there.
+    pub(super) fn never_served(&self) -> bool {
+        !self.serves && self.establishing == Establishing::No
+    }
+
     /// The addresses were announced.
     pub(super) fn end_announcing(&mut self) {
         if self.establishing == Establishing::Announcing {

@@ -2,9 +2,11 @@
 
 use core::time::Duration;
 
-use lvs_vrrp::event::{ShutdownMode, State};
+use lvs_vrrp::GuardStatus;
+use lvs_vrrp::event::{Notification, ShutdownMode, State};
+use lvs_vrrp::group::{GroupConfig, GroupId};
 use lvs_vrrp::job::{JobId, JobKind, JobResult};
-use lvs_vrrp::node::{ReportKind, Settings};
+use lvs_vrrp::node::{OtherJob, ReportKind, Settings};
 
 use crate::rig::*;
 
@@ -76,7 +78,7 @@ fn a_failed_installation_steps_down_and_is_tried_again() {
     rig.work();
     assert_eq!(
         rig.take_log(),
-        "1 send 0, 1 remove 1, 1 Active, 1 settle, 1 Initialize"
+        "1 send 0, 1 remove 1, 1 settle, 1 Initialize"
     );
     rig.run(ms(29_000));
     assert_eq!(rig.state(1), State::Initialize);
@@ -113,7 +115,7 @@ fn an_entry_that_ends_while_preparing_needs_no_removal() {
     assert_eq!(rig.state(1), State::Backup);
     assert_eq!(
         rig.take_log(),
-        "1 Backup, 1 send 100, 1 prepare, 1 send 100, 1 Active, 1 Backup"
+        "1 Backup, 1 send 100, 1 prepare, 1 send 100"
     );
     rig.finish(JobResult::Done);
     assert_eq!(rig.take_log(), "1 settle");
@@ -344,22 +346,74 @@ fn establishes_at_once_where_nothing_is_announced_and_each_time() {
     );
 }
 
-/// What fails beside advertisements and address work is told as that, each time.
+/// Nothing waits for these jobs; each failure is reported as what it is.
 #[test]
-fn a_data_plane_that_fails_is_reported() {
-    let mut rig = Rig::active(config(1));
-    rig.node.shutdown(rig.now, ShutdownMode::Graceful);
-    let mut planes = 0;
-    while let Some(job) = rig.node.poll_job() {
-        match job.kind {
-            JobKind::DataPlane { .. } => {
-                planes += 1;
-                rig.node.complete(rig.now, job.id, JobResult::Failed);
+fn failures_of_other_jobs_say_which() {
+    let group = GroupId::new(1);
+    let members = GroupConfig::new([id(1)]).with_guard(ms(500));
+    let mut rig = Rig::new(config(1).with_group(group, members));
+    let mut failed = Vec::new();
+    let mut fail = |rig: &mut Rig| {
+        while let Some(job) = rig.node.poll_job() {
+            let is_other = matches!(
+                job.kind,
+                JobKind::DataPlane { .. }
+                    | JobKind::Announce(_)
+                    | JobKind::AcquireGuard { .. }
+                    | JobKind::ReleaseGuard { .. }
+            );
+            if let JobKind::Notify(report) = job.kind {
+                if let ReportKind::JobFailed { job, suppressed: 0 } = report.kind {
+                    failed.push(job);
+                }
             }
-            JobKind::Notify(report) => rig.reports.push(report),
-            _ => rig.node.complete(rig.now, job.id, JobResult::Done),
+            let result = if is_other {
+                JobResult::Failed
+            } else {
+                JobResult::Done
+            };
+            rig.node.complete(rig.now, job.id, result);
         }
-    }
-    assert_eq!(planes, 1);
-    assert_eq!(rig.take_reports(), [ReportKind::JobFailed]);
+    };
+    rig.now += ms(3700);
+    rig.node.tick(rig.now);
+    fail(&mut rig);
+    let until = rig.now + ms(60_000);
+    let held = GuardStatus::Held { until, epoch: 1 };
+    rig.node.set_guard(rig.now, group, held);
+    fail(&mut rig);
+    rig.node.shutdown(rig.now, ShutdownMode::Graceful);
+    fail(&mut rig);
+    assert!(rig.node.is_idle());
+    assert_eq!(
+        failed,
+        [
+            OtherJob::DataPlane,
+            OtherJob::AcquireGuard,
+            OtherJob::Announce,
+            OtherJob::ReleaseGuard
+        ]
+    );
+}
+
+/// It was never Active with its addresses, so nobody is told that it was.
+#[test]
+fn a_failed_installation_is_not_told_as_active() {
+    let mut rig = Rig::new(config(1));
+    rig.run_open(ms(3700));
+    rig.take_log();
+    rig.finish(JobResult::Done);
+    rig.finish(JobResult::Failed);
+    rig.work();
+    let log = rig.take_log();
+    assert!(!log.contains("Active"), "{log}");
+    assert!(log.ends_with("1 settle, 1 Initialize"), "{log}");
+    let last = rig.reports.last().unwrap();
+    let ReportKind::Router(Notification::Transition(transition)) = last.kind else {
+        panic!("{last:?}");
+    };
+    assert_eq!(
+        (transition.from, transition.to),
+        (State::Backup, State::Initialize)
+    );
 }

@@ -1,10 +1,12 @@
 //! Packets: for whom they are, what they change, how often they are reported.
 
-use lvs_vrrp::event::{ShutdownMode, State};
-use lvs_vrrp::job::JobKind;
+use lvs_vrrp::checksum::ChecksumForm;
+use lvs_vrrp::codec::{Advertisement, AhFlavour, AhKey, Authentication, Transmission};
+use lvs_vrrp::event::{Notification, ShutdownMode, State};
+use lvs_vrrp::job::{JobKind, JobResult};
 use lvs_vrrp::node::{NodeRouter, ReportKind};
 use lvs_vrrp::receive::{Meta, Observation, Peer, Reason, Versions};
-use lvs_vrrp::{AddressList, NodeConfig, Priority};
+use lvs_vrrp::{AddressList, Interval, NodeConfig, Priority, Rank, Version};
 
 use crate::rig::*;
 
@@ -160,20 +162,22 @@ fn conflicts_are_observed_once() {
         rig.hear(1, 100, LOWER);
         rig.hear(2, 255, LOWER);
     }
-    let observed: Vec<_> = rig
-        .take_reports()
-        .into_iter()
-        .filter_map(|kind| match kind {
-            ReportKind::Observed { observation, .. } => Some(observation),
-            _ => None,
-        })
-        .collect();
+    let source = address(LOWER);
+    let observed = |observation| ReportKind::Observed {
+        observation,
+        source,
+        suppressed: 0,
+    };
+    let lost = |priority| Notification::LosingAdvert(Rank::new(Priority::new(priority), source));
     assert_eq!(
-        observed,
+        rig.take_reports(),
         [
-            Observation::EqualPriority,
-            Observation::Owner,
-            Observation::OwnerConflict
+            observed(Observation::EqualPriority),
+            ReportKind::Router(lost(100)),
+            observed(Observation::Owner),
+            observed(Observation::OwnerConflict),
+            ReportKind::Router(Notification::OwnerConflict(source)),
+            ReportKind::Router(lost(255)),
         ]
     );
     let counters = rig.node.router_counters(id(2)).unwrap();
@@ -218,15 +222,15 @@ fn demultiplexes_unicast_routers_by_source() {
     let own = address(OWN);
     for (source, ttl) in [(LOWER, 255), (HIGHER, 64), ("192.0.2.77", 255)] {
         let router = router_config(1);
-        let advertisement = lvs_vrrp::codec::Advertisement {
-            version: lvs_vrrp::Version::V3,
+        let advertisement = Advertisement {
+            version: Version::V3,
             vrid: vrid(1),
             priority: Priority::new(200),
-            interval: lvs_vrrp::Interval::DEFAULT,
+            interval: Interval::DEFAULT,
             addresses: router.addresses().as_addresses(),
         };
         let mut bytes = [0; 100];
-        let length = lvs_vrrp::codec::Transmission::unicast(address(source), own)
+        let length = Transmission::unicast(address(source), own)
             .with_ttl(ttl)
             .emit_packet(&advertisement, &mut bytes)
             .unwrap();
@@ -289,4 +293,147 @@ fn counts_each_packet_that_is_sent() {
     });
     assert_eq!(jobs.len(), 4);
     assert_eq!(counts, [(2, 2), (2, 2), (1, 1)]);
+}
+
+/// What a machine says of packets is limited as what the ladder says of them.
+#[test]
+fn notifications_that_packets_cause_are_limited() {
+    let mut rig = Rig::active(config(1));
+    for _ in 0..50 {
+        rig.hear(1, 50, LOWER);
+        rig.hear(1, 100, OWN);
+        rig.run(ms(1));
+    }
+    let rank = Rank::new(Priority::new(50), address(LOWER));
+    let notification = Notification::LosingAdvert(rank);
+    let reports = rig.take_reports();
+    let of_machine: Vec<_> = reports
+        .iter()
+        .filter(|kind| matches!(kind, ReportKind::Router(_)))
+        .collect();
+    assert_eq!(of_machine, [&ReportKind::Router(notification)]);
+    assert!(reports.len() <= 3, "{reports:?}");
+    rig.run(ms(60_000));
+    let repeated = ReportKind::Repeated {
+        notification,
+        suppressed: 48,
+    };
+    assert!(
+        rig.take_reports().contains(&repeated),
+        "the last and 48 more"
+    );
+}
+
+/// `VRRP-202`: two peers whose checksums differ are counted, and reported once.
+#[test]
+fn a_conflict_of_checksum_forms_is_counted() {
+    let mut rig = Rig::active(config(1));
+    let forms = [
+        (ChecksumForm::MessageOnly, "192.0.2.201"),
+        (ChecksumForm::PseudoHeader, "192.0.2.202"),
+    ];
+    for (form, source) in forms {
+        let router = router_config(1);
+        let advertisement = Advertisement {
+            version: Version::V3,
+            vrid: vrid(1),
+            priority: Priority::new(200),
+            interval: Interval::DEFAULT,
+            addresses: router.addresses().as_addresses(),
+        };
+        let mut bytes = [0; 100];
+        let length = Transmission::multicast(address(source))
+            .with_checksum(form)
+            .emit_packet(&advertisement, &mut bytes)
+            .unwrap();
+        rig.hear_bytes(&bytes[..length]);
+    }
+    let counters = rig.node.router_counters(id(1)).unwrap();
+    assert_eq!(counters.observed(Observation::ChecksumFormConflict), 1);
+    let is_conflict = |kind: &ReportKind| {
+        let conflict = Observation::ChecksumFormConflict;
+        matches!(kind, ReportKind::Observed { observation, .. } if *observation == conflict)
+    };
+    assert!(rig.take_reports().iter().any(is_conflict));
+}
+
+/// Spec 1.3: one number for sending and hearing, higher in each packet; after the last one it begins
+/// anew, and whoever heard the last one hears the first.
+#[test]
+fn authentication_headers_are_numbered_on() {
+    let key = AhKey::new(AhFlavour::Keepalived, b"secret").unwrap();
+    let signed = router_config(1)
+        .with_versions(Versions::Only(Version::V2))
+        .with_authentication(Authentication::Header(key.clone()));
+    let mut rig = Rig::new(config(0).with_router(id(1), NodeRouter::new(LAN, signed.clone())));
+    let hear = |rig: &mut Rig, sequence: u32| {
+        let advertisement = Advertisement {
+            version: Version::V2,
+            vrid: vrid(1),
+            priority: Priority::new(200),
+            interval: Interval::DEFAULT,
+            addresses: signed.addresses().as_addresses(),
+        };
+        let authentication = Authentication::Header(key.clone());
+        let mut bytes = [0; 100];
+        let length = Transmission::multicast(address(HIGHER))
+            .with_authentication(&authentication, sequence)
+            .emit_packet(&advertisement, &mut bytes)
+            .unwrap();
+        let counters = |rig: &Rig| rig.node.router_counters(id(1)).unwrap().received();
+        let before = counters(rig);
+        rig.hear_bytes(&bytes[..length]);
+        counters(rig) > before
+    };
+    assert!(hear(&mut rig, 7));
+    assert!(!hear(&mut rig, 7) && !hear(&mut rig, 6));
+    assert!(hear(&mut rig, u32::MAX));
+    assert!(hear(&mut rig, 1), "it began anew");
+    assert!(!hear(&mut rig, 1));
+    for (heard, sent) in [(40, [41, 42]), (u32::MAX - 1, [u32::MAX, 1])] {
+        let mut rig = rig.clone();
+        assert!(hear(&mut rig, heard));
+        let mut sequences = Vec::new();
+        while sequences.len() < 2 {
+            rig.now = rig.node.next_deadline().unwrap();
+            rig.node.tick(rig.now);
+            while let Some(job) = rig.node.poll_job() {
+                if let JobKind::Send(send) = job.kind {
+                    let mut bytes = [0; 100];
+                    let to = address("224.0.0.18");
+                    rig.node
+                        .emit_packet(rig.now, &send, to, &mut bytes)
+                        .unwrap();
+                    sequences.push(u32::from_be_bytes(bytes[28..32].try_into().unwrap()));
+                }
+                rig.node.complete(rig.now, job.id, JobResult::Done);
+            }
+        }
+        assert_eq!(sequences, sent);
+    }
+}
+
+/// Forged sources without number do not hide what else is wrong.
+#[test]
+fn a_full_limit_hides_no_other_reason() {
+    let mut rig = Rig::new(config(1));
+    let packets = bad_packets();
+    let mut forged = packets[7].1.clone();
+    for number in 0..1100_u16 {
+        forged[14..16].copy_from_slice(&number.to_be_bytes());
+        rig.hear_bytes(&forged);
+    }
+    rig.take_reports();
+    let (reason, ttl) = &packets[2];
+    for _ in 0..3 {
+        rig.hear_bytes(ttl);
+    }
+    let rejected = |suppressed| ReportKind::Rejected {
+        reason: *reason,
+        source: Some(address(LOWER)),
+        suppressed,
+    };
+    assert_eq!(rig.take_reports(), [rejected(0)]);
+    rig.run(ms(60_000));
+    assert!(rig.take_reports().contains(&rejected(1)));
 }
