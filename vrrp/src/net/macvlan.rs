@@ -179,7 +179,8 @@ impl Macvlans {
     }
 
     /// Makes a device and sets it up, and gives its number. If anything fails, nothing is left of
-    /// it.
+    /// it. A device that an earlier process left behind for this virtual router is taken over, with
+    /// the addresses on it.
     ///
     /// # Errors
     ///
@@ -196,12 +197,23 @@ impl Macvlans {
             let cause = NetlinkCause::refused(Errno::ENODEV);
             return Err(cause.of(Operation::CreateDevice, &subject));
         };
+        let left = links
+            .iter()
+            .find(|link| self.is_left_for(link, virtual_mac));
+        if let Some((index, mark)) = left.and_then(|link| Some((link.index, self.mark_of(link)?))) {
+            return self.adopt(virtual_mac, index, mark, base_name);
+        }
         let name = free_name(virtual_mac, &links)?;
         let vrf = base.controller.filter(|controller| {
             let mut vrfs = links.iter().filter(|link| link.is_kind("vrf"));
             vrfs.any(|vrf| vrf.index == *controller)
         });
-        let before = self.hold_base(&base_name)?;
+        // What was before is written on every device of this interface.
+        let mut of_base = links
+            .iter()
+            .filter(|link| link.base == Some(virtual_mac.base));
+        let earlier = of_base.find_map(|link| self.mark_of(link));
+        let before = self.hold_base(&base_name, earlier.map(|mark| mark.before))?;
         let mark = Mark {
             tag: self.tag,
             before,
@@ -331,9 +343,58 @@ impl Macvlans {
         results.into_iter().collect()
     }
 
+    /// Forgets the devices and leaves them as they are, for a successor (spec §3.7 `Handover`),
+    /// which takes them over when it creates the same.
+    pub fn forget(&mut self) {
+        self.devices.clear();
+        self.sysctls = Sysctls::default();
+    }
+
     fn mark_of(&self, link: &LinkRecord) -> Option<Mark> {
         let mark = link.alias.as_deref().and_then(|alias| alias.parse().ok());
         mark.filter(|mark: &Mark| mark.tag == self.tag && link.is_kind("macvlan"))
+    }
+
+    /// Whether an earlier process left this device behind for this virtual router.
+    fn is_left_for(&self, link: &LinkRecord, virtual_mac: &VirtualMac) -> bool {
+        let mac = virtual_mac.vrid.virtual_mac(virtual_mac.family);
+        self.mark_of(link).is_some()
+            && !self.devices.contains_key(&link.index)
+            && link.base == Some(virtual_mac.base)
+            && link.mac == Some(mac)
+            && (virtual_mac.name.is_none() || virtual_mac.name == link.name)
+    }
+
+    /// Goes on with a device that is there.
+    fn adopt(
+        &mut self,
+        virtual_mac: &VirtualMac,
+        index: InterfaceIndex,
+        mark: Mark,
+        base_name: String,
+    ) -> Result<InterfaceIndex, NetError> {
+        let links = self.netlink.links()?;
+        let link = links.iter().find(|link| link.index == index);
+        let name = link.and_then(|link| link.name.clone()).unwrap_or_default();
+        // Copies have no tag, as they are not virtual.
+        let present = self.netlink.addresses([Family::Ipv6])?;
+        let copies = present.iter().filter(|there| {
+            there.interface == index && there.protocol.is_none() && there.is_link_local()
+        });
+        let copies = copies.map(|there| there.address).collect();
+        self.hold_base(&base_name, Some(mark.before))?;
+        let device = Device {
+            name,
+            base: virtual_mac.base,
+            base_name,
+            link_locals: virtual_mac.has_link_local.then_some(copies),
+        };
+        self.devices.insert(index, device);
+        if let Err(error) = self.finish(index) {
+            let _ = self.remove(index);
+            return Err(error);
+        }
+        Ok(index)
     }
 
     /// Makes the device, down, with its mark: both in one system call, so that no crash comes
@@ -475,13 +536,19 @@ impl Macvlans {
         Ok(())
     }
 
-    /// Sets what the interface needs, and gives what was before.
-    fn hold_base(&mut self, base_name: &str) -> Result<[i32; OF_BASE.len()], NetError> {
-        let mut before = [0; OF_BASE.len()];
+    /// Sets what the interface needs, and gives what was before. An earlier process that has left
+    /// it that way knew that.
+    fn hold_base(
+        &mut self,
+        base_name: &str,
+        earlier: Option<[i32; OF_BASE.len()]>,
+    ) -> Result<[i32; OF_BASE.len()], NetError> {
+        let mut before = earlier.unwrap_or_default();
         let mut held = Vec::new();
         for ((setting, least), before) in OF_BASE.into_iter().zip(&mut before) {
             let sysctl = Sysctl::ipv4(base_name, setting);
-            match self.sysctls.hold(&sysctl, least) {
+            let earlier = earlier.map(|_| *before);
+            match self.sysctls.hold(&sysctl, least, earlier) {
                 Ok(value) => *before = value.unwrap_or_default(),
                 Err(error) => {
                     for sysctl in &held {

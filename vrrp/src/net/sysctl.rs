@@ -96,9 +96,15 @@ pub(crate) struct Sysctls {
 }
 
 impl Sysctls {
-    /// Somebody needs the setting to be this at least. Gives what it was before anybody did; `None`
+    /// Somebody needs the setting to be this at least. Gives what it was before anybody did, or
+    /// before an earlier process, if that has said so and it is still as that had set it; `None`
     /// where there is no such setting.
-    pub(crate) fn hold(&mut self, sysctl: &Sysctl, least: i32) -> Result<Option<i32>, NetError> {
+    pub(crate) fn hold(
+        &mut self,
+        sysctl: &Sysctl,
+        least: i32,
+        earlier: Option<i32>,
+    ) -> Result<Option<i32>, NetError> {
         if let Some(held) = self.held.get_mut(sysctl) {
             held.count = held.count.saturating_add(1);
             return Ok(Some(held.before));
@@ -110,6 +116,9 @@ impl Sysctls {
         if value != before {
             sysctl.write(value)?;
         }
+        let before = earlier
+            .filter(|earlier| value == before && *earlier.max(&least) == value)
+            .unwrap_or(before);
         let count = 1;
         let held = Held {
             count,

@@ -241,10 +241,49 @@ fn a_restart_removes_what_a_crash_left_and_nothing_else() {
         assert_eq!(macvlans(), ["vrrp.9"]);
         assert_eq!(of_base(), [0, 0, 0], "as it was before the crash");
 
-        // What is held is no leftover.
+        // What is held is no leftover, and what was before is not lost either way.
+        let mut crashed = Macvlans::open().unwrap();
+        crashed.create(&ipv6(eth0, 1)).unwrap();
+        drop(crashed);
         let device = restarted.create(&ipv4(eth0, 1)).unwrap();
-        assert!(restarted.remove_leftovers().unwrap().is_empty());
+        assert_eq!(restarted.remove_leftovers().unwrap().len(), 1);
         assert_eq!(index("vrrp.1"), device);
+        assert_eq!(of_base(), [1, 1, 2]);
+        restarted.remove(device).unwrap();
+        assert_eq!(of_base(), [0, 0, 0]);
+    });
+}
+
+#[test]
+#[ignore = "needs a kernel with macvlan: run through .ci/test"]
+fn a_successor_takes_devices_over_with_what_is_on_them() {
+    isolated(|| {
+        let eth0 = cable("eth0", "peer0");
+        ip("address add fe80::1/64 dev eth0 nodad");
+        let mut first = Macvlans::open().unwrap();
+        let device = first.create(&ipv6(eth0, 1)).unwrap();
+        let mut book = AddressBook::open().unwrap();
+        let address = VirtualAddress::new(device, "fe80::51".parse().unwrap());
+        book.install(now(), &[address]).remove(0).unwrap();
+        first.forget();
+        book.forget();
+        first.remove(device).unwrap();
+        drop((first, book));
+
+        let mut second = Macvlans::open().unwrap();
+        assert_eq!(second.create(&ipv6(eth0, 1)).unwrap(), device);
+        assert!(second.leftovers().unwrap().is_empty());
+        let on_device = || ip("-o -6 address show dev vrrp6.1");
+        assert!(on_device().contains("fe80::51/128"));
+        // Copies are still copies.
+        ip("address del fe80::1/64 dev eth0");
+        second.sync_link_locals().unwrap();
+        assert!(!on_device().contains("fe80::1/"), "{}", on_device());
+        assert!(on_device().contains("fe80::51/128"));
+        // And the interface's settings are still known.
+        assert_eq!(of_base(), [1, 1, 2]);
+        second.remove(device).unwrap();
+        assert_eq!(of_base(), [0, 0, 0]);
     });
 }
 

@@ -36,7 +36,7 @@ impl Promotion {
             return Ok(());
         };
         let sysctl = Sysctl::ipv4(&name.to_string_lossy(), SETTING);
-        self.sysctls.hold(&sysctl, 1)?;
+        self.sysctls.hold(&sysctl, 1, None)?;
         self.by.insert(key, sysctl);
         Ok(())
     }

@@ -67,6 +67,12 @@ impl InterfaceAddress {
         self.flags.contains(AddressFlags::Noprefixroute)
     }
 
+    /// Whether it is an IPv6 address that means something on its link only.
+    #[must_use]
+    pub const fn is_link_local(&self) -> bool {
+        matches!(self.address, IpAddr::V6(address) if address.is_unicast_link_local())
+    }
+
     /// Reads the payload of a message.
     pub(crate) fn read(payload: &[u8]) -> Option<Self> {
         let header = AddressHeader::parse(payload).ok()?;
@@ -154,5 +160,66 @@ impl Rtnetlink {
             })?);
         }
         Ok(all)
+    }
+}
+
+// The captures are of a little-endian machine.
+#[cfg(all(test, target_endian = "little"))]
+mod tests {
+    use super::super::message::messages;
+    use super::super::message::tests::capture;
+    use super::*;
+
+    fn read(text: &str) -> Vec<InterfaceAddress> {
+        let bytes = capture(text);
+        let messages = messages(&bytes).map(Result::unwrap);
+        messages
+            .filter(|message| message.kind == ADDED)
+            .map(|message| InterfaceAddress::read(message.payload).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn ipv4_addresses_are_read() {
+        let all = read(include_str!(
+            "../../../tests/data/rtnetlink/addresses-ipv4.hex"
+        ));
+        let [address] = &all[..] else {
+            panic!("{all:?}");
+        };
+        let expected = InterfaceAddress {
+            interface: InterfaceIndex::new(3),
+            address: "192.0.2.10".parse().unwrap(),
+            prefix_len: 32,
+            scope: 0,
+            label: Some("eth0".into()),
+            protocol: None,
+            lifetime: Some(Duration::from_secs(30)),
+            flags: AddressFlags::Noprefixroute,
+        };
+        assert_eq!(*address, expected);
+        assert!(address.has_no_prefix_route() && !address.is_tentative());
+    }
+
+    #[test]
+    fn ipv6_addresses_are_read() {
+        let all = read(include_str!(
+            "../../../tests/data/rtnetlink/addresses-ipv6.hex"
+        ));
+        let [link_local, address] = &all[..] else {
+            panic!("{all:?}");
+        };
+        // The kernel's own: still looked for, for ever, of origin 3 (link-local).
+        assert!(link_local.is_tentative() && link_local.is_link_local());
+        assert_eq!((link_local.scope, link_local.protocol), (253, Some(3)));
+        assert_eq!((link_local.prefix_len, link_local.lifetime), (64, None));
+        assert_eq!(address.address, "2001:db8::10".parse::<IpAddr>().unwrap());
+        assert_eq!(address.prefix_len, 128);
+        assert!(
+            address
+                .flags
+                .contains(AddressFlags::Nodad | AddressFlags::Deprecated)
+        );
+        assert_eq!(address.lifetime, Some(Duration::from_secs(30)));
     }
 }

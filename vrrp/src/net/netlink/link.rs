@@ -106,3 +106,37 @@ impl Rtnetlink {
         })
     }
 }
+
+// The captures are of a little-endian machine.
+#[cfg(all(test, target_endian = "little"))]
+mod tests {
+    use super::super::message::messages;
+    use super::super::message::tests::capture;
+    use super::*;
+
+    #[test]
+    fn links_are_read_and_ports_of_bridges_are_not() {
+        let mut bytes = capture(include_str!("../../../tests/data/rtnetlink/link.hex"));
+        let payload = messages(&bytes).next().unwrap().unwrap().payload;
+        let record = LinkRecord::read(payload).unwrap();
+        let expected = LinkRecord {
+            index: InterfaceIndex::new(3),
+            flags: record.flags,
+            name: Some("eth0".into()),
+            mtu: Some(1500),
+            mac: Some(MacAddress::new([2, 0, 0, 0, 0, 1])),
+            base: Some(InterfaceIndex::new(2)),
+            kind: Some("veth".into()),
+            alias: Some("uplink".into()),
+            controller: None,
+            group: Some(0),
+        };
+        assert_eq!(record, expected);
+        assert!(record.is_kind("veth"));
+        assert!(record.flags.contains(LinkFlags::Up | LinkFlags::Running));
+        // AF_BRIDGE: when it goes, the device stays.
+        bytes[16] = 7;
+        let payload = messages(&bytes).next().unwrap().unwrap().payload;
+        assert_eq!(LinkRecord::read(payload), None);
+    }
+}
