@@ -164,7 +164,8 @@ impl Rtnetlink {
 }
 
 // The captures are of a little-endian machine.
-#[cfg(all(test, target_endian = "little"))]
+#[cfg(target_endian = "little")]
+#[cfg(test)]
 mod tests {
     use super::super::message::messages;
     use super::super::message::tests::capture;

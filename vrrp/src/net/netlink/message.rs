@@ -136,7 +136,8 @@ pub(crate) fn number(value: &[u8]) -> Option<u32> {
 }
 
 // The captures are of a little-endian machine.
-#[cfg(all(test, target_endian = "little"))]
+#[cfg(target_endian = "little")]
+#[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::net::links::InterfaceAddress;
