@@ -183,7 +183,7 @@ impl Case {
     }
 }
 
-/// `VRRP-103` to `VRRP-106`: every kind of advertisement, decoded by somebody else.
+/// `VRRP-103`, `VRRP-106`: every kind of advertisement, decoded by somebody else.
 #[test]
 #[ignore = "needs tshark: run through .ci/test"]
 fn tshark_reads_what_is_sent() {

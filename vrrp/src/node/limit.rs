@@ -58,6 +58,9 @@ impl Limiter {
             if self.seen.len() >= MAX_REMEMBERED {
                 // Nor hide that there is something wrong with others.
                 key.2 = None;
+                if key.0.router.is_none() {
+                    key.0.vrid = None;
+                }
             }
         }
         if let Some(seen) = self.seen.get_mut(&key) {

@@ -7,6 +7,7 @@ use crate::checksum::ChecksumFinding;
 use crate::event::{Event, HeardAdvert};
 use crate::receive::{Datagram, Meta, Observation, Reason, Rejection, Scope, receive};
 use crate::timer::Timestamp;
+use crate::vrid::Vrid;
 
 impl Node {
     /// A packet was received.
@@ -71,7 +72,11 @@ impl Node {
     }
 
     fn reject(&mut self, meta: &Meta, bytes: &[u8], rejection: Rejection) {
-        let source = Datagram::new(meta, bytes).ok().map(|d| d.source());
+        let datagram = Datagram::new(meta, bytes).ok();
+        let source = datagram.as_ref().map(Datagram::source);
+        // Whatever it is worth in a packet that is wrong.
+        let named = datagram.as_ref().and_then(|d| d.message().get(1));
+        let vrid = named.and_then(|number| Vrid::new(*number));
         let key = rejection
             .router()
             .and_then(|vrid| self.find_key(meta.interface(), meta.family(), vrid, source?));
@@ -92,7 +97,7 @@ impl Node {
                 router: None,
                 interface: meta.interface(),
                 family: meta.family(),
-                vrid: None,
+                vrid,
             },
             super::Router::subject,
         );

@@ -34,7 +34,8 @@ pub struct Subject {
     pub interface: InterfaceIndex,
     /// The family.
     pub family: Family,
-    /// The virtual router id, if it is known.
+    /// The virtual router id, if it is known: of a packet that was dropped for something else, the one
+    /// it names, as far as that can be read.
     pub vrid: Option<Vrid>,
 }
 

@@ -355,8 +355,7 @@ fn advertisements_of_another_version_change_nothing() {
     assert_eq!((router.next_deadline(), router.active()), (deadline, None));
 }
 
-/// `VRRP-053`, `VRRP-054`, `VRRP-056`, `VRRP-057`, `VRRP-066`, `VRRP-067`, `VRRP-068`, `VRRP-071`: what
-/// the data plane is told. An Active answers and forwards, and nobody else does; it is told before
+/// What the data plane is told. An Active answers and forwards, and nobody else does; it is told before
 /// the addresses go, and after they came.
 #[test]
 fn only_an_active_serves() {
@@ -386,8 +385,7 @@ fn only_an_active_serves() {
     assert_eq!((served(&heard), served(&stopped)), (vec![], vec![]));
 }
 
-/// `VRRP-072`, `VRRP-073`, `VRRP-046`, `VRRP-047`, `VRRP-070`: there is no way to ask for neighbour
-/// solicitations to be dropped; accept mode is off unless set, by the profile or here.
+/// `VRRP-072`, `VRRP-073`, `VRRP-046`: accept mode is off unless set, by the profile or here.
 #[test]
 fn data_plane_accepts_as_configured() {
     let ipvs = lvs_vrrp::Switches::ipvs();

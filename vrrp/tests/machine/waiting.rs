@@ -152,8 +152,8 @@ fn backup_shuts_down_in_silence() {
     }
 }
 
-/// `VRRP-059`, `VRRP-060`, `VRRP-067`, `VRRP-069`, `VRRP-121`: IPv6. The data plane, with it the
-/// solicited-node groups, comes before the announcements, router advertisements after them.
+/// `VRRP-059`, `VRRP-060`, `VRRP-069`, `VRRP-121`: IPv6. The addresses, with which the kernel joins the
+/// solicited-node groups, come before the announcements, router advertisements after them.
 #[test]
 fn promotion_has_the_order_of_the_rfc() {
     let mut router = backup(config_v6(100).with_router_advertisements(true));

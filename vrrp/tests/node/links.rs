@@ -34,7 +34,7 @@ fn link_and_source_decide_whether_it_runs() {
     assert_eq!(
         reason(&rig, 1),
         Some(InitReason::NoSource),
-        "a virtual address is no source (VRRP-001)"
+        "a virtual address is no source"
     );
     rig.node
         .link(rig.now, LAN, true, &[address("198.51.100.1"), address(OWN)]);

@@ -6,7 +6,7 @@ use lvs_vrrp::event::{Notification, ShutdownMode, State};
 use lvs_vrrp::job::{JobKind, JobResult};
 use lvs_vrrp::node::{NodeRouter, ReportKind};
 use lvs_vrrp::receive::{Meta, Observation, Peer, Reason, Versions};
-use lvs_vrrp::{AddressList, Interval, NodeConfig, Priority, Rank, Version};
+use lvs_vrrp::{AddressList, Family, Interval, NodeConfig, Priority, Rank, Version};
 
 use crate::rig::*;
 
@@ -63,7 +63,7 @@ fn a_dropped_packet_moves_exactly_one_counter() {
 }
 
 /// `VRRP-094`: one report at first sight, then one a minute with the number in between; per router,
-/// reason and source. `VRRP-095`, `VRRP-140`: it says which router, where, and why.
+/// reason and source. `VRRP-095`: it says which router, where, and why.
 #[test]
 fn drops_are_reported_once_a_minute() {
     let mut rig = Rig::new(config(1));
@@ -436,4 +436,41 @@ fn a_full_limit_hides_no_other_reason() {
     assert_eq!(rig.take_reports(), [rejected(0)]);
     rig.run(ms(60_000));
     assert!(rig.take_reports().contains(&rejected(1)));
+}
+
+/// `VRRP-140`: reports name interface, family, virtual router id and reason, also of what is wrong
+/// before the id counts, as far as it can be read.
+#[test]
+fn reports_of_errors_name_the_virtual_router() {
+    for (reason, bytes) in bad_packets() {
+        let mut settings = lvs_vrrp::node::Settings::default();
+        settings.report_unknown_vrids = true;
+        let mut rig = Rig::new(config(1).with_settings(settings));
+        rig.fetch();
+        rig.reports.clear();
+        rig.hear_bytes(&bytes);
+        let is_it = |kind: &ReportKind| matches!(kind, ReportKind::Rejected { reason: why, .. } if *why == reason);
+        let rejected = rig.reports.iter().find(|report| is_it(&report.kind));
+        let subject = rejected.unwrap().subject;
+        let named = match reason {
+            Reason::IpHeader | Reason::Proto => None,
+            Reason::Vrid => Some(vrid(77)),
+            _ => Some(vrid(1)),
+        };
+        assert_eq!(
+            (subject.interface, subject.family, subject.vrid),
+            (LAN, Family::Ipv4, named),
+            "{reason}"
+        );
+    }
+    let mut rig = Rig::new(config(1));
+    rig.run(ms(4000));
+    let active = rig.reports.iter().rev().find(|report| {
+        matches!(report.kind, ReportKind::Router(Notification::Transition(t)) if t.to == State::Active)
+    });
+    let subject = active.unwrap().subject;
+    assert_eq!(
+        (subject.interface, subject.family, subject.vrid),
+        (LAN, Family::Ipv4, Some(vrid(1)))
+    );
 }

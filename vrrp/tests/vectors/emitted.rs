@@ -58,7 +58,7 @@ pub(crate) fn counts() -> BTreeMap<Written, usize> {
     counts
 }
 
-/// `VRRP-002`, `VRRP-004`, `VRRP-006`, `VRRP-008`, `VRRP-009`, `VRRP-019`, `VRRP-103`, `VRRP-104`,
+/// `VRRP-002`, `VRRP-004`, `VRRP-006`, `VRRP-008`, `VRRP-009`, `VRRP-019`, `VRRP-103`,
 /// `VRRP-106`, `VRRP-218`
 #[test]
 fn vectors_are_written_as_they_were() {
