@@ -14,6 +14,8 @@ use std::io::Write as _;
 use std::process::Command;
 
 use lvs_vrrp::checksum::ChecksumForm;
+#[cfg(feature = "hmac-trailer")]
+use lvs_vrrp::codec::TrailerKey;
 use lvs_vrrp::codec::{
     Advertisement, AhFlavour, AhKey, ArpOperation, ArpTarget, Authentication, GratuitousArp,
     Password, Transmission, UnsolicitedNa,
@@ -94,6 +96,8 @@ fn dissect(frames: &[Vec<u8>], preferences: &[&str], fields: &[&str]) -> Vec<Vec
 struct Case {
     version: Version,
     source: &'static str,
+    /// A peer; otherwise the group.
+    destination: Option<&'static str>,
     addresses: Vec<IpAddr>,
     priority: u8,
     form: ChecksumForm,
@@ -122,6 +126,7 @@ fn cases() -> Vec<Case> {
         cases.push(Case {
             version: Version::V2,
             source: "192.0.2.11",
+            destination: None,
             addresses: addresses.to_vec(),
             priority,
             form: ChecksumForm::MessageOnly,
@@ -139,6 +144,7 @@ fn cases() -> Vec<Case> {
                 cases.push(Case {
                     version: Version::V3,
                     source,
+                    destination: None,
                     addresses: addresses.to_vec(),
                     priority,
                     form,
@@ -148,6 +154,38 @@ fn cases() -> Vec<Case> {
             }
         }
     }
+    // The pseudo-header has the real destination.
+    let peers = [
+        ("192.0.2.11", "192.0.2.12", [10, 9, 0, 1].into()),
+        (
+            "fe80::a:1",
+            "fe80::a:2",
+            [0xfe80, 0, 0, 0, 0, 0, 0x5e, 1].into(),
+        ),
+    ];
+    for (source, peer, address) in peers {
+        cases.push(Case {
+            version: Version::V3,
+            source,
+            destination: Some(peer),
+            addresses: vec![address],
+            priority: 100,
+            form: ChecksumForm::PseudoHeader,
+            authentication: Authentication::None,
+            interval: fast,
+        });
+    }
+    let key = AhKey::new(AhFlavour::Rfc2402, b"a key of more than eight bytes").unwrap();
+    cases.push(Case {
+        version: Version::V2,
+        source: "192.0.2.11",
+        destination: None,
+        addresses: vec![[10, 9, 0, 1].into()],
+        priority: 100,
+        form: ChecksumForm::MessageOnly,
+        authentication: Authentication::Header(key),
+        interval: second,
+    });
     cases
 }
 
@@ -168,7 +206,11 @@ impl Case {
         };
         let mut buffer = [0; 1600];
         let group = MacAddress::of_group(self.family().group()).unwrap();
-        let length = Transmission::multicast(self.source.parse().unwrap())
+        let group_address = self.family().group();
+        let to = self
+            .destination
+            .map_or(group_address, |peer| peer.parse().unwrap());
+        let length = Transmission::unicast(self.source.parse().unwrap(), to)
             .with_identification(7)
             .with_checksum(self.form)
             .with_authentication(&self.authentication, 3)
@@ -188,7 +230,7 @@ impl Case {
 #[ignore = "needs tshark: run through .ci/test"]
 fn tshark_reads_what_is_sent() {
     let cases = cases();
-    assert_eq!(cases.len(), 16);
+    assert_eq!(cases.len(), 19);
     let frames: Vec<_> = cases.iter().map(Case::frame).collect();
     for as_in_v2 in [false, true] {
         let preference = format!("vrrp.v3_checksum_as_in_v2:{as_in_v2}");
@@ -256,13 +298,41 @@ fn tshark_reads_what_is_sent() {
 #[test]
 #[ignore = "needs tshark: run through .ci/test"]
 fn tshark_reads_the_authentication_header() {
-    let header = cases()
-        .into_iter()
-        .find(|case| matches!(case.authentication, Authentication::Header(_)));
-    let frame = header.unwrap().frame();
+    let cases = cases().into_iter();
+    let headers = cases.filter(|case| matches!(case.authentication, Authentication::Header(_)));
+    let frames: Vec<_> = headers.map(|case| case.frame()).collect();
+    assert_eq!(frames.len(), 2, "one of each flavour");
     let fields = ["ah.next_header", "ah.length", "ah.spi", "ah.sequence"];
-    let line = &dissect(&[frame], &[], &fields)[0];
-    assert_eq!(line[..], ["112", "4", "0xc000020b", "3"]);
+    for line in dissect(&frames, &[], &fields) {
+        assert_eq!(line[..], ["112", "4", "0xc000020b", "3"]);
+    }
+}
+
+/// tshark knows no trailer. Over IPv6 the checksum covers it, and is found right.
+#[cfg(feature = "hmac-trailer")]
+#[test]
+#[ignore = "needs tshark: run through .ci/test"]
+fn tshark_finds_the_checksum_over_a_trailer_right() {
+    let key = TrailerKey::new(7, &[0x5a; 32]).unwrap();
+    let list = AddressList::new(["fe80::1".parse().unwrap()]).unwrap();
+    let vrid = Vrid::new(51).unwrap();
+    let advertisement = Advertisement {
+        version: Version::V3,
+        vrid,
+        priority: Priority::DEFAULT,
+        interval: Interval::DEFAULT,
+        addresses: list.as_addresses(),
+    };
+    let mac = vrid.virtual_mac(Family::Ipv6);
+    let mut frame = [0; 200];
+    let length = Transmission::multicast("fe80::a:1".parse().unwrap())
+        .with_trailer(&key, 9)
+        .emit_frame(&advertisement, mac, mac, &mut frame)
+        .unwrap();
+    let fields = ["ipv6.plen", "vrrp.addr_count", "vrrp.checksum.status"];
+    let line = &dissect(&[frame[..length].to_vec()], &[], &fields)[0];
+    let payload = 8 + 16 + 28;
+    assert_eq!(line[..], [payload.to_string(), "1".into(), "1".into()]);
 }
 
 #[test]
@@ -318,8 +388,16 @@ fn tshark_reads_announcements() {
         "2001:db8::1".parse().unwrap(),
         vrid.virtual_mac(Family::Ipv6),
     );
-    let mut frame = vec![0; UnsolicitedNa::FRAME_LEN];
-    na.emit_frame(&mut frame).unwrap();
+    // The same from the link-local virtual address.
+    let from_link_local = UnsolicitedNa {
+        source: "fe80::1".parse().unwrap(),
+        ..na
+    };
+    let frames = [na, from_link_local].map(|na| {
+        let mut frame = vec![0; UnsolicitedNa::FRAME_LEN];
+        na.emit_frame(&mut frame).unwrap();
+        frame
+    });
     let fields = [
         "icmpv6.type",
         "icmpv6.checksum.status",
@@ -330,16 +408,20 @@ fn tshark_reads_announcements() {
         "icmpv6.nd.na.flag.r",
         "icmpv6.nd.na.flag.s",
         "icmpv6.nd.na.flag.o",
+        "ipv6.src",
     ];
-    let line = &dissect(&[frame], &[], &fields)[0];
-    let flags: Vec<_> = line[6..]
-        .iter()
-        .map(|flag| matches!(&flag.to_lowercase()[..], "1" | "true"))
-        .collect();
-    assert_eq!(flags, [true, false, true]);
-    let mac = "00:00:5e:00:02:0a";
-    assert_eq!(
-        line[..6],
-        ["136", "1", "2001:db8::1", mac, "ff02::1", "255"]
-    );
+    let lines = dissect(&frames, &[], &fields);
+    for (line, source) in lines.iter().zip(["2001:db8::1", "fe80::1"]) {
+        let flags: Vec<_> = line[6..9]
+            .iter()
+            .map(|flag| matches!(&flag.to_lowercase()[..], "1" | "true"))
+            .collect();
+        assert_eq!(flags, [true, false, true]);
+        let mac = "00:00:5e:00:02:0a";
+        assert_eq!(
+            line[..6],
+            ["136", "1", "2001:db8::1", mac, "ff02::1", "255"]
+        );
+        assert_eq!(line[9], source);
+    }
 }
