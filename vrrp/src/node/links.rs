@@ -56,6 +56,16 @@ impl Node {
         self.settle();
     }
 
+    /// What was said last of an interface.
+    #[cfg(feature = "sim")]
+    pub(crate) fn told(&self, index: InterfaceIndex) -> Option<(bool, &[IpAddr])> {
+        let interface = self.interfaces.get(&index)?;
+        Some(match &interface.rumour {
+            Some(rumour) => (rumour.is_up, &rumour.addresses),
+            None => (interface.is_up, &interface.addresses),
+        })
+    }
+
     fn believe(&mut self, index: InterfaceIndex, is_up: bool, addresses: Vec<IpAddr>) {
         let settles_at = self.now.saturating_add(self.config.settings.link_settle);
         if let Some(interface) = self.interfaces.get_mut(&index) {

@@ -315,6 +315,25 @@ impl NodeHost {
         out.push(Effect::Work(key, work));
     }
 
+    /// The kernel tells the process what it did, virtual addresses among the others and before them.
+    fn tell_addresses(&mut self, now: Timestamp, router: RouterKey, step: Step) {
+        let Some(tenure) = self.tenures.iter().find(|tenure| tenure.key == router) else {
+            return;
+        };
+        let (there, gone) = match step {
+            Step::Install => (&tenure.addresses[..], &tenure.leaving[..]),
+            Step::Remove => (&[][..], &tenure.addresses[..]),
+            _ => return,
+        };
+        let Some((is_up, told)) = self.node.told(self.interface) else {
+            return;
+        };
+        let others = told.iter().filter(|address| !there.contains(address));
+        let mut addresses: Vec<IpAddr> = there.iter().chain(others).copied().collect();
+        addresses.retain(|address| !gone.contains(address));
+        self.node.link(now, self.interface, is_up, &addresses);
+    }
+
     /// The addresses are there, and their lifetime is set again from now on.
     fn keep(&mut self, now: Timestamp, router: RouterKey) {
         let Some(tenure) = self.tenures.iter_mut().find(|tenure| tenure.key == router) else {
@@ -448,6 +467,9 @@ impl Host for NodeHost {
             return;
         };
         let (.., id) = self.awaited.remove(place);
+        if result == JobResult::Done {
+            self.tell_addresses(now, router, step);
+        }
         match (step, result) {
             (Step::Install, JobResult::Done) => self.keep(now, router),
             (Step::Remove, JobResult::Done) => self.tenures.retain(|tenure| tenure.key != router),

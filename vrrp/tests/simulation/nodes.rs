@@ -1,5 +1,6 @@
 //! Nodes on a simulated network: several routers of a host that move together.
 
+use lvs_vrrp::event::ShutdownMode;
 use lvs_vrrp::group::{GroupConfig, GroupId};
 use lvs_vrrp::lease::{LeaseConfig, MemoryStore};
 use lvs_vrrp::node::{InterfaceConfig, NodeConfig, NodeRouter, RouterId, Settings};
@@ -134,4 +135,35 @@ fn with_a_lease_of_the_group_addresses_are_never_in_two_places() {
         }
     }
     assert!(without > 100, "{without}");
+}
+
+/// Spec 2.8, invariant 9: the owner advertises from a virtual address, which the other one has
+/// installed while it was away.
+#[test]
+fn an_owner_that_returns_gets_its_addresses_back() {
+    let mut lan = Lan::new(5);
+    lan.set_link(Link::default().with_delay(ms(1)));
+    let address = [198, 51, 100, 10].into();
+    let hosts = [true, false].map(|is_owner| {
+        let router = RouterConfig::new(key(10).vrid, AddressList::new([address]).unwrap());
+        let (router, own) = if is_owner {
+            (router.as_owner(), address)
+        } else {
+            (router, [198, 51, 100, 2].into())
+        };
+        let mac = MacAddress::new([2, 0, 0, 0, 0, u8::from(is_owner)]);
+        let config = NodeConfig::new()
+            .with_interface(LAN, InterfaceConfig::new(mac).up([own]))
+            .with_router(RouterId::new(10), NodeRouter::new(LAN, router));
+        lan.add(NodeHost::new(config, LAN).unwrap())
+    });
+    lan.start(hosts[1]);
+    lan.run_until(ms(10_000));
+    assert_eq!(lan.holders(key(10)), [hosts[1]]);
+    lan.start(hosts[0]);
+    lan.run_until(ms(20_000));
+    assert_eq!(lan.holders(key(10)), [hosts[0]], "{}", lan.trace());
+    lan.stop(hosts[0], ShutdownMode::Graceful);
+    lan.run_until(ms(30_000));
+    assert_eq!(lan.holders(key(10)), [hosts[1]], "{}", lan.trace());
 }
