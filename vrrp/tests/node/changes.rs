@@ -1,7 +1,7 @@
 //! Another configuration: by the difference, without flapping what did not change.
 
 use lvs_vrrp::event::{ShutdownMode, State};
-use lvs_vrrp::job::JobResult;
+use lvs_vrrp::job::{JobKind, JobResult};
 use lvs_vrrp::node::NodeRouter;
 use lvs_vrrp::{AddressList, Priority};
 
@@ -155,4 +155,40 @@ fn addresses_move_between_routers_without_loss() {
         same.validate().unwrap_err().to_string(),
         "routers 2 and 1 of one interface both have the address 198.51.100.1"
     );
+}
+
+/// A router that was removed and is added again is another one: it serves and stops while the
+/// addresses of the one before are still being removed, each by a job of its own.
+#[test]
+fn a_router_that_returns_is_another_one() {
+    let mut rig = Rig::active(config(1));
+    rig.node.reconfigure(rig.now, config(0)).unwrap();
+    rig.fetch();
+    let first = rig.open[0].id;
+    assert_eq!(rig.take_log(), "1 send 0, 1 remove 1");
+    let other = AddressList::new([address("198.51.100.77")]).unwrap();
+    let other = NodeRouter::new(LAN, router_config(1).with_addresses(other));
+    let config = config(0).with_router(id(1), other);
+    rig.node.reconfigure(rig.now, config).unwrap();
+    rig.run_open(ms(3700));
+    for step in ["1 prepare", "1 install 77"] {
+        assert!(rig.take_log().ends_with(step), "{step}");
+        let next = rig.open.iter().find(|job| job.id != first).unwrap().id;
+        rig.complete(next, JobResult::Done);
+    }
+    rig.node.shutdown(rig.now, ShutdownMode::Graceful);
+    rig.fetch();
+    let removals = || {
+        let jobs = rig.open.iter();
+        jobs.filter_map(|job| match &job.kind {
+            JobKind::RemoveAddresses { addresses, .. } => Some(addresses[0]),
+            _ => None,
+        })
+    };
+    let both = ["198.51.100.1", "198.51.100.77"].map(address);
+    assert_eq!(removals().collect::<Vec<_>>(), both);
+    rig.work();
+    assert!(rig.node.is_idle());
+    let log = rig.take_log();
+    assert_eq!(log.matches("remove").count(), 1, "{log}");
 }
