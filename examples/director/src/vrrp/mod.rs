@@ -42,11 +42,13 @@ mod announce;
 mod driver;
 mod group;
 mod numbers;
+mod other;
 mod plan;
 mod router;
 mod tracker;
 
 pub use group::PlannedGroup;
+pub use other::left_out;
 pub use plan::{Plan, PlanError};
 pub use router::{PlannedAddress, PlannedRouter, VirtualMacDevice};
 pub use tracker::{PlannedTracker, TrackerSource, script_config};

@@ -1,0 +1,146 @@
+//! What is to be run: from flags, or from a file.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use director::keepalived::{Config, Diagnostic, Options, Severity};
+use director::vrrp::{Plan, left_out};
+use lvs_vrrp::net::{DriverConfig, DriverError};
+use lvs_vrrp::node::RouterId;
+
+use crate::arguments::Arguments;
+use crate::failure::Failure;
+use crate::flags;
+
+/// A configuration: what is run, and what is to be said about it.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) driver: DriverConfig,
+    /// Names of the virtual routers.
+    pub(crate) names: BTreeMap<RouterId, String>,
+    /// The plan of a file, which gives its names the same numbers again.
+    plan: Option<Plan>,
+    diagnostics: Vec<Diagnostic>,
+    /// What no single line is guilty of.
+    invalid: Option<DriverError>,
+    source: String,
+}
+
+impl Configuration {
+    /// Reads it, after another one or as the first.
+    pub(crate) fn load(arguments: &Arguments, before: Option<&Self>) -> Result<Self, Failure> {
+        let mut configuration = match &arguments.file {
+            None => {
+                let (driver, name) =
+                    flags::driver_config(&arguments.router).map_err(Failure::Flags)?;
+                Self {
+                    driver,
+                    names: BTreeMap::from([(RouterId::new(1), name)]),
+                    plan: None,
+                    diagnostics: Vec::new(),
+                    invalid: None,
+                    source: "the command line".to_owned(),
+                }
+            }
+            Some(path) => {
+                let mut options = Options::for_host();
+                if let Some(id) = &arguments.config_id {
+                    options = options.with_config_id(id);
+                }
+                let config = Config::read_with(path, &options)
+                    .map_err(|error| Failure::Open(path.clone(), error))?;
+                let plan = match before.and_then(|before| before.plan.as_ref()) {
+                    Some(plan) => plan.following(&config),
+                    None => Plan::new(&config),
+                };
+                Self::planned(plan, &config, path.display().to_string())
+            }
+        };
+        if let Some(lifetime) = arguments.lifetime {
+            let mut driver = configuration.driver.clone();
+            for (id, router) in configuration.driver.routers() {
+                driver = driver.with_router(id, router.clone().with_lifetime(lifetime));
+            }
+            configuration.driver = driver;
+        }
+        configuration.invalid = configuration.driver.validate().err();
+        Ok(configuration)
+    }
+
+    fn planned(plan: Plan, config: &Config, source: String) -> Self {
+        let (driver, further) = plan.driver_config();
+        let mut diagnostics = config.diagnostics().to_vec();
+        diagnostics.extend_from_slice(plan.diagnostics());
+        diagnostics.extend(further);
+        diagnostics.extend(left_out(config));
+        diagnostics.sort_by(|one, other| one.position.cmp(&other.position));
+        Self {
+            driver,
+            names: plan
+                .routers()
+                .iter()
+                .map(|router| (router.id, router.name.clone()))
+                .collect(),
+            plan: Some(plan),
+            diagnostics,
+            invalid: None,
+            source,
+        }
+    }
+
+    pub(crate) fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        let found = self.diagnostics.iter();
+        let found = found.filter(|diagnostic| diagnostic.severity == severity);
+        found.count()
+    }
+
+    /// Whether it can be run; a strict user wants no warnings either.
+    pub(crate) fn is_usable(&self, is_strict: bool) -> bool {
+        let worst = self.diagnostics.iter().map(|found| found.severity).max();
+        let limit = if is_strict {
+            Severity::Warning
+        } else {
+            Severity::Error
+        };
+        self.invalid.is_none() && worst < Some(limit)
+    }
+
+    /// Why it is not usable.
+    pub(crate) fn refused(&self, is_strict: bool) -> Failure {
+        Failure::Refused(match &self.invalid {
+            Some(error) => format!("{}: {error}", self.source),
+            None => format!(
+                "{}: {}, {}{}",
+                self.source,
+                Counted(self.count(Severity::Error), "error"),
+                Counted(self.count(Severity::Warning), "warning"),
+                if is_strict { " (--strict)" } else { "" }
+            ),
+        })
+    }
+
+    /// What it amounts to, in a line.
+    pub(crate) fn summary(&self) -> String {
+        format!(
+            "{}: {}, {}, {}\n",
+            self.source,
+            Counted(self.names.len(), "virtual router"),
+            Counted(self.count(Severity::Error), "error"),
+            Counted(self.count(Severity::Warning), "warning"),
+        )
+    }
+}
+
+/// `1 error`, `2 errors`
+struct Counted(usize, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ending = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} {}{ending}", self.0, self.1)
+    }
+}

@@ -1,0 +1,63 @@
+//! Runs virtual routers on Linux, from flags or from the VRRP parts of a keepalived.conf.
+//!
+//! Try, from the top of the repository:
+//!
+//! ```text
+//! cargo run --example vrrpd -- --check --use-file /etc/keepalived/keepalived.conf
+//! cargo build --example vrrpd
+//! sudo target/debug/examples/vrrpd --interface eth0 --vrid 51 --address 192.0.2.1/24
+//! cargo run --example vrrpd -- --help
+//! ```
+//!
+//! On a terminal it shows the routers as they are, otherwise what happens, a JSON object a line.
+
+mod arguments;
+mod configuration;
+mod failure;
+mod flags;
+mod happening;
+mod journal;
+mod names;
+mod output;
+mod program;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::Arguments;
+use configuration::Configuration;
+use failure::Failure;
+use program::Program;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.is_silent() {
+                eprintln!("vrrpd: {failure}");
+            }
+            failure.status().into()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    // Before any thread, so that all of them leave the signals alone.
+    let signals = signals::Signals::block()?;
+    let configuration = Configuration::load(arguments, None)?;
+    if arguments.check || !configuration.is_usable(arguments.strict) {
+        for diagnostic in configuration.diagnostics() {
+            eprintln!("{diagnostic}");
+        }
+    }
+    if !configuration.is_usable(arguments.strict) {
+        return Err(configuration.refused(arguments.strict));
+    }
+    if arguments.check {
+        return output::print(&configuration.summary());
+    }
+    Program::start(arguments, configuration, signals)?.run()
+}

@@ -1,0 +1,42 @@
+//! Names of virtual routers, by their number. A number is never given to another name.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use lvs_vrrp::node::RouterId;
+
+/// What all threads call the virtual routers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    shared: Arc<RwLock<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Of all there ever were: what is told of them may come after they have gone.
+    all: BTreeMap<RouterId, String>,
+    current: Vec<RouterId>,
+}
+
+impl Names {
+    /// These are run from now on.
+    pub(crate) fn set(&self, names: &BTreeMap<RouterId, String>) {
+        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        shared.current = names.keys().copied().collect();
+        for (id, name) in names {
+            shared.all.insert(*id, name.clone());
+        }
+    }
+
+    pub(crate) fn of(&self, router: RouterId) -> Option<String> {
+        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        shared.all.get(&router).cloned()
+    }
+
+    /// Those that are run.
+    pub(crate) fn list(&self) -> Vec<String> {
+        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        let names = shared.current.iter().filter_map(|id| shared.all.get(id));
+        names.cloned().collect()
+    }
+}

@@ -1,0 +1,185 @@
+//! The program as it runs: the driver on a thread of its own, signals on this one.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+
+use lvs_vrrp::event::ShutdownMode;
+use lvs_vrrp::net::{AsyncDriver, Driver, DriverError, Handle};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::arguments::{Arguments, Runtime};
+use crate::configuration::Configuration;
+use crate::failure::Failure;
+use crate::happening::Happening;
+use crate::journal::Journal;
+use crate::names::Names;
+use crate::output;
+use crate::signals::{Signal, Signals};
+
+/// All that runs.
+pub(crate) struct Program<'a> {
+    arguments: &'a Arguments,
+    configuration: Configuration,
+    signals: Signals,
+    journal: Journal,
+    names: Names,
+    handle: Handle,
+    /// What the driver's thread ended with.
+    ended: Receiver<Result<(), DriverError>>,
+    /// Becomes readable when it has ended.
+    end: Arc<EventFd>,
+    output: JoinHandle<()>,
+    is_stopping: bool,
+}
+
+impl<'a> Program<'a> {
+    /// Opens and starts everything.
+    pub(crate) fn start(
+        arguments: &'a Arguments,
+        configuration: Configuration,
+        signals: Signals,
+    ) -> Result<Self, Failure> {
+        let journal = Journal::default();
+        let names = Names::default();
+        names.set(&configuration.names);
+        for diagnostic in configuration.diagnostics() {
+            journal.tell(Happening::Diagnostic(diagnostic.clone()));
+        }
+        let mut driver = Driver::new(configuration.driver.clone())?;
+        let handle = driver.handle();
+        let listener = journal.clone();
+        driver.on_event(move |event| listener.tell(Happening::Driver(event.kind.clone())));
+        journal.tell(Happening::Started);
+        let output = output::print_lines(journal.clone(), names.clone())?;
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let end = EventFd::from_flags(flags).map_err(Failure::system("open an eventfd"))?;
+        let end = Arc::new(end);
+        let ended = run_driver(driver, arguments.driver, Arc::clone(&end))?;
+        Ok(Self {
+            arguments,
+            configuration,
+            signals,
+            journal,
+            names,
+            handle,
+            ended,
+            end,
+            output,
+            is_stopping: false,
+        })
+    }
+
+    /// Runs until it is told to stop, and all addresses are gone.
+    pub(crate) fn run(mut self) -> Result<(), Failure> {
+        let ended = loop {
+            self.wait()?;
+            while let Some(signal) = self.signals.take()? {
+                match signal {
+                    Signal::Stop => self.stop(),
+                    Signal::Reload => self.reload(),
+                    Signal::Show => self.show(),
+                    Signal::Resized => {}
+                }
+            }
+            if let Ok(ended) = self.ended.try_recv() {
+                break ended;
+            }
+        };
+        self.journal.tell(Happening::Stopped);
+        self.journal.end();
+        // It ends with the journal, and does not panic.
+        let _ = self.output.join();
+        Ok(ended?)
+    }
+
+    /// Waits for a signal, or the driver's end.
+    fn wait(&self) -> Result<(), Failure> {
+        let mut descriptors = [
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.end.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut descriptors, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(Failure::system("wait for signals")(errno)),
+        }
+    }
+
+    fn stop(&mut self) {
+        if !self.is_stopping {
+            self.is_stopping = true;
+            self.journal.tell(Happening::Stopping);
+            // If the driver has ended, that will be seen.
+            let _ = self.handle.shutdown(ShutdownMode::Graceful);
+        }
+    }
+
+    fn show(&self) {
+        if let Ok(snapshot) = self.handle.snapshot() {
+            self.journal.tell(Happening::Snapshot(Box::new(snapshot)));
+        }
+    }
+
+    fn reload(&mut self) {
+        if self.is_stopping {
+            return;
+        }
+        let reloaded = self.take_over_file();
+        self.journal.tell(Happening::Reloaded(reloaded));
+    }
+
+    /// Goes on with the file as it is now, or says why not.
+    fn take_over_file(&mut self) -> Result<(), String> {
+        if self.arguments.file.is_none() {
+            return Err("there is no file to read again".to_owned());
+        }
+        let read = Configuration::load(self.arguments, Some(&self.configuration));
+        let configuration = read.map_err(|failure| failure.to_string())?;
+        for diagnostic in configuration.diagnostics() {
+            self.journal.tell(Happening::Diagnostic(diagnostic.clone()));
+        }
+        let is_strict = self.arguments.strict;
+        if !configuration.is_usable(is_strict) {
+            return Err(configuration.refused(is_strict).to_string());
+        }
+        let driver = configuration.driver.clone();
+        self.handle
+            .reload(driver)
+            .map_err(|error| error.to_string())?;
+        self.names.set(&configuration.names);
+        self.configuration = configuration;
+        Ok(())
+    }
+}
+
+/// Runs the driver on a thread of its own, which says how it ended.
+fn run_driver(
+    mut driver: Driver,
+    runtime: Runtime,
+    end: Arc<EventFd>,
+) -> Result<Receiver<Result<(), DriverError>>, Failure> {
+    let failed = |error| Failure::System("start a thread", error);
+    let runtime = match runtime {
+        Runtime::Blocking => None,
+        Runtime::Tokio => {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            Some(builder.enable_io().build().map_err(failed)?)
+        }
+    };
+    let (told, ended) = mpsc::sync_channel(1);
+    let thread = thread::Builder::new().name("vrrpd-driver".into());
+    let started = thread.spawn(move || {
+        let result = match runtime {
+            None => driver.run(),
+            Some(runtime) => runtime.block_on(async { AsyncDriver::new(driver)?.run().await }),
+        };
+        // Somebody waits for it, or the program is at its end.
+        let _ = told.send(result);
+        let _ = end.write(1);
+    });
+    started.map_err(failed)?;
+    Ok(ended)
+}
