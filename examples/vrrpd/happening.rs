@@ -111,6 +111,16 @@ fn report(told: &Report, names: &Names) -> (&'static str, Value) {
     object.insert("vrid".into(), subject.vrid.map(|vrid| vrid.get()).into());
     let (event, fields) = match &told.kind {
         ReportKind::Router(notification) => notified(notification),
+        ReportKind::Repeated {
+            notification,
+            suppressed,
+        } => {
+            let (event, mut fields) = notified(notification);
+            if let Value::Object(fields) = &mut fields {
+                fields.insert("suppressed".into(), (*suppressed).into());
+            }
+            (event, fields)
+        }
         ReportKind::Rejected {
             reason,
             source,
@@ -137,7 +147,10 @@ fn report(told: &Report, names: &Names) -> (&'static str, Value) {
         ReportKind::RemoveLate => ("remove-late", json!({})),
         ReportKind::EstablishFailed => ("establish-failed", json!({})),
         ReportKind::SettleFailed => ("settle-failed", json!({})),
-        ReportKind::JobFailed => ("job-failed", json!({})),
+        ReportKind::JobFailed { job, suppressed } => (
+            "job-failed",
+            json!({ "job": token(job), "suppressed": suppressed }),
+        ),
         other => ("other", json!({ "text": format!("{other:?}") })),
     };
     if let Value::Object(fields) = fields {
