@@ -23,6 +23,14 @@
 //! addresses (RFC 9568 §7.4). Membership reports for groups are sent from the interface, as nothing
 //! joins a group on the device but the kernel for its own addresses.
 //!
+//! # IPv6
+//!
+//! To send IPv6 packets from the device through a raw socket, it needs a link-local address: a copy
+//! of the interface's, not derived from the virtual MAC. But the kernel then answers neighbour
+//! solicitations for that address on both devices, from the virtual MAC, too, and reports the
+//! groups of the address from there: also while the router is Backup. Who sends whole frames
+//! instead needs no such address: [`VirtualMac::with_link_local`].
+//!
 //! # Whose device is it?
 //!
 //! Ours carry a mark as their alias (`ip link show`), in which the interface's settings before us

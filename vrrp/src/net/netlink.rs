@@ -163,6 +163,7 @@ impl Rtnetlink {
         mut is_last: impl FnMut(&Message<'_>) -> bool,
     ) -> Result<bool, NetlinkCause> {
         let start = Instant::now();
+        let mut has_lost = false;
         loop {
             match self.socket.receive()? {
                 Received::Datagram(length) => {
@@ -172,7 +173,9 @@ impl Rtnetlink {
                         }
                     }
                 }
-                Received::Overrun => return Ok(false),
+                // What fitted into the queue is still there.
+                Received::Overrun => has_lost = true,
+                Received::Nothing if has_lost => return Ok(false),
                 Received::Nothing => {
                     let left = PATIENCE.saturating_sub(start.elapsed());
                     if left.is_zero() || !self.socket.wait(left)? {
@@ -181,5 +184,63 @@ impl Rtnetlink {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::{IpAddr, Ipv4Addr};
+    use nix::errno::Errno;
+
+    use super::*;
+    use crate::address::InterfaceIndex;
+
+    /// Requests that nobody grants: to remove addresses of an interface that is not there.
+    fn requests(count: u32) -> Vec<Request> {
+        let interface = InterfaceIndex::new(0x7fff_ffff);
+        let message = |n| {
+            let address = IpAddr::V4(Ipv4Addr::from(n));
+            RouteNetlinkMessage::DelAddress(address::message(interface, address, 32))
+        };
+        (1..=count).map(|n| Request::new(message(n), 0)).collect()
+    }
+
+    fn is_refused(outcome: &Outcome) -> bool {
+        // Without root the first, with it the second.
+        let expected = [Errno::EPERM, Errno::ENODEV];
+        outcome
+            .as_ref()
+            .is_err_and(|cause| expected.iter().any(|errno| cause.is(*errno)))
+    }
+
+    #[test]
+    fn each_request_of_many_has_an_outcome() {
+        let mut netlink = Rtnetlink::open().unwrap();
+        let outcomes = netlink.execute(&requests(1000));
+        assert_eq!(outcomes.len(), 1000);
+        assert!(outcomes.iter().all(is_refused));
+        assert!(netlink.execute(&[]).is_empty());
+    }
+
+    #[test]
+    fn answers_that_are_lost_leave_outcomes_unknown_and_later_ones_right() {
+        let mut netlink = Rtnetlink::open().unwrap();
+        netlink.socket.set_receive_buffer(1).unwrap();
+        let outcomes = netlink.execute(&requests(64));
+        let unknown = outcomes
+            .iter()
+            .filter(|outcome| **outcome == Err(NetlinkCause::Unknown))
+            .count();
+        let refused = outcomes
+            .iter()
+            .filter(|outcome| is_refused(outcome))
+            .count();
+        assert_eq!(unknown + refused, 64);
+        assert!(unknown > 0 && refused > 0, "{unknown} {refused}");
+        netlink.socket.set_receive_buffer(1 << 17).unwrap();
+        assert!(netlink.execute(&requests(64)).iter().all(is_refused));
+        // A listing comes in whole.
+        let links = netlink.links().unwrap();
+        assert!(links.iter().any(|link| link.name.as_deref() == Some("lo")));
     }
 }
