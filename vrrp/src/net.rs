@@ -35,7 +35,7 @@ mod tokio;
 mod watched;
 
 pub use announce::FrameSender;
-pub use config::{AddressSetup, DriverConfig, DriverError, Lifetime, RouterSetup};
+pub use config::{AddressSetup, DriverConfig, DriverError, Lifetime, RouterSetup, VirtualMacSetup};
 pub use driver::{
     Driver, DriverEvent, DriverEventKind, EventStream, Handle, RouterSnapshot, Snapshot,
 };

@@ -1,26 +1,26 @@
 //! What a driver runs: virtual routers on interfaces that are known by name.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+mod resolve;
+
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use super::addresses::{AddressError, AddressKey, VirtualAddress};
-use super::{NetError, links::Link};
-use crate::address::{InterfaceIndex, MacAddress};
+use super::NetError;
+use super::addresses::{AddressError, VirtualAddress};
+use crate::address::InterfaceIndex;
 use crate::config::RouterConfig;
 use crate::group::{GroupConfig, GroupId};
-use crate::node::{
-    InterfaceConfig, NodeConfig, NodeError, NodeRouter, RouterId, Settings, virtual_addresses,
-};
+use crate::node::{NodeError, RouterId, Settings};
 use crate::receive::Mode;
 use crate::track::{Track, TrackerId, TrackerStatus};
 
+pub(super) use resolve::{Device, Resolved, View};
+
 /// The shortest lifetime of an address that the driver chooses by itself.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(3);
-/// Indexes of interfaces that are not there: no system gives these.
-const ABSENT: u32 = 0x8000_0000;
 
 /// For how long the kernel keeps a virtual address when nobody renews it (OP-4): that long it may
 /// stay after the process was killed, or hangs.
@@ -79,7 +79,9 @@ impl AddressSetup {
         self
     }
 
-    /// Has a route made to its subnet: [`VirtualAddress::with_prefix_route`].
+    /// Has a route made to its subnet: [`VirtualAddress::with_prefix_route`]. A link-local address
+    /// of IPv6 that is not on the interface of its router always has one, and 64 bits if nothing
+    /// else is said, or neighbours would have no answer from it.
     pub const fn with_prefix_route(mut self, has_route: bool) -> Self {
         self.has_prefix_route = has_route;
         self
@@ -96,12 +98,13 @@ impl AddressSetup {
         device: InterfaceIndex,
         address: IpAddr,
         lifetime: Option<Duration>,
+        is_alone: bool,
     ) -> Result<VirtualAddress, AddressError> {
         let mut built = VirtualAddress::new(device, address)
             .with_scope(self.scope)
-            .with_prefix_route(self.has_prefix_route)
+            .with_prefix_route(self.has_prefix_route || is_alone)
             .with_lifetime(lifetime)?;
-        if let Some(length) = self.prefix_len {
+        if let Some(length) = self.prefix_len.or_else(|| is_alone.then_some(64)) {
             built = built.with_prefix_len(length)?;
         }
         if let Some(label) = &self.label {
@@ -114,6 +117,35 @@ impl AddressSetup {
     }
 }
 
+/// A device with the virtual MAC, from which the router advertises and on which its addresses are
+/// (RFC 9568 §7.3): a macvlan that the driver makes and deletes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[must_use]
+pub struct VirtualMacSetup {
+    name: Option<String>,
+    sends_from_interface: bool,
+}
+
+impl VirtualMacSetup {
+    /// A device named `vrrp.51`, or `vrrp6.51` for IPv6, of virtual router 51.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives it another name.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Advertises from the interface all the same: some networks drop packets from MACs that they
+    /// do not know. Routers with unicast peers always do.
+    pub const fn sending_from_interface(mut self) -> Self {
+        self.sends_from_interface = true;
+        self
+    }
+}
+
 /// A virtual router on an interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
@@ -123,6 +155,7 @@ pub struct RouterSetup {
     pub(super) tracks: Vec<Track>,
     pub(super) addresses: BTreeMap<IpAddr, AddressSetup>,
     pub(super) lifetime: Lifetime,
+    virtual_mac: Option<VirtualMacSetup>,
 }
 
 impl RouterSetup {
@@ -134,7 +167,14 @@ impl RouterSetup {
             tracks: Vec::new(),
             addresses: BTreeMap::new(),
             lifetime: Lifetime::default(),
+            virtual_mac: None,
         }
+    }
+
+    /// Gives it a device with the virtual MAC.
+    pub fn with_virtual_mac(mut self, setup: VirtualMacSetup) -> Self {
+        self.virtual_mac = Some(setup);
+        self
     }
 
     /// Lets it follow this tracker.
@@ -238,6 +278,7 @@ pub struct DriverConfig {
     groups: BTreeMap<GroupId, GroupConfig>,
     trackers: BTreeMap<TrackerId, TrackerStatus>,
     pub(super) link_trackers: BTreeMap<TrackerId, String>,
+    delays: BTreeMap<String, (Duration, Duration)>,
     settings: Settings,
     pub(super) gap: Duration,
 }
@@ -249,6 +290,7 @@ impl Default for DriverConfig {
             groups: BTreeMap::new(),
             trackers: BTreeMap::new(),
             link_trackers: BTreeMap::new(),
+            delays: BTreeMap::new(),
             settings: Settings::default(),
             gap: Duration::from_millis(5),
         }
@@ -285,6 +327,18 @@ impl DriverConfig {
         self
     }
 
+    /// Sets for how long the interface of this name must be up, or down, before that is believed; 0:
+    /// [`InterfaceConfig::with_link_delays`](crate::node::InterfaceConfig::with_link_delays).
+    pub fn with_link_delays(
+        mut self,
+        interface: impl Into<String>,
+        up: Duration,
+        down: Duration,
+    ) -> Self {
+        self.delays.insert(interface.into(), (up, down));
+        self
+    }
+
     /// Sets what all share.
     pub fn with_settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
@@ -310,165 +364,7 @@ impl DriverConfig {
     ///
     /// The first that is wrong.
     pub fn validate(&self) -> Result<(), DriverError> {
-        self.resolve(|_| None, None).map(drop)
-    }
-
-    /// The names of all interfaces and devices it needs.
-    fn names(&self) -> impl Iterator<Item = &str> {
-        let routers = self.routers.values().flat_map(|router| {
-            let devices = router.addresses.values();
-            let devices = devices.filter_map(|address| address.device.as_deref());
-            core::iter::once(router.interface.as_str()).chain(devices)
-        });
-        routers.chain(self.link_trackers.values().map(String::as_str))
-    }
-
-    /// What it comes to with the interfaces that are there.
-    pub(super) fn resolve<'a>(
-        &self,
-        link: impl Fn(&str) -> Option<&'a Link>,
-        tag: Option<u8>,
-    ) -> Result<Resolved, DriverError> {
-        let mut places = BTreeMap::new();
-        let names: BTreeSet<&str> = self.names().collect();
-        let mut links = BTreeMap::new();
-        for (name, absent) in names.into_iter().zip(ABSENT..) {
-            check_name(name)?;
-            let found = link(name);
-            let index = found.map_or_else(|| InterfaceIndex::new(absent), |link| link.index);
-            places.insert(String::from(name), Place::new(index, found));
-            links.insert(name, found);
-        }
-        let link = |name: &str| links.get(name).copied().flatten();
-        let place = |name: &str| {
-            let place: Option<&Place> = places.get(name);
-            place.map_or_else(InterfaceIndex::default, |place| place.index)
-        };
-        let mut node = NodeConfig::new().with_settings(self.settings.clone());
-        let mut addresses = BTreeMap::new();
-        for (&id, router) in &self.routers {
-            let interface = place(&router.interface);
-            node = node.with_interface(interface, interface_config(link(&router.interface), tag));
-            let mut built = NodeRouter::new(interface, router.config.clone()).without_virtual_mac();
-            for track in &router.tracks {
-                built = built.with_track(*track);
-            }
-            node = node.with_router(id, built);
-            for address in router.addresses.keys() {
-                if !virtual_addresses(&router.config).any(|other| other == *address) {
-                    let (router, address) = (id, *address);
-                    return Err(DriverError::NoAddress { router, address });
-                }
-            }
-            let lifetime = router.lifetime();
-            let default = AddressSetup::new();
-            for address in virtual_addresses(&router.config) {
-                let setup = router.addresses.get(&address).unwrap_or(&default);
-                let device = setup.device.as_deref().map_or(interface, place);
-                let built = setup.build(device, address, lifetime);
-                let built = built.map_err(|source| DriverError::Address { router: id, source })?;
-                addresses.insert((id, address), built);
-            }
-        }
-        for (id, group) in &self.groups {
-            node = node.with_group(*id, group.clone());
-        }
-        for (id, status) in &self.trackers {
-            node = node.with_tracker(*id, *status);
-        }
-        for (id, name) in &self.link_trackers {
-            node = node.with_tracker(*id, link(name).is_some_and(|link| link.is_running));
-        }
-        node.validate()?;
-        Ok(Resolved {
-            places,
-            node,
-            addresses,
-        })
-    }
-}
-
-/// A configuration with the interfaces that are there.
-#[derive(Clone, Debug)]
-pub(super) struct Resolved {
-    /// Where each interface is.
-    pub(super) places: BTreeMap<String, Place>,
-    pub(super) node: NodeConfig,
-    /// How each address is installed.
-    pub(super) addresses: BTreeMap<(RouterId, IpAddr), VirtualAddress>,
-}
-
-impl Resolved {
-    /// Where an address is.
-    pub(super) fn key(&self, router: RouterId, address: IpAddr) -> Option<AddressKey> {
-        self.addresses
-            .get(&(router, address))
-            .map(VirtualAddress::key)
-    }
-}
-
-/// What routers know of an interface from the beginning; if it changes, they are others.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Place {
-    /// Of an interface that is not there, one that nothing has.
-    pub(super) index: InterfaceIndex,
-    mac: Option<MacAddress>,
-    mtu: u32,
-}
-
-impl Place {
-    const fn new(index: InterfaceIndex, link: Option<&Link>) -> Self {
-        match link {
-            Some(link) => Self {
-                index,
-                mac: link.mac,
-                mtu: link.mtu,
-            },
-            None => Self {
-                index,
-                mac: None,
-                mtu: 0,
-            },
-        }
-    }
-
-    /// Whether the interface is not there.
-    pub(super) const fn is_absent(self) -> bool {
-        self.index.get() >= ABSENT
-    }
-
-    /// Whether this is still so.
-    pub(super) fn is_current(self, link: Option<&Link>) -> bool {
-        match link {
-            Some(link) => self == Self::new(link.index, Some(link)),
-            None => self.is_absent(),
-        }
-    }
-}
-
-fn interface_config(link: Option<&Link>, tag: Option<u8>) -> InterfaceConfig {
-    let Some(link) = link else {
-        return InterfaceConfig::new(MacAddress::ZERO);
-    };
-    let mtu = u16::try_from(link.mtu).unwrap_or(u16::MAX);
-    let interface = InterfaceConfig::new(link.mac.unwrap_or(MacAddress::ZERO)).with_mtu(mtu);
-    if link.is_running {
-        interface.up(link.sources(tag))
-    } else {
-        interface
-    }
-}
-
-fn check_name(name: &str) -> Result<(), DriverError> {
-    let is_printable = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':');
-    let is_fine = (1..=15).contains(&name.len())
-        && name.as_bytes().iter().all(is_printable)
-        && !matches!(name, "." | "..");
-    if is_fine {
-        Ok(())
-    } else {
-        let value = name.into();
-        Err(DriverError::InterfaceName { value })
+        self.resolve(&View::EMPTY).map(drop)
     }
 }
 

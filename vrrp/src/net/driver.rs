@@ -2,6 +2,7 @@
 
 mod engine;
 mod event;
+mod following;
 mod handle;
 mod jobs;
 mod sockets;

@@ -5,6 +5,7 @@
 //! driver, which never waits for them.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -14,7 +15,10 @@ use nix::sys::eventfd::EventFd;
 
 use super::addresses::{AddressBook, AddressKey, Renewed, VirtualAddress};
 use super::clock;
+use super::config::Device;
+use super::macvlan::{Macvlans, VirtualMac};
 use super::{NetError, Operation};
+use crate::address::InterfaceIndex;
 use crate::event::DataPlane;
 use crate::group::GroupId;
 use crate::job::{JobId, JobResult};
@@ -80,7 +84,8 @@ pub(super) enum HookCall {
 /// Addresses to be installed first and removed then.
 #[derive(Debug)]
 pub(super) struct AddressJob {
-    pub(super) id: JobId,
+    /// `None` for what nobody asked for, such as a move to another device.
+    pub(super) id: Option<JobId>,
     pub(super) install: Vec<VirtualAddress>,
     pub(super) remove: Vec<AddressKey>,
 }
@@ -93,6 +98,12 @@ pub(super) enum AddressTask {
     Renew(Timestamp),
     /// These, as somebody removed them.
     Restore(Vec<AddressKey>),
+    /// A device with a virtual MAC for this router.
+    MakeDevice(RouterId, VirtualMac),
+    /// It is not needed any more.
+    RemoveDevice(InterfaceIndex),
+    /// The end of all of them.
+    RemoveDevices,
 }
 
 /// What a thread tells.
@@ -106,6 +117,12 @@ pub(super) enum Outcome {
     Restored(AddressKey),
     /// This address is not there any more, and should be if it is wanted.
     Gone(AddressKey),
+    /// There is a device now.
+    Device(RouterId, Device),
+    /// There is none, as this was refused.
+    NoDevice(RouterId),
+    /// All devices are gone, or cannot be removed.
+    DevicesRemoved,
     /// Something failed, and will be tried again or was told of as a job.
     Failed(NetError),
 }
@@ -169,12 +186,13 @@ pub(super) fn start_hooks(
 /// Starts the thread of the addresses, in the network namespace of this one.
 pub(super) fn start_addresses(
     mut book: AddressBook,
+    mut macvlans: Macvlans,
     outbox: Outbox,
 ) -> Result<Sender<AddressTask>, NetError> {
     let (tasks, inbox) = mpsc::channel::<AddressTask>();
     start("vrrp-addresses", move || {
         for task in inbox {
-            let outcomes = perform(&mut book, task);
+            let outcomes = perform(&mut book, &mut macvlans, task);
             if !outbox.tell(outcomes) {
                 return;
             }
@@ -183,7 +201,7 @@ pub(super) fn start_addresses(
     Ok(tasks)
 }
 
-fn perform(book: &mut AddressBook, task: AddressTask) -> Vec<Outcome> {
+fn perform(book: &mut AddressBook, macvlans: &mut Macvlans, task: AddressTask) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     match task {
         AddressTask::Change(jobs) => change(book, jobs, &mut outcomes),
@@ -198,9 +216,42 @@ fn perform(book: &mut AddressBook, task: AddressTask) -> Vec<Outcome> {
                 tell_renewed(key, renewed, &mut outcomes);
             }
         }
+        AddressTask::MakeDevice(router, wanted) => {
+            outcomes.extend(make_device(macvlans, router, wanted));
+        }
+        AddressTask::RemoveDevice(index) => {
+            outcomes.extend(macvlans.remove(index).err().map(Outcome::Failed));
+        }
+        AddressTask::RemoveDevices => {
+            outcomes.extend(macvlans.remove_all().err().map(Outcome::Failed));
+            outcomes.push(Outcome::DevicesRemoved);
+        }
     }
     outcomes.push(Outcome::NextRenewal(book.next_renewal()));
     outcomes
+}
+
+/// Makes a device, and gives what it is.
+pub(super) fn make_device(
+    macvlans: &mut Macvlans,
+    router: RouterId,
+    wanted: VirtualMac,
+) -> Vec<Outcome> {
+    match macvlans.create(&wanted) {
+        Ok(index) => {
+            let mut devices = macvlans.devices();
+            let name = devices.find(|(other, _, _)| *other == index);
+            let name = name.map_or_else(String::new, |(_, name, _)| name.into());
+            let made_as = wanted;
+            let device = Device {
+                index,
+                name,
+                made_as,
+            };
+            [Outcome::Device(router, device)].into()
+        }
+        Err(error) => [Outcome::Failed(error), Outcome::NoDevice(router)].into(),
+    }
 }
 
 fn tell_renewed(key: AddressKey, renewed: Result<Renewed, NetError>, outcomes: &mut Vec<Outcome>) {
@@ -237,6 +288,6 @@ fn change(book: &mut AddressBook, jobs: Vec<AddressJob>, outcomes: &mut Vec<Outc
         } else {
             JobResult::Failed
         };
-        outcomes.push(Outcome::Job(job.id, result));
+        outcomes.extend(job.id.map(|id| Outcome::Job(id, result)));
     }
 }

@@ -1,8 +1,9 @@
 //! Devices that have a virtual MAC address (spec §3.2).
 //!
-//! A device of kind `macvlan`, mode `private`, on the interface of the virtual router: what is sent
+//! A device of kind `macvlan`, mode `bridge`, on the interface of the virtual router: what is sent
 //! from it comes from the virtual MAC, and the virtual addresses on it are answered for with it.
-//! Advertisements are received on the interface itself. The device is up whether the router is
+//! Advertisements are received on the interface itself; in mode `private` the kernel would give those
+//! of another router with the same virtual MAC to the device alone. The device is up whether the router is
 //! Active or not; only the addresses come and go.
 //!
 //! # Settings
@@ -424,7 +425,7 @@ impl Macvlans {
         attributes.push(LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::MacVlan),
             LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(
-                MacVlanMode::Private,
+                MacVlanMode::Bridge,
             )])),
         ]));
         attributes.extend(base.group.map(LinkAttribute::Group));

@@ -11,6 +11,7 @@ use std::thread;
 use lvs_vrrp::event::{Notification, ShutdownMode};
 use lvs_vrrp::net::{
     AddressSetup, AsyncDriver, Driver, DriverConfig, DriverEvent, DriverEventKind, RouterSetup,
+    VirtualMacSetup,
 };
 use lvs_vrrp::node::{ReportKind, RouterId};
 use lvs_vrrp::receive::Versions;
@@ -31,6 +32,7 @@ pub(crate) struct Router {
     pub(crate) address: String,
     pub(crate) prefix_len: u8,
     pub(crate) on_tokio: bool,
+    pub(crate) has_virtual_mac: bool,
 }
 
 impl Router {
@@ -46,6 +48,7 @@ impl Router {
             address: address.into(),
             prefix_len: if address.contains(':') { 64 } else { 24 },
             on_tokio: false,
+            has_virtual_mac: false,
         }
     }
 
@@ -63,7 +66,10 @@ impl Router {
     pub(crate) fn driver(&self) -> DriverConfig {
         let address = self.address.parse().unwrap();
         let setup = AddressSetup::new().with_prefix_len(self.prefix_len);
-        let router = RouterSetup::new("eth0", self.config()).with_address(address, setup);
+        let mut router = RouterSetup::new("eth0", self.config()).with_address(address, setup);
+        if self.has_virtual_mac {
+            router = router.with_virtual_mac(VirtualMacSetup::new());
+        }
         DriverConfig::new().with_router(RouterId::new(1), router)
     }
 
@@ -88,14 +94,15 @@ impl fmt::Display for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} {} {} {} {} {} {}",
+            "{} {} {} {} {} {} {} {}",
             u8::from(self.version == Version::V3),
             self.priority,
             self.interval.as_millis(),
             self.preempts,
             self.address,
             self.prefix_len,
-            self.on_tokio
+            self.on_tokio,
+            self.has_virtual_mac
         )
     }
 }
@@ -113,6 +120,7 @@ impl FromStr for Router {
             address,
             prefix_len,
             on_tokio,
+            has_virtual_mac,
         ] = words[..]
         else {
             return Err(());
@@ -129,6 +137,7 @@ impl FromStr for Router {
             address: address.into(),
             prefix_len: prefix_len.parse().unwrap(),
             on_tokio: on_tokio.parse().unwrap(),
+            has_virtual_mac: has_virtual_mac.parse().unwrap(),
         })
     }
 }

@@ -93,7 +93,7 @@ fn a_device_is_made_as_it_should_be_and_the_last_one_restores_the_interface() {
         for expected in [
             "vrrp.51@eth0",
             "00:00:5e:00:01:33",
-            "macvlan mode private",
+            "macvlan mode bridge",
             "UP",
             "addrgenmode none",
             "alias lvs-vrrp/112 arp_ignore=0 arp_filter=0 arp_announce=0",

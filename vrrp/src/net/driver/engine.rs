@@ -18,11 +18,13 @@ use crate::event::ShutdownMode;
 use crate::job::JobId;
 use crate::net::addresses::{AddressBook, AddressKey};
 use crate::net::clock;
-use crate::net::config::{DriverConfig, DriverError, Resolved};
+use crate::net::config::{Device, DriverConfig, DriverError, Resolved, View};
 use crate::net::executor::{
-    AddressJob, AddressTask, HookCall, Hooks, Outbox, Outcome, start_addresses, start_hooks,
+    AddressJob, AddressTask, HookCall, Hooks, Outbox, Outcome, make_device, start_addresses,
+    start_hooks,
 };
 use crate::net::links::{InterfaceAddress, LinkMonitor};
+use crate::net::macvlan::Macvlans;
 use crate::net::{NetError, ReceiveBuffer};
 use crate::node::{Node, RouterId};
 use crate::timer::Timestamp;
@@ -41,14 +43,23 @@ pub(super) struct Engine {
     pub(super) resolved: Resolved,
     pub(super) monitor: LinkMonitor,
     /// What our addresses are tagged with.
-    tag: Option<u8>,
+    pub(super) tag: Option<u8>,
+    /// The devices with virtual MACs.
+    pub(super) devices: BTreeMap<RouterId, Device>,
+    /// Routers for which one is being made.
+    pub(super) devices_asked: BTreeSet<RouterId>,
+    /// Those that are not needed any more, once the addresses of their router are gone.
+    pub(super) devices_left: Vec<(RouterId, InterfaceIndex)>,
+    pub(super) has_removed_devices: bool,
     /// Where addresses were installed.
     pub(super) placed: BTreeMap<(RouterId, IpAddr), Placed>,
     /// What is to be installed when others have removed it.
     pub(super) delayed: VecDeque<(Timestamp, AddressJob)>,
     /// Addresses that were removed, by us or by others.
-    missing: BTreeSet<AddressKey>,
+    pub(super) missing: BTreeSet<AddressKey>,
     pub(super) sockets: Sockets,
+    /// A receiver was closed, as it failed.
+    pub(super) has_closed: bool,
     pub(super) batches: Batches,
     buffer: ReceiveBuffer,
     commands: Inbox<Command>,
@@ -66,6 +77,8 @@ pub(super) struct Engine {
     /// What happened before anybody could listen.
     unsaid: Vec<DriverEventKind>,
     has_begun: bool,
+    /// A successor goes on with what is there.
+    is_handed_over: bool,
     /// It ends, then at the latest.
     stopping: Option<Timestamp>,
 }
@@ -83,9 +96,34 @@ impl Engine {
         let waiting = Waiting::new()?;
         let mut book = AddressBook::open()?;
         let tag = book.tag();
+        let mut macvlans = Macvlans::open()?;
+        let deleted = macvlans.remove_leftovers()?;
         let monitor = LinkMonitor::open()?;
         waiting.add(&monitor, Ready::Links)?;
-        let resolved = config.resolve(|name| monitor.links().by_name(name), tag)?;
+        let mut devices = BTreeMap::new();
+        let view = View {
+            links: Some(monitor.links()),
+            tag,
+            devices: &devices,
+        };
+        let mut resolved = config.resolve(&view)?;
+        if !resolved.wanted_devices.is_empty() {
+            for (router, wanted) in &resolved.wanted_devices {
+                for outcome in make_device(&mut macvlans, *router, wanted.clone()) {
+                    match outcome {
+                        Outcome::Device(router, device) => drop(devices.insert(router, device)),
+                        Outcome::Failed(error) => return Err(error.into()),
+                        _ => {}
+                    }
+                }
+            }
+            let view = View {
+                links: Some(monitor.links()),
+                tag,
+                devices: &devices,
+            };
+            resolved = config.resolve(&view)?;
+        }
         let leftovers = remove_leftovers(&mut book, &resolved)?;
         let node = Node::new(resolved.node.clone())?;
         let (commands, inbox) = mpsc::channel();
@@ -94,7 +132,7 @@ impl Engine {
             wake: waiting.waker(),
         };
         let (outbox, outcomes) = Outbox::new(waiting.waker());
-        let addresses = start_addresses(book, outbox.clone())?;
+        let addresses = start_addresses(book, macvlans, outbox.clone())?;
         let mut engine = Self {
             waiting,
             node,
@@ -102,10 +140,15 @@ impl Engine {
             resolved,
             monitor,
             tag,
+            devices,
+            devices_asked: BTreeSet::new(),
+            devices_left: Vec::new(),
+            has_removed_devices: false,
             placed: BTreeMap::new(),
             delayed: VecDeque::new(),
             missing: BTreeSet::new(),
             sockets: Sockets::default(),
+            has_closed: false,
             batches: Batches::default(),
             buffer: ReceiveBuffer::new(),
             commands: inbox,
@@ -121,6 +164,7 @@ impl Engine {
             sequence: 0,
             unsaid: Vec::new(),
             has_begun: false,
+            is_handed_over: false,
             stopping: None,
         };
         // What cannot be opened at the start cannot be hoped for later.
@@ -130,6 +174,9 @@ impl Engine {
         if let Some(error) = errors.into_iter().next() {
             return Err(error.into());
         }
+        engine
+            .unsaid
+            .extend(deleted.into_iter().map(DriverEventKind::DeviceDeleted));
         engine
             .unsaid
             .extend(leftovers.into_iter().map(DriverEventKind::LeftoverRemoved));
@@ -195,6 +242,7 @@ impl Engine {
         self.install_delayed(now);
         self.perform_jobs();
         self.restore_missing();
+        self.forget_devices();
         if self.has_ended(now) {
             self.end();
             return Ok(Progress::Ended);
@@ -223,111 +271,7 @@ impl Engine {
         if let Err(error) = drained {
             // It is closed, so that it is not ready for ever; the next change of links opens it.
             self.sockets.close(number);
-            self.tell(DriverEventKind::Failed(Arc::new(error)));
-        }
-    }
-
-    fn read_links(&mut self) {
-        loop {
-            let changes = match self.monitor.read() {
-                Ok(changes) => changes,
-                Err(error) => {
-                    self.tell(DriverEventKind::Failed(Arc::new(error)));
-                    return;
-                }
-            };
-            if changes.was_overrun {
-                self.tell(DriverEventKind::LinksReread);
-            }
-            self.missing.extend(&changes.removed);
-            self.follow_links(&changes.interfaces);
-            if !changes.has_more {
-                return;
-            }
-        }
-    }
-
-    /// Tells the node of these links; where interfaces came or went, virtual routers go along.
-    fn follow_links(&mut self, changed: &BTreeSet<InterfaceIndex>) {
-        let now = clock::now();
-        let links = self.monitor.links();
-        let mut places = self.resolved.places.iter();
-        if !places.all(|(name, place)| place.is_current(links.by_name(name))) {
-            self.resolve_again(now);
-        }
-        let links = self.monitor.links();
-        for (name, place) in &self.resolved.places {
-            if !changed.contains(&place.index) {
-                continue;
-            }
-            let link = links.by_name(name);
-            let is_up = link.is_some_and(|link| link.is_running);
-            let sources = link.map(|link| link.sources(self.tag)).unwrap_or_default();
-            self.node.link(now, place.index, is_up, &sources);
-        }
-        for (tracker, name) in &self.config.link_trackers {
-            let is_up = links.by_name(name).is_some_and(|link| link.is_running);
-            self.node.set_tracker(now, *tracker, is_up);
-        }
-    }
-
-    fn resolve_again(&mut self, now: Timestamp) {
-        let links = self.monitor.links();
-        let resolved = self
-            .config
-            .resolve(|name| links.by_name(name), self.tag)
-            .and_then(|resolved| {
-                self.node.reconfigure(now, resolved.node.clone())?;
-                Ok(resolved)
-            });
-        let resolved = match resolved {
-            Ok(resolved) => resolved,
-            Err(error) => {
-                // Such as an owner without its addresses: it goes on as it was.
-                self.tell(DriverEventKind::Refused(Arc::new(error)));
-                return;
-            }
-        };
-        let before = core::mem::replace(&mut self.resolved, resolved);
-        let mut told = Vec::new();
-        for (name, place) in &self.resolved.places {
-            let known = before.places.get(name).map(|place| place.index);
-            if known != Some(place.index) {
-                let (name, index) = (name.clone(), place.index);
-                told.push(if place.is_absent() {
-                    DriverEventKind::InterfaceMissing { name }
-                } else {
-                    DriverEventKind::InterfaceFound { name, index }
-                });
-            }
-        }
-        self.open_sockets();
-        for kind in told {
-            self.tell(kind);
-        }
-    }
-
-    /// Brings back what somebody else has removed.
-    fn restore_missing(&mut self) {
-        if self.missing.is_empty() {
-            return;
-        }
-        let missing = core::mem::take(&mut self.missing);
-        let placed = self.placed.values().filter(|placed| placed.is_wanted);
-        let wanted: Vec<_> = placed
-            .map(|placed| placed.key)
-            .filter(|key| missing.contains(key))
-            .collect();
-        if !wanted.is_empty() {
-            self.post(AddressTask::Restore(wanted));
-        }
-    }
-
-    fn open_sockets(&mut self) {
-        let errors = self
-            .sockets
-            .adopt(&self.config, &self.resolved, &self.waiting);
-        for error in errors {
+            self.has_closed = true;
             self.tell(DriverEventKind::Failed(Arc::new(error)));
         }
     }
@@ -339,6 +283,9 @@ impl Engine {
                     self.jobs_out = self.jobs_out.saturating_sub(1);
                     self.node.complete(clock::now(), id, result);
                 }
+                Outcome::Device(router, device) => self.adopt_device(router, device),
+                Outcome::NoDevice(router) => drop(self.devices_asked.remove(&router)),
+                Outcome::DevicesRemoved => self.jobs_out = self.jobs_out.saturating_sub(1),
                 Outcome::NextRenewal(at) => self.next_renewal = at,
                 Outcome::Restored(key) => self.tell(DriverEventKind::AddressRestored(key)),
                 Outcome::Gone(key) => {
@@ -371,23 +318,37 @@ impl Engine {
     fn shutdown(&mut self, now: Timestamp, mode: ShutdownMode) {
         if self.stopping.is_none() {
             self.stopping = Some(now.saturating_add(STOP_TIMEOUT));
+            self.is_handed_over = mode == ShutdownMode::Handover;
             self.node.shutdown(now, mode);
         }
     }
 
     fn reload(&mut self, now: Timestamp, config: DriverConfig) -> Result<(), DriverError> {
-        let links = self.monitor.links();
-        let resolved = config.resolve(|name| links.by_name(name), self.tag)?;
+        let resolved = config.resolve(&self.view())?;
         self.node.reconfigure(now, resolved.node.clone())?;
         (self.config, self.resolved) = (config, resolved);
-        self.open_sockets();
+        self.follow_resolved();
         Ok(())
     }
 
     /// Whether it stops, and nothing is left to be done or to be hoped for.
-    fn has_ended(&self, now: Timestamp) -> bool {
-        self.stopping
-            .is_some_and(|stop| (self.node.is_idle() && self.jobs_out == 0) || now >= stop)
+    fn has_ended(&mut self, now: Timestamp) -> bool {
+        let Some(until) = self.stopping else {
+            return false;
+        };
+        if now >= until {
+            return true;
+        }
+        if !self.node.is_idle() || self.jobs_out > 0 {
+            return false;
+        }
+        let is_left = self.is_handed_over || self.devices.is_empty();
+        if is_left || core::mem::replace(&mut self.has_removed_devices, true) {
+            return true;
+        }
+        self.jobs_out = 1;
+        self.post(AddressTask::RemoveDevices);
+        false
     }
 
     fn end(&mut self) {

@@ -13,6 +13,7 @@ use crate::net::NetError;
 use crate::net::addresses::AddressKey;
 use crate::net::config::DriverError;
 use crate::net::links::InterfaceAddress;
+use crate::net::macvlan::Leftover;
 use crate::node::{Report, ReportKind, Subject};
 use crate::timer::Timestamp;
 
@@ -52,6 +53,8 @@ pub enum DriverEventKind {
     Refused(Arc<DriverError>),
     /// An address that an earlier process had left behind was removed.
     LeftoverRemoved(InterfaceAddress),
+    /// A device with a virtual MAC that an earlier process had left behind was deleted.
+    DeviceDeleted(Leftover),
     /// Somebody had removed this virtual address, and it is there again.
     AddressRestored(AddressKey),
     /// The system refused something. What that means to a virtual router is a report of its own.

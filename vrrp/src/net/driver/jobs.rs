@@ -11,7 +11,7 @@ use crate::address::{Family, InterfaceIndex};
 use crate::codec::GratuitousArp;
 use crate::event::NewActiveReason;
 use crate::job::{Announcement, Job, JobId, JobKind, JobResult, SendJob};
-use crate::net::addresses::AddressKey;
+use crate::net::addresses::VirtualAddress;
 use crate::net::executor::{AddressJob, AddressTask, HookCall};
 use crate::net::links::Link;
 use crate::net::{NetError, SendBatch, clock};
@@ -31,10 +31,10 @@ pub(super) struct Batches {
     addresses: Vec<AddressJob>,
 }
 
-/// Where an address was installed.
-#[derive(Clone, Copy, Debug)]
+/// How and where an address was installed.
+#[derive(Clone, Debug)]
 pub(super) struct Placed {
-    pub(super) key: AddressKey,
+    pub(super) address: VirtualAddress,
     /// Nobody has wanted it to be removed since.
     pub(super) is_wanted: bool,
 }
@@ -128,7 +128,9 @@ impl Engine {
         let now = clock::now();
         let (mut is_pending, mut is_broken) = (false, false);
         for destination in self.node.destinations(send) {
-            let mouth = (send.interface(), Family::of(destination));
+            let mouth = self.resolved.mouths.get(&send.router());
+            let mouth = mouth.copied().unwrap_or_else(|| send.interface());
+            let mouth = (mouth, Family::of(destination));
             let outgoing = batches.adverts.entry(mouth).or_default();
             let node = &mut self.node;
             let written = outgoing.batch.push(destination, LONGEST_PACKET, |buffer| {
@@ -172,7 +174,8 @@ impl Engine {
         let device = self.face(announcement);
         let outgoing = batches.frames.entry(device).or_default();
         let node = &self.node;
-        let is_elsewhere = device != announcement.interface();
+        let has_own_mac = self.devices.contains_key(&announcement.router());
+        let is_elsewhere = device != announcement.interface() && !has_own_mac;
         let other = self.monitor.links().get(device).and_then(|link| link.mac);
         let other = other.filter(|_| is_elsewhere);
         let address = announcement.address();
@@ -261,7 +264,7 @@ impl Engine {
         remove: &[IpAddr],
     ) -> AddressJob {
         let mut job = AddressJob {
-            id,
+            id: Some(id),
             install: Vec::new(),
             remove: Vec::new(),
         };
@@ -269,7 +272,7 @@ impl Engine {
             if let Some(setup) = self.resolved.addresses.get(&(router, *address)) {
                 job.install.push(setup.clone());
                 let placed = Placed {
-                    key: setup.key(),
+                    address: setup.clone(),
                     is_wanted: true,
                 };
                 self.placed.insert((router, *address), placed);
@@ -279,7 +282,7 @@ impl Engine {
             // It stays known until it is gone: removing may have to be tried again.
             if let Some(placed) = self.placed.get_mut(&(router, *address)) {
                 placed.is_wanted = false;
-                job.remove.push(placed.key);
+                job.remove.push(placed.address.key());
             }
         }
         job

@@ -55,7 +55,7 @@ impl Sockets {
         let mut ears: BTreeMap<Ear, Wanted> = BTreeMap::new();
         let mut mouths = BTreeMap::new();
         let mut faces = BTreeMap::new();
-        for router in config.routers.values() {
+        for (id, router) in &config.routers {
             let name = &router.interface;
             let place = resolved.places.get(name);
             let Some(place) = place.filter(|place| !place.is_absent()) else {
@@ -69,16 +69,18 @@ impl Sockets {
             wanted.name.clone_from(name);
             wanted.groups.extend(group_of(&router.config));
             wanted.routers = wanted.routers.saturating_add(1);
-            mouths.insert((index, family), name);
-            faces.insert(index, name);
+            let mouth = resolved.mouths.get(id).copied().unwrap_or(index);
+            for device in [index, mouth] {
+                if let Some(name) = resolved.names.get(&device) {
+                    faces.insert(device, name);
+                    mouths.insert((device, family), name);
+                }
+            }
         }
-        for (name, place) in &resolved.places {
-            let has_address = || {
-                let mut addresses = resolved.addresses.values();
-                addresses.any(|address| address.key().interface == place.index)
-            };
-            if !place.is_absent() && has_address() {
-                faces.insert(place.index, name);
+        for address in resolved.addresses.values() {
+            let device = address.key().interface;
+            if let Some(name) = resolved.names.get(&device) {
+                faces.insert(device, name);
             }
         }
         self.receivers.retain(|ear, _| ears.contains_key(ear));

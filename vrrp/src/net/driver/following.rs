@@ -1,0 +1,227 @@
+//! Following the system: interfaces that come and go, devices with virtual MACs, addresses that
+//! somebody else removes.
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::engine::Engine;
+use super::event::DriverEventKind;
+use crate::address::InterfaceIndex;
+use crate::net::clock;
+use crate::net::config::{Device, View};
+use crate::net::executor::{AddressJob, AddressTask};
+use crate::node::RouterId;
+use crate::timer::Timestamp;
+
+impl Engine {
+    pub(super) fn read_links(&mut self) {
+        loop {
+            let changes = match self.monitor.read() {
+                Ok(changes) => changes,
+                Err(error) => {
+                    self.tell(DriverEventKind::Failed(Arc::new(error)));
+                    return;
+                }
+            };
+            if changes.was_overrun {
+                self.tell(DriverEventKind::LinksReread);
+            }
+            self.missing.extend(&changes.removed);
+            self.follow_links(&changes.interfaces);
+            if !changes.has_more {
+                return;
+            }
+        }
+    }
+
+    /// Tells the node of these links; where interfaces came or went, virtual routers go along.
+    fn follow_links(&mut self, changed: &BTreeSet<InterfaceIndex>) {
+        let now = clock::now();
+        let links = self.monitor.links();
+        let mut places = self.resolved.places.iter();
+        let is_current = places.all(|(name, place)| place.is_current(links.by_name(name)));
+        // One that was just made is not in the table yet, and has not changed.
+        let is_lost =
+            |device: &Device| changed.contains(&device.index) && links.get(device.index).is_none();
+        let mut lost = Vec::new();
+        self.devices.retain(|_, device| {
+            if is_lost(device) {
+                lost.push(device.index);
+            }
+            !is_lost(device)
+        });
+        if !is_current || !lost.is_empty() {
+            for index in lost {
+                self.post(AddressTask::RemoveDevice(index));
+            }
+            self.resolve_again(now);
+        } else if self.has_closed {
+            self.open_sockets();
+        }
+        let links = self.monitor.links();
+        for (name, place) in &self.resolved.places {
+            if !changed.contains(&place.index) {
+                continue;
+            }
+            let link = links.by_name(name);
+            let is_up = link.is_some_and(|link| link.is_running);
+            let sources = link.map(|link| link.sources(self.tag)).unwrap_or_default();
+            self.node.link(now, place.index, is_up, &sources);
+        }
+        for (tracker, name) in &self.config.link_trackers {
+            let is_up = links.by_name(name).is_some_and(|link| link.is_running);
+            self.node.set_tracker(now, *tracker, is_up);
+        }
+    }
+
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            links: Some(self.monitor.links()),
+            tag: self.tag,
+            devices: &self.devices,
+        }
+    }
+
+    fn resolve_again(&mut self, now: Timestamp) {
+        let resolved = self.config.resolve(&self.view()).and_then(|resolved| {
+            self.node.reconfigure(now, resolved.node.clone())?;
+            Ok(resolved)
+        });
+        let resolved = match resolved {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                // Such as an owner without its addresses: it goes on as it was.
+                self.tell(DriverEventKind::Refused(Arc::new(error)));
+                return;
+            }
+        };
+        let before = core::mem::replace(&mut self.resolved, resolved);
+        let mut told = Vec::new();
+        for (name, place) in &self.resolved.places {
+            let known = before.places.get(name).map(|place| place.index);
+            if known != Some(place.index) {
+                let (name, index) = (name.clone(), place.index);
+                told.push(if place.is_absent() {
+                    DriverEventKind::InterfaceMissing { name }
+                } else {
+                    DriverEventKind::InterfaceFound { name, index }
+                });
+            }
+        }
+        self.follow_resolved();
+        for kind in told {
+            self.tell(kind);
+        }
+    }
+
+    /// What has to be as the configuration wants it, with what there is now: sockets, devices, and
+    /// where addresses are.
+    pub(super) fn follow_resolved(&mut self) {
+        self.make_devices();
+        self.open_sockets();
+        self.move_addresses();
+    }
+
+    fn make_devices(&mut self) {
+        if self.has_removed_devices {
+            return;
+        }
+        let wanted = &self.resolved.wanted_devices;
+        let mut left = Vec::new();
+        self.devices.retain(|router, device| {
+            let stays = wanted.get(router) == Some(&device.made_as);
+            if !stays {
+                left.push((*router, device.index));
+            }
+            stays
+        });
+        let mut tasks = Vec::new();
+        for (router, wanted) in wanted {
+            if !self.devices.contains_key(router) && self.devices_asked.insert(*router) {
+                tasks.push(AddressTask::MakeDevice(*router, wanted.clone()));
+            }
+        }
+        self.devices_left.extend(left);
+        for task in tasks {
+            self.post(task);
+        }
+    }
+
+    pub(super) fn adopt_device(&mut self, router: RouterId, device: Device) {
+        self.devices_asked.remove(&router);
+        self.devices.insert(router, device);
+        self.resolve_again(clock::now());
+    }
+
+    /// Deletes devices when the addresses of their routers are gone.
+    pub(super) fn forget_devices(&mut self) {
+        if self.devices_left.is_empty() {
+            return;
+        }
+        let left = core::mem::take(&mut self.devices_left);
+        for (router, index) in left {
+            let is_used = self.placed.iter().any(|((other, _), placed)| {
+                *other == router && placed.is_wanted && placed.address.key().interface == index
+            });
+            if is_used {
+                self.devices_left.push((router, index));
+            } else {
+                self.post(AddressTask::RemoveDevice(index));
+            }
+        }
+    }
+
+    /// Addresses that are installed and belong elsewhere now, or are to be installed differently.
+    fn move_addresses(&mut self) {
+        let mut job = AddressJob {
+            id: None,
+            install: Vec::new(),
+            remove: Vec::new(),
+        };
+        for (place, placed) in &mut self.placed {
+            let Some(new) = self.resolved.addresses.get(place) else {
+                continue;
+            };
+            let is_there = self.resolved.names.contains_key(&new.key().interface);
+            if !placed.is_wanted || *new == placed.address || !is_there {
+                continue;
+            }
+            if new.key() != placed.address.key() {
+                job.remove.push(placed.address.key());
+            }
+            job.install.push(new.clone());
+            placed.address = new.clone();
+        }
+        if !job.install.is_empty() {
+            self.post(AddressTask::Change([job].into()));
+        }
+    }
+
+    /// Brings back what somebody else has removed.
+    pub(super) fn restore_missing(&mut self) {
+        if self.missing.is_empty() {
+            return;
+        }
+        let missing = core::mem::take(&mut self.missing);
+        let links = self.monitor.links();
+        let placed = self.placed.values().filter(|placed| placed.is_wanted);
+        let wanted: Vec<_> = placed
+            .map(|placed| placed.address.key())
+            .filter(|key| missing.contains(key) && links.get(key.interface).is_some())
+            .collect();
+        if !wanted.is_empty() {
+            self.post(AddressTask::Restore(wanted));
+        }
+    }
+
+    fn open_sockets(&mut self) {
+        self.has_closed = false;
+        let errors = self
+            .sockets
+            .adopt(&self.config, &self.resolved, &self.waiting);
+        for error in errors {
+            self.tell(DriverEventKind::Failed(Arc::new(error)));
+        }
+    }
+}
