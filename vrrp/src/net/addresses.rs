@@ -107,17 +107,23 @@ pub enum Renewed {
 struct Held {
     address: VirtualAddress,
     is_ours: bool,
-    // `None` for one that lasts for ever.
+    // From when it is renewed with others, and when in any case; `None` for one that lasts for
+    // ever.
+    renew_from: Option<Timestamp>,
     renew_at: Option<Timestamp>,
 }
 
 impl Held {
     fn new(now: Timestamp, address: VirtualAddress, is_ours: bool) -> Self {
-        let third = address.lifetime().and_then(|all| all.checked_div(3));
+        let after = |part| {
+            let time = address.lifetime()?.checked_div(part)?;
+            Some(now.saturating_add(time))
+        };
         Self {
+            renew_from: after(6),
+            renew_at: after(3),
             address,
             is_ours,
-            renew_at: third.map(|third| now.saturating_add(third)),
         }
     }
 }
@@ -292,13 +298,17 @@ impl AddressBook {
         self.held.values().filter_map(|held| held.renew_at).min()
     }
 
-    /// Renews the lifetime of every address whose time it is.
+    /// Renews the lifetime of every address whose time it is, and if there is one, of those whose
+    /// time will soon be: so they are renewed together, whenever they were installed.
     ///
     /// It brings none back: if one is gone because this process stood still for longer than its
     /// lifetime, another router may have it now (OP-5). Whoever knows better calls
     /// [`renew`](Self::renew).
     pub fn renew_due(&mut self, now: Timestamp) -> Vec<(AddressKey, Result<Renewed, NetError>)> {
-        let is_due = |held: &Held| held.renew_at.is_some_and(|at| at <= now);
+        if self.next_renewal().is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        let is_due = |held: &Held| held.renew_from.is_some_and(|from| from <= now);
         let due = self.held.iter().filter(|(_, held)| is_due(held));
         let due: Vec<AddressKey> = due.map(|(key, _)| *key).collect();
         let results = self.renew_some(now, &due, false);

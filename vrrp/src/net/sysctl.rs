@@ -10,7 +10,8 @@ mod review;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
-use std::{fs, io};
+use std::fs::{self, File};
+use std::io::{self, Write};
 
 pub use self::review::{Finding, review};
 use super::{NetError, Operation};
@@ -73,7 +74,9 @@ impl Sysctl {
     /// Sets it; `false` if the device or the setting is not there.
     pub(crate) fn write(&self, value: i32) -> Result<bool, NetError> {
         let path = self.path();
-        match fs::write(&path, value.to_string()) {
+        // Not `fs::write`, which would try to create it.
+        let file = File::options().write(true).open(&path);
+        match file.and_then(|mut file| file.write_all(value.to_string().as_bytes())) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(NetError::new(Operation::WriteSysctl, path, error)),

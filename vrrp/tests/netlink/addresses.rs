@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Instant;
@@ -164,6 +165,45 @@ fn what_is_removed_under_us_is_noticed_and_comes_back_when_asked_for() {
         assert!(lines[0][0].contains("valid_lft forever"), "{lines:?}");
         ip("address del 192.0.2.10/24 dev eth0");
         assert_eq!(renew(&mut book), [Renewed::Restored, Renewed::Renewed]);
+    });
+}
+
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn addresses_installed_at_different_times_are_renewed_together_and_in_time() {
+    const COUNT: u8 = 20;
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let mut book = AddressBook::open().unwrap();
+        let start = now();
+        let mut last = BTreeMap::new();
+        for n in 0..COUNT {
+            let at = start + Duration::from_millis(u64::from(n) * 400);
+            let address = address(device, &format!("192.0.2.{n}"));
+            let address = address
+                .with_lifetime(Some(Duration::from_secs(60)))
+                .unwrap();
+            last.insert(address.key(), at);
+            book.install(at, &[address]).remove(0).unwrap();
+        }
+        // Ten times a third of the lifetime.
+        let mut rounds = 0;
+        while let Some(at) = book
+            .next_renewal()
+            .filter(|at| *at < start + Duration::from_secs(200))
+        {
+            rounds += 1;
+            for (key, renewed) in book.renew_due(at) {
+                assert_eq!(renewed.unwrap(), Renewed::Renewed);
+                let before = last.insert(key, at).unwrap();
+                assert!(at - before <= Duration::from_secs(20), "{key}");
+            }
+        }
+        assert!(rounds <= 10, "{rounds} rounds");
+        assert!(
+            last.values()
+                .all(|at| *at >= start + Duration::from_secs(180))
+        );
     });
 }
 
