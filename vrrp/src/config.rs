@@ -6,6 +6,7 @@
 mod error;
 #[cfg(feature = "hmac-trailer")]
 mod trailer;
+mod transport;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,7 +18,7 @@ use crate::codec::Authentication;
 use crate::interval::Interval;
 use crate::priority::Priority;
 use crate::profile::{AcceptDefault, Profile, Switches};
-use crate::receive::{Mode, Peer, Versions};
+use crate::receive::Versions;
 use crate::timer;
 use crate::version::Version;
 use crate::vrid::Vrid;
@@ -25,6 +26,9 @@ use crate::vrid::Vrid;
 pub use error::ConfigError;
 #[cfg(feature = "hmac-trailer")]
 pub use trailer::{MAX_TRAILER_WINDOW, TrailerConfig};
+pub use transport::SourcePolicy;
+
+use transport::Transport;
 
 /// The longest preempt hold: 65535 s. RFC 8347.
 pub const MAX_PREEMPT_HOLD: Duration = Duration::from_secs(65_535);
@@ -43,6 +47,7 @@ pub const MAX_DOWN_FACTOR: u8 = 100;
 /// | preempt hold | 0 to 65535 s | 0 |
 /// | accept mode | | by profile: off |
 /// | down factor | 1 to 100 | 3 |
+/// | TTL to unicast peers | 1 to 255 | 255 |
 /// | guard | | none |
 /// | router advertisements (IPv6) | | none |
 ///
@@ -82,38 +87,13 @@ pub struct RouterConfig {
     switches: Switches,
 }
 
-/// From which of the interface's addresses a virtual router advertises. Virtual addresses that this
-/// router installed are never chosen (`VRRP-001`).
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum SourcePolicy {
-    /// IPv4: the first real address of the interface. IPv6: its link-local address.
-    #[default]
-    Primary,
-    /// This one.
-    Fixed(IpAddr),
-}
-
-/// How advertisements travel.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Transport {
-    source: SourcePolicy,
-    cast: Cast,
-    authentication: Authentication,
-    #[cfg(feature = "hmac-trailer")]
-    trailer: Option<TrailerConfig>,
-}
-
-/// Whom a virtual router sends to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Cast {
-    Group(IpAddr),
-    Peers(Box<[Peer]>),
-}
-
 impl RouterConfig {
-    /// A virtual router of this id with these addresses, the first of which is link-local for IPv6;
-    /// everything else has its default, and the switches are those of [`Profile::Linux`].
+    /// A virtual router of this id with these addresses; everything else has its default, and the
+    /// switches are those of [`Profile::Linux`].
+    ///
+    /// The first IPv6 address should be link-local, as RFC 9568 §5.2.9 wants it: routers that are
+    /// strict about that drop the advertisements of others
+    /// ([`Permits::any_first_address`](crate::profile::Permits::any_first_address)).
     pub fn new(vrid: Vrid, addresses: AddressList) -> Self {
         Self {
             vrid,
@@ -126,13 +106,7 @@ impl RouterConfig {
             preempt_hold: Duration::ZERO,
             accept_mode: None,
             down_factor: 3,
-            transport: Box::new(Transport {
-                source: SourcePolicy::Primary,
-                cast: Cast::Group(addresses.family().group()),
-                authentication: Authentication::None,
-                #[cfg(feature = "hmac-trailer")]
-                trailer: None,
-            }),
+            transport: Box::new(Transport::new(addresses.family())),
             guard_retry: None,
             router_advertisements: false,
             switches: Profile::Linux.switches(),
@@ -201,24 +175,6 @@ impl RouterConfig {
     /// the RFCs, and all routers must agree.
     pub fn with_down_factor(mut self, factor: u8) -> Self {
         self.down_factor = factor;
-        self
-    }
-
-    /// Sets from which address it advertises.
-    pub fn with_source(mut self, source: SourcePolicy) -> Self {
-        self.transport.source = source;
-        self
-    }
-
-    /// Sends to another group than that of the RFCs.
-    pub fn with_group(mut self, group: IpAddr) -> Self {
-        self.transport.cast = Cast::Group(group);
-        self
-    }
-
-    /// Sends to these peers instead of a group.
-    pub fn with_unicast_peers(mut self, peers: impl IntoIterator<Item = Peer>) -> Self {
-        self.transport.cast = Cast::Peers(peers.into_iter().collect());
         self
     }
 
@@ -330,21 +286,6 @@ impl RouterConfig {
         self.down_factor
     }
 
-    /// From which address it advertises.
-    #[must_use]
-    pub fn source(&self) -> SourcePolicy {
-        self.transport.source
-    }
-
-    /// Whom it speaks with.
-    #[must_use]
-    pub fn mode(&self) -> Mode<'_> {
-        match &self.transport.cast {
-            Cast::Group(group) => Mode::Multicast { group: *group },
-            Cast::Peers(peers) => Mode::Unicast { peers },
-        }
-    }
-
     /// How VRRPv2 is authenticated.
     #[must_use]
     pub fn authentication(&self) -> &Authentication {
@@ -433,6 +374,7 @@ impl RouterConfig {
         self.validate_addresses()?;
         self.validate_timers()?;
         self.validate_cast()?;
+        self.validate_ttl()?;
         self.validate_source()?;
         self.validate_extras()
     }
@@ -484,7 +426,8 @@ impl RouterConfig {
     /// `VRRP-029`
     fn validate_addresses(&self) -> Result<(), ConfigError> {
         let advertised = self.addresses.as_addresses();
-        if let Some(address) = advertised.first().filter(|_| !advertised.first_is_valid()) {
+        let is_valid = advertised.first_is_valid() || self.switches.permits.any_first_address;
+        if let Some(address) = advertised.first().filter(|_| !is_valid) {
             return Err(ConfigError::FirstNotLinkLocal { address });
         }
         let mut excluded: Vec<IpAddr> = self.excluded.to_vec();
@@ -530,64 +473,6 @@ impl RouterConfig {
             Some(limit) if limit.promotions == 0 => Err(ConfigError::PromotionLimit),
             _ => Ok(()),
         }
-    }
-
-    fn validate_cast(&self) -> Result<(), ConfigError> {
-        let family = self.family();
-        let is_default =
-            matches!(&self.transport.cast, Cast::Group(group) if *group == family.group());
-        if !is_default && !self.switches.permits.unicast {
-            return Err(ConfigError::Refused {
-                field: "a unicast peer or another group",
-            });
-        }
-        match &self.transport.cast {
-            Cast::Group(group) if Family::of(*group) != family || !group.is_multicast() => {
-                Err(ConfigError::Group { address: *group })
-            }
-            Cast::Group(_) => Ok(()),
-            Cast::Peers(peers) if peers.is_empty() => Err(ConfigError::NoPeer),
-            Cast::Peers(peers) => {
-                let mut seen: Vec<IpAddr> = Vec::new();
-                for address in peers.iter().map(Peer::address) {
-                    let is_wrong = Family::of(address) != family
-                        || address.is_multicast()
-                        || address.is_unspecified();
-                    if is_wrong {
-                        return Err(ConfigError::Peer { address });
-                    }
-                    if seen.contains(&address) {
-                        return Err(ConfigError::AddressTwice { address });
-                    }
-                    seen.push(address);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// `VRRP-001`, `VRRP-007`
-    fn validate_source(&self) -> Result<(), ConfigError> {
-        let SourcePolicy::Fixed(address) = self.transport.source else {
-            return Ok(());
-        };
-        let is_unicast = matches!(self.transport.cast, Cast::Peers(_));
-        let fits = match address {
-            IpAddr::V4(_) => self.family() == Family::Ipv4,
-            IpAddr::V6(v6) => {
-                self.family() == Family::Ipv6 && (is_unicast || v6.is_unicast_link_local())
-            }
-        };
-        let mut virtual_addresses = self
-            .addresses
-            .as_addresses()
-            .iter()
-            .chain(self.excluded.iter().copied());
-        let is_virtual = !self.is_owner && virtual_addresses.any(|other| other == address);
-        if !fits || is_virtual || address.is_multicast() || address.is_unspecified() {
-            return Err(ConfigError::Source { address });
-        }
-        Ok(())
     }
 
     fn validate_extras(&self) -> Result<(), ConfigError> {

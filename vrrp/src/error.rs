@@ -81,7 +81,7 @@ pub enum EncodeError {
         /// How many there are.
         count: usize,
     },
-    /// The first IPv6 address is not link-local (`VRRP-029`).
+    /// The first IPv6 address is not link-local, and that was not allowed (`VRRP-029`).
     #[error("the first IPv6 address, {address}, is not link-local (fe80::/10)")]
     FirstNotLinkLocal {
         /// The first address.

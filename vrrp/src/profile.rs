@@ -26,7 +26,8 @@ use crate::priority::Priority;
 /// | checksum of VRRPv3 over IPv4, receive | – | pseudo-header | message only | either |
 /// | the same, send | – | pseudo-header | message only | as the peer, first pseudo-header |
 /// | owner hears an advertisement | drop | drop | elect, log | elect, log |
-/// | first IPv6 address not link-local | – | log | drop | log |
+/// | first IPv6 address not link-local, receive | – | log | drop | log |
+/// | the same, send | – | refused | refused | allowed |
 /// | address list differs in VRRPv2 | drop, unless the sender owns them | log | log | log |
 /// | answer to a losing advertisement | never | never | at once | VRRPv3 at once, VRRPv2 never |
 /// | announce again after one; advertise once more before giving way | no | no | no | yes |
@@ -312,6 +313,7 @@ impl fmt::Display for Switches {
             ("permit-down-factor", permits.down_factor),
             ("permit-preempt-hold", permits.preempt_hold),
             ("permit-any-owner", permits.any_owner),
+            ("permit-any-first-address", permits.any_first_address),
         ] {
             write!(f, " {name}={}", if is_on { "on" } else { "off" })?;
         }
@@ -338,6 +340,10 @@ pub struct Permits {
     /// Priority 255 without owning the addresses, and another one with owning them
     /// ([`RouterConfig::check_ownership`](crate::config::RouterConfig::check_ownership)).
     pub any_owner: bool,
+    /// A list of IPv6 addresses whose first is not link-local. RFC 9568 §5.2.9 wants the link-local
+    /// address first, and routers that are strict about it drop other advertisements: with them
+    /// there would be two Active (`VRRP-029`). keepalived sends and accepts them.
+    pub any_first_address: bool,
 }
 
 impl Permits {
@@ -349,6 +355,7 @@ impl Permits {
         down_factor: false,
         preempt_hold: false,
         any_owner: false,
+        any_first_address: false,
     };
     const ALL: Self = Self {
         v2: true,
@@ -358,6 +365,7 @@ impl Permits {
         down_factor: true,
         preempt_hold: true,
         any_owner: true,
+        any_first_address: true,
     };
 }
 
@@ -494,7 +502,8 @@ mod tests {
                      owner=drop v2-address-list=drop-unless-owner accept-mode=owner-only \
                      answer-losing-adverts=never stall=assert {common} {strict} {off} permit-v2=on \
                      permit-v3=off permit-authentication=off permit-unicast=off \
-                     permit-down-factor=off permit-preempt-hold=off permit-any-owner=off"
+                     permit-down-factor=off permit-preempt-hold=off permit-any-owner=off \
+                     permit-any-first-address=off"
                 ),
             ),
             (
@@ -504,7 +513,8 @@ mod tests {
                      owner=drop v2-address-list=log accept-mode=off answer-losing-adverts=never \
                      stall=assert {common} {strict} {off} permit-v2=off permit-v3=on \
                      permit-authentication=off permit-unicast=off permit-down-factor=off \
-                     permit-preempt-hold=off permit-any-owner=off"
+                     permit-preempt-hold=off permit-any-owner=off \
+                     permit-any-first-address=off"
                 ),
             ),
             (
@@ -514,7 +524,8 @@ mod tests {
                      owner=elect v2-address-list=log accept-mode=off answer-losing-adverts=v3 \
                      stall=assert {common} {strict} {off} permit-v2=off permit-v3=on \
                      permit-authentication=off permit-unicast=off permit-down-factor=off \
-                     permit-preempt-hold=on permit-any-owner=off"
+                     permit-preempt-hold=on permit-any-owner=off \
+                     permit-any-first-address=off"
                 ),
             ),
             (
@@ -524,7 +535,8 @@ mod tests {
                      owner=elect v2-address-list=log accept-mode=off answer-losing-adverts=v3 \
                      stall=step-down {common} reannounce=on yield-with-advert=on {off} \
                      permit-v2=on permit-v3=on permit-authentication=on permit-unicast=on \
-                     permit-down-factor=on permit-preempt-hold=on permit-any-owner=on"
+                     permit-down-factor=on permit-preempt-hold=on permit-any-owner=on \
+                     permit-any-first-address=on"
                 ),
             ),
         ] {

@@ -95,12 +95,13 @@ fn summary(plan: &Plan) -> String {
         .unwrap();
         writeln!(
             text,
-            "  preempts {} hold {:?} accepts {} source {:?} {:?} {:?}",
+            "  preempts {} hold {:?} accepts {} source {:?} {:?} ttl {} {:?}",
             config.preempts(),
             config.preempt_hold(),
             config.accepts(),
             config.source(),
             config.mode(),
+            config.ttl(),
             config.authentication()
         )
         .unwrap();

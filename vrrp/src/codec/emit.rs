@@ -49,6 +49,7 @@ pub struct Transmission<'a> {
     checksum: ChecksumForm,
     authentication: &'a Authentication,
     sequence: u32,
+    any_first_address: bool,
     #[cfg(feature = "hmac-trailer")]
     trailer: Option<(&'a TrailerKey, u64)>,
 }
@@ -71,6 +72,7 @@ impl<'a> Transmission<'a> {
             checksum: ChecksumForm::PseudoHeader,
             authentication: &Authentication::None,
             sequence: 0,
+            any_first_address: false,
             #[cfg(feature = "hmac-trailer")]
             trailer: None,
         }
@@ -108,6 +110,13 @@ impl<'a> Transmission<'a> {
     pub const fn with_authentication(mut self, by: &'a Authentication, sequence: u32) -> Self {
         self.authentication = by;
         self.sequence = sequence;
+        self
+    }
+
+    /// Sends a list too whose first IPv6 address is not link-local, as keepalived does; by default
+    /// it is refused (`VRRP-029`).
+    pub const fn with_any_first_address(mut self, any: bool) -> Self {
+        self.any_first_address = any;
         self
     }
 
@@ -197,7 +206,7 @@ impl<'a> Transmission<'a> {
                 count: addresses.len(),
             });
         };
-        if !addresses.first_is_valid() {
+        if !self.any_first_address && !addresses.first_is_valid() {
             let address = addresses.first().unwrap_or(self.source);
             return Err(EncodeError::FirstNotLinkLocal { address });
         }

@@ -80,6 +80,18 @@ pub enum ConfigError {
         /// The address.
         address: IpAddr,
     },
+    /// A time to live with which nothing arrives.
+    #[error("unicast TTL of {value} is not in 1..=255")]
+    UnicastTtl {
+        /// The number given.
+        value: u8,
+    },
+    /// A unicast TTL without unicast peers: to groups 255 is sent (`VRRP-004`, `VRRP-009`).
+    #[error("unicast TTL of {value} without unicast peers: to a group it is 255")]
+    GroupTtl {
+        /// The number given.
+        value: u8,
+    },
     /// A source address of another family, or a virtual one; with IPv6 groups, one that is not
     /// link-local (`VRRP-007`).
     #[error("source {address} is not a real address that advertisements can come from")]

@@ -54,7 +54,8 @@ impl Node {
         })
     }
 
-    /// The same without IP header, for raw sockets of IPv6.
+    /// The same without IP header, for raw sockets of IPv6; the hop limit is then for the socket to
+    /// set: [`RouterConfig::ttl`].
     ///
     /// # Errors
     ///
@@ -103,6 +104,8 @@ impl Node {
         let advertisement = advertisement(config, send.version, send.priority, send.interval);
         let mut transmission = Transmission::unicast(source, destination)
             .with_mtu(mtu)
+            .with_ttl(config.ttl())
+            .with_any_first_address(config.switches().permits.any_first_address)
             .with_checksum(router.follower.form());
         if send.version == Version::V2 {
             let authentication = config.authentication();
@@ -204,7 +207,9 @@ pub(super) fn check_advertisements(config: &RouterConfig, mtu: u16) -> Result<()
         if !config.versions().accepts(version) {
             continue;
         }
-        let mut transmission = Transmission::multicast(source).with_mtu(mtu);
+        let mut transmission = Transmission::multicast(source)
+            .with_mtu(mtu)
+            .with_any_first_address(config.switches().permits.any_first_address);
         if version == Version::V2 {
             transmission = transmission.with_authentication(config.authentication(), 0);
         }

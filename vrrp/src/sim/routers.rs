@@ -561,6 +561,7 @@ impl Member {
         self.sequence = self.sequence.wrapping_add(1);
         let config = self.router.config();
         let transmission = Transmission::multicast(self.source)
+            .with_any_first_address(config.switches().permits.any_first_address)
             .with_checksum(self.follower.form())
             .with_authentication(config.authentication(), self.sequence);
         let advertisement = Advertisement {

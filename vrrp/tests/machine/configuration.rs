@@ -48,6 +48,7 @@ fn wrong_values_are_refused_by_name() {
         window: Duration::from_secs(60),
     });
     let v6 = |addresses| RouterConfig::new(Vrid::new(10).unwrap(), list(addresses));
+    let unicast = || config(100).with_unicast_peers([peer("192.0.2.1")]);
     let fixed = |text| SourcePolicy::Fixed(address(text));
     for (config, message) in [
         (
@@ -92,9 +93,10 @@ fn wrong_values_are_refused_by_name() {
             "",
         ),
         (
-            v6(&["2001:db8::1", "fe80::1"]),
+            v6(&["2001:db8::1", "fe80::1"]).with_switches(Profile::Strict9568.switches()),
             "the first IPv6 address, 2001:db8::1, is not link-local (fe80::/10)",
         ),
+        (v6(&["2001:db8::1", "fe80::1"]), ""),
         (v6(&["fe80::1", "2001:db8::1"]), ""),
         (
             config(100).with_excluded_addresses([address("192.0.2.100")]),
@@ -155,6 +157,16 @@ fn wrong_values_are_refused_by_name() {
             "address 192.0.2.1 is given twice",
         ),
         (config(100).with_unicast_peers([peer("192.0.2.1")]), ""),
+        (unicast().with_unicast_ttl(1), ""),
+        (unicast().with_unicast_ttl(255), ""),
+        (
+            unicast().with_unicast_ttl(0),
+            "unicast TTL of 0 is not in 1..=255",
+        ),
+        (
+            config(100).with_unicast_ttl(64),
+            "unicast TTL of 64 without unicast peers: to a group it is 255",
+        ),
         (
             config(100).with_source(fixed("fe80::1")),
             "source fe80::1 is not a real address that advertisements can come from",
@@ -199,6 +211,7 @@ fn wrong_values_are_refused_by_name() {
 fn profiles_refuse_what_their_standard_lacks() {
     let password = Authentication::Simple(Password::new(b"secret"));
     let peer = Peer::new(address("192.0.2.1"));
+    let global_first = list(&["2001:db8::1", "fe80::1"]);
     let all = [
         Profile::Strict3768,
         Profile::Strict5798,
@@ -227,6 +240,11 @@ fn profiles_refuse_what_their_standard_lacks() {
     );
     assert_eq!(refused_by(&|c| c.with_group(address("224.0.0.19"))), strict);
     assert_eq!(refused_by(&|c| c.with_down_factor(4)), strict);
+    let global = |c: RouterConfig| {
+        let config = config_v6(100).with_addresses(global_first.clone());
+        config.with_switches(*c.switches())
+    };
+    assert_eq!(refused_by(&global), strict);
     let hold = Duration::from_secs(1);
     assert_eq!(
         refused_by(&|c| c.with_preempt_hold(hold)),

@@ -474,3 +474,86 @@ fn reports_of_errors_name_the_virtual_router() {
         (LAN, Family::Ipv4, Some(vrid(1)))
     );
 }
+
+/// Each advertisement a router sends next, as written for each destination.
+fn packets_sent(rig: &mut Rig) -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
+    let mut buffer = [0xa5; 1500];
+    for _ in 0..10 {
+        rig.now = rig.node.next_deadline().unwrap();
+        rig.node.tick(rig.now);
+        while let Some(job) = rig.node.poll_job() {
+            if let JobKind::Send(send) = &job.kind {
+                for destination in rig.node.destinations(send) {
+                    let length = rig
+                        .node
+                        .emit_packet(rig.now, send, destination, &mut buffer);
+                    packets.push(buffer[..length.unwrap()].to_vec());
+                }
+            }
+            rig.node.complete(rig.now, job.id, JobResult::Done);
+        }
+    }
+    packets
+}
+
+/// Spec 3.1: unicast peers get the time to live that is set, groups 255 (`VRRP-004`, `VRRP-009`).
+#[test]
+fn peers_get_the_time_to_live_that_is_set() {
+    let peers = ["192.0.2.201", "192.0.2.202"].map(|text| Peer::new(address(text)));
+    let unicast = router_config(1).with_unicast_peers(peers);
+    let v6 = AddressList::new([address("fe80::1")]).unwrap();
+    let v6 = lvs_vrrp::RouterConfig::new(vrid(1), v6);
+    let unicast_v6 = v6
+        .clone()
+        .with_unicast_peers([Peer::new(address("fe80::2"))]);
+    for (router, ttl, addresses) in [
+        (unicast.clone(), 255, 2),
+        (unicast.clone().with_unicast_ttl(64), 64, 2),
+        (unicast.with_unicast_ttl(1), 1, 2),
+        (router_config(1), 255, 1),
+        (unicast_v6.with_unicast_ttl(64), 64, 1),
+        (v6, 255, 1),
+    ] {
+        let lan = [address(OWN), address("fe80::9")];
+        let mut rig = Rig::new(config(0).with_router(id(1), NodeRouter::new(LAN, router)));
+        rig.node.link(rig.now, LAN, true, &lan);
+        let packets = packets_sent(&mut rig);
+        assert!(packets.len() >= addresses && packets.len() % addresses == 0);
+        for packet in packets {
+            let is_v4 = packet[0] >> 4 == 4;
+            assert_eq!(packet[if is_v4 { 8 } else { 7 }], ttl);
+        }
+    }
+}
+
+/// `VRRP-029`, as keepalived does it: a list that begins with a global address is sent; a strict
+/// router drops it, another one reports it.
+#[test]
+fn a_list_that_begins_with_a_global_address_is_sent() {
+    use lvs_vrrp::Profile;
+
+    let addresses = AddressList::new(["2001:db8::1", "fe80::1"].map(address)).unwrap();
+    let router = lvs_vrrp::RouterConfig::new(vrid(1), addresses);
+    let with_router = |router| config(0).with_router(id(1), NodeRouter::new(LAN, router));
+    let mut rig = Rig::new(with_router(router.clone()));
+    rig.node.link(rig.now, LAN, true, &[address("fe80::9")]);
+    let packets = packets_sent(&mut rig);
+    assert!(!packets.is_empty());
+    for (profile, is_dropped) in [(Profile::Strict9568, true), (Profile::Linux, false)] {
+        let mut switches = Profile::Linux.switches();
+        switches.receive.first_address = profile.receive_rules().first_address;
+        let router = router.clone().with_switches(switches);
+        let mut peer = Rig::new(with_router(router));
+        peer.node.link(peer.now, LAN, true, &[address("fe80::8")]);
+        let meta = Meta::ipv6(LAN, peer.now);
+        peer.node.receive(peer.now, &meta, &packets[0]);
+        let counters = peer.node.router_counters(id(1)).unwrap();
+        let rejected = counters.rejected(Reason::FirstNotLinkLocal);
+        let observed = counters.observed(Observation::FirstNotLinkLocal);
+        assert_eq!(
+            (rejected, observed),
+            if is_dropped { (1, 0) } else { (0, 1) }
+        );
+    }
+}

@@ -166,7 +166,13 @@ fn config(instance: &VrrpInstance) -> Result<RouterConfig, Problem> {
     }
     config = match &instance.destination {
         Destination::Group(group) => config.with_group(*group),
-        Destination::Peers(peers) => config.with_unicast_peers(peers.iter().map(peer)),
+        Destination::Peers(peers) => {
+            let config = config.with_unicast_peers(peers.iter().map(peer));
+            match instance.unicast_ttl {
+                Some(ttl) => config.with_unicast_ttl(ttl.max(1)),
+                None => config,
+            }
+        }
     };
     if let Some(source) = instance.source {
         config = config.with_source(SourcePolicy::Fixed(source));
@@ -242,9 +248,29 @@ fn report_differences(instance: &VrrpInstance, owner: &str, messages: &mut Messa
         );
         messages.note(&peer.position, message);
     }
-    if let Some(ttl) = instance.unicast_ttl.filter(|ttl| *ttl != 255) {
-        let message = format!("{owner}: unicast_ttl {ttl} is not supported, 255 is sent; ignored");
-        messages.warning(instance.place("unicast_ttl"), message);
+    if let Some(ttl) = instance.unicast_ttl {
+        let message = match (ttl, &instance.destination) {
+            (_, Destination::Group(_)) => Some(format!(
+                "{owner}: unicast_ttl {ttl} without unicast_peer: 255 is sent to the group; ignored"
+            )),
+            (0, _) => Some(format!("{owner}: unicast_ttl 0 goes nowhere, 1 is sent")),
+            _ => None,
+        };
+        if let Some(message) = message {
+            messages.warning(instance.place("unicast_ttl"), message);
+        }
+    }
+    if !instance.strict
+        && instance.family == Family::V6
+        && let Some(first) = instance.addresses.first()
+        && !is_link_local(first.ip)
+    {
+        let message = format!(
+            "{owner}: the first address, {}, is not link-local (fe80::/10): routers that are strict \
+             about that drop its advertisements (RFC 9568 5.2.9)",
+            first.ip
+        );
+        messages.note(&first.position, message);
     }
     for (keyword, is_on) in [
         ("dont_track_primary", !instance.track_primary),
@@ -254,6 +280,13 @@ fn report_differences(instance: &VrrpInstance, owner: &str, messages: &mut Messa
             let message = format!("{owner}: {keyword} is not supported; ignored");
             messages.warning(instance.place(keyword), message);
         }
+    }
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
 }
 
