@@ -76,7 +76,7 @@ impl RouterConfig {
 
     /// Sets the time to live, or hop limit, of what is sent to unicast peers: 1 to 255, 255 if it is
     /// not set. A peer that does not accept less drops it (row 3 of the
-    /// [ladder](crate::receive)); to groups 255 is sent always (`VRRP-004`, `VRRP-009`).
+    /// [ladder](mod@crate::receive)); to groups 255 is sent always (`VRRP-004`, `VRRP-009`).
     pub fn with_unicast_ttl(mut self, ttl: u8) -> Self {
         self.transport.unicast_ttl = Some(ttl);
         self
