@@ -1,5 +1,6 @@
 //! A driver: one thread, one loop, many virtual routers.
 
+mod beginning;
 mod engine;
 mod event;
 mod following;
@@ -14,6 +15,9 @@ use core::time::Duration;
 
 use super::config::{DriverConfig, DriverError};
 use super::executor::Hooks;
+use crate::node::HandOver;
+#[cfg(doc)]
+use crate::node::Node;
 use engine::{Engine, Progress};
 use waiting::Ready;
 
@@ -44,10 +48,33 @@ impl Driver {
     /// CAP_NET_ADMIN there is no way.
     pub fn new(config: DriverConfig) -> Result<Self, DriverError> {
         Ok(Self {
-            engine: Engine::new(config)?,
+            engine: Engine::new(config, None)?,
             ready: Vec::new(),
             has_ended: false,
         })
+    }
+
+    /// Goes on where another driver stopped, perhaps that of another process
+    /// ([`ShutdownMode::Handover`](crate::event::ShutdownMode::Handover)): see [`Node::resume`]
+    /// for which virtual routers are Active at once. Their addresses, and the devices of their
+    /// virtual MACs, were not touched in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn resume(config: DriverConfig, left: &HandOver) -> Result<Self, DriverError> {
+        Ok(Self {
+            engine: Engine::new(config, Some(left))?,
+            ready: Vec::new(),
+            has_ended: false,
+        })
+    }
+
+    /// What there is for a successor, once this driver was shut down with
+    /// [`ShutdownMode::Handover`](crate::event::ShutdownMode::Handover) and has ended. The addresses
+    /// have whole lifetimes from then on.
+    pub fn hand_over(&self) -> HandOver {
+        self.engine.node.hand_over()
     }
 
     /// Calls the program's hooks, on a thread of their own.

@@ -102,8 +102,10 @@ pub(super) enum AddressTask {
     MakeDevice(RouterId, VirtualMac),
     /// It is not needed any more.
     RemoveDevice(InterfaceIndex),
-    /// The end of all of them.
+    /// The end of all of them, and of this thread's work.
     RemoveDevices,
+    /// All stays as it is, with whole lifetimes, for a successor.
+    Leave,
 }
 
 /// What a thread tells.
@@ -121,8 +123,8 @@ pub(super) enum Outcome {
     Device(RouterId, Device),
     /// There is none, as this was refused.
     NoDevice(RouterId),
-    /// All devices are gone, or cannot be removed.
-    DevicesRemoved,
+    /// The last task is done.
+    Left,
     /// Something failed, and will be tried again or was told of as a job.
     Failed(NetError),
 }
@@ -224,7 +226,20 @@ fn perform(book: &mut AddressBook, macvlans: &mut Macvlans, task: AddressTask) -
         }
         AddressTask::RemoveDevices => {
             outcomes.extend(macvlans.remove_all().err().map(Outcome::Failed));
-            outcomes.push(Outcome::DevicesRemoved);
+            outcomes.push(Outcome::Left);
+        }
+        AddressTask::Leave => {
+            let held: Vec<_> = book.held().map(|(address, _)| address.key()).collect();
+            let renewed = book.renew(clock::now(), &held);
+            outcomes.extend(
+                renewed
+                    .into_iter()
+                    .filter_map(Result::err)
+                    .map(Outcome::Failed),
+            );
+            book.forget();
+            macvlans.forget();
+            outcomes.push(Outcome::Left);
         }
     }
     outcomes.push(Outcome::NextRenewal(book.next_renewal()));

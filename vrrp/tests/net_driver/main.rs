@@ -11,6 +11,9 @@
 #[path = "../network/mod.rs"]
 mod network;
 
+mod faults;
+mod operations;
 mod process;
+mod running;
 mod takeover;
 mod watch;

@@ -145,7 +145,7 @@ impl FromStr for Router {
 /// A process with a router; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
-    running: Running,
+    pub(crate) running: Running,
     output: BufReader<ChildStdout>,
 }
 

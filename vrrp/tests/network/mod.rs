@@ -90,6 +90,18 @@ impl Host {
         Running(child.unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
+    /// Starts a thread in the namespace.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> thread::JoinHandle<T> {
+        let namespace = self.namespace.try_clone().unwrap();
+        thread::spawn(move || {
+            setns(&namespace, CloneFlags::CLONE_NEWNET).unwrap();
+            work()
+        })
+    }
+
     /// Runs a function on a thread in the namespace. Sockets it makes stay there.
     pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {

@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::mpsc::{self, Receiver as Inbox, Sender as Postbox};
 
+use super::beginning::Beginning;
 use super::event::{DriverEvent, DriverEventKind, EventStream};
 use super::handle::{Command, Handle, RouterSnapshot, Snapshot};
 use super::jobs::{Batches, Placed};
@@ -16,17 +17,15 @@ use super::waiting::{Ready, Waiting};
 use crate::address::InterfaceIndex;
 use crate::event::ShutdownMode;
 use crate::job::JobId;
-use crate::net::addresses::{AddressBook, AddressKey};
+use crate::net::addresses::AddressKey;
 use crate::net::clock;
-use crate::net::config::{Device, DriverConfig, DriverError, Resolved, View};
+use crate::net::config::{Device, DriverConfig, DriverError, Resolved};
 use crate::net::executor::{
-    AddressJob, AddressTask, HookCall, Hooks, Outbox, Outcome, make_device, start_addresses,
-    start_hooks,
+    AddressJob, AddressTask, HookCall, Hooks, Outbox, Outcome, start_addresses, start_hooks,
 };
-use crate::net::links::{InterfaceAddress, LinkMonitor};
-use crate::net::macvlan::Macvlans;
+use crate::net::links::LinkMonitor;
 use crate::net::{NetError, ReceiveBuffer};
-use crate::node::{Node, RouterId};
+use crate::node::{HandOver, Node, RouterId};
 use crate::timer::Timestamp;
 
 /// For how long a driver that stops waits for its jobs.
@@ -50,7 +49,7 @@ pub(super) struct Engine {
     pub(super) devices_asked: BTreeSet<RouterId>,
     /// Those that are not needed any more, once the addresses of their router are gone.
     pub(super) devices_left: Vec<(RouterId, InterfaceIndex)>,
-    pub(super) has_removed_devices: bool,
+    pub(super) is_leaving: bool,
     /// Where addresses were installed.
     pub(super) placed: BTreeMap<(RouterId, IpAddr), Placed>,
     /// What is to be installed when others have removed it.
@@ -91,41 +90,22 @@ pub(super) enum Progress {
 }
 
 impl Engine {
-    pub(super) fn new(config: DriverConfig) -> Result<Self, DriverError> {
+    pub(super) fn new(config: DriverConfig, left: Option<&HandOver>) -> Result<Self, DriverError> {
         config.validate()?;
         let waiting = Waiting::new()?;
-        let mut book = AddressBook::open()?;
-        let tag = book.tag();
-        let mut macvlans = Macvlans::open()?;
-        let deleted = macvlans.remove_leftovers()?;
-        let monitor = LinkMonitor::open()?;
+        let Beginning {
+            book,
+            macvlans,
+            monitor,
+            devices,
+            resolved,
+            node,
+            placed,
+            unsaid,
+        } = Beginning::new(&config, left)?;
         waiting.add(&monitor, Ready::Links)?;
-        let mut devices = BTreeMap::new();
-        let view = View {
-            links: Some(monitor.links()),
-            tag,
-            devices: &devices,
-        };
-        let mut resolved = config.resolve(&view)?;
-        if !resolved.wanted_devices.is_empty() {
-            for (router, wanted) in &resolved.wanted_devices {
-                for outcome in make_device(&mut macvlans, *router, wanted.clone()) {
-                    match outcome {
-                        Outcome::Device(router, device) => drop(devices.insert(router, device)),
-                        Outcome::Failed(error) => return Err(error.into()),
-                        _ => {}
-                    }
-                }
-            }
-            let view = View {
-                links: Some(monitor.links()),
-                tag,
-                devices: &devices,
-            };
-            resolved = config.resolve(&view)?;
-        }
-        let leftovers = remove_leftovers(&mut book, &resolved)?;
-        let node = Node::new(resolved.node.clone())?;
+        let tag = book.tag();
+        let next_renewal = book.next_renewal();
         let (commands, inbox) = mpsc::channel();
         let handle = Handle {
             commands,
@@ -143,8 +123,8 @@ impl Engine {
             devices,
             devices_asked: BTreeSet::new(),
             devices_left: Vec::new(),
-            has_removed_devices: false,
-            placed: BTreeMap::new(),
+            is_leaving: false,
+            placed,
             delayed: VecDeque::new(),
             missing: BTreeSet::new(),
             sockets: Sockets::default(),
@@ -158,11 +138,11 @@ impl Engine {
             addresses,
             hooks: None,
             jobs_out: 0,
-            next_renewal: None,
+            next_renewal,
             listener: None,
             streams: Vec::new(),
             sequence: 0,
-            unsaid: Vec::new(),
+            unsaid,
             has_begun: false,
             is_handed_over: false,
             stopping: None,
@@ -174,17 +154,6 @@ impl Engine {
         if let Some(error) = errors.into_iter().next() {
             return Err(error.into());
         }
-        engine
-            .unsaid
-            .extend(deleted.into_iter().map(DriverEventKind::DeviceDeleted));
-        engine
-            .unsaid
-            .extend(leftovers.into_iter().map(DriverEventKind::LeftoverRemoved));
-        let places = engine.resolved.places.iter();
-        let missing = places.filter(|(_, place)| place.is_absent());
-        let missing =
-            missing.map(|(name, _)| DriverEventKind::InterfaceMissing { name: name.clone() });
-        engine.unsaid.extend(missing);
         Ok(engine)
     }
 
@@ -285,7 +254,7 @@ impl Engine {
                 }
                 Outcome::Device(router, device) => self.adopt_device(router, device),
                 Outcome::NoDevice(router) => drop(self.devices_asked.remove(&router)),
-                Outcome::DevicesRemoved => self.jobs_out = self.jobs_out.saturating_sub(1),
+                Outcome::Left => self.jobs_out = self.jobs_out.saturating_sub(1),
                 Outcome::NextRenewal(at) => self.next_renewal = at,
                 Outcome::Restored(key) => self.tell(DriverEventKind::AddressRestored(key)),
                 Outcome::Gone(key) => {
@@ -342,12 +311,15 @@ impl Engine {
         if !self.node.is_idle() || self.jobs_out > 0 {
             return false;
         }
-        let is_left = self.is_handed_over || self.devices.is_empty();
-        if is_left || core::mem::replace(&mut self.has_removed_devices, true) {
+        if core::mem::replace(&mut self.is_leaving, true) {
             return true;
         }
         self.jobs_out = 1;
-        self.post(AddressTask::RemoveDevices);
+        self.post(if self.is_handed_over {
+            AddressTask::Leave
+        } else {
+            AddressTask::RemoveDevices
+        });
         false
     }
 
@@ -418,13 +390,4 @@ impl core::fmt::Debug for Engine {
             .field("sockets", &self.sockets)
             .finish_non_exhaustive()
     }
-}
-
-/// What an earlier process left behind goes before the first Backup (spec 3.7).
-fn remove_leftovers(
-    book: &mut AddressBook,
-    resolved: &Resolved,
-) -> Result<Vec<InterfaceAddress>, NetError> {
-    let configured: Vec<_> = resolved.addresses.values().cloned().collect();
-    book.remove_leftovers(&configured)
 }

@@ -124,7 +124,7 @@ impl Engine {
     }
 
     fn make_devices(&mut self) {
-        if self.has_removed_devices {
+        if self.is_leaving {
             return;
         }
         let wanted = &self.resolved.wanted_devices;

@@ -1,0 +1,124 @@
+//! How a driver begins: with what is there, and what an earlier process left.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::event::DriverEventKind;
+use super::jobs::Placed;
+use crate::net::addresses::AddressBook;
+use crate::net::clock;
+use crate::net::config::{Device, DriverConfig, DriverError, Resolved, View};
+use crate::net::executor::{Outcome, make_device};
+use crate::net::links::LinkMonitor;
+use crate::net::macvlan::Macvlans;
+use crate::node::{HandOver, Node, RouterId};
+
+/// All of it.
+pub(super) struct Beginning {
+    pub(super) book: AddressBook,
+    pub(super) macvlans: Macvlans,
+    pub(super) monitor: LinkMonitor,
+    pub(super) devices: BTreeMap<RouterId, Device>,
+    pub(super) resolved: Resolved,
+    pub(super) node: Node,
+    pub(super) placed: BTreeMap<(RouterId, IpAddr), Placed>,
+    /// What happened before anybody could listen.
+    pub(super) unsaid: Vec<DriverEventKind>,
+}
+
+impl Beginning {
+    /// Makes devices, removes leftovers, and takes over what a predecessor has left on purpose.
+    pub(super) fn new(config: &DriverConfig, left: Option<&HandOver>) -> Result<Self, DriverError> {
+        let mut book = AddressBook::open()?;
+        let mut macvlans = Macvlans::open()?;
+        let mut deleted = Vec::new();
+        if left.is_none() {
+            deleted = macvlans.remove_leftovers()?;
+        }
+        let monitor = LinkMonitor::open()?;
+        let mut devices = BTreeMap::new();
+        let view = View {
+            links: Some(monitor.links()),
+            tag: book.tag(),
+            devices: &devices,
+        };
+        let wanted = config.resolve(&view)?.wanted_devices;
+        for (router, wanted) in wanted {
+            for outcome in make_device(&mut macvlans, router, wanted) {
+                match outcome {
+                    Outcome::Device(router, device) => drop(devices.insert(router, device)),
+                    // What is refused at the start cannot be hoped for later.
+                    Outcome::Failed(error) => return Err(error.into()),
+                    _ => {}
+                }
+            }
+        }
+        let view = View {
+            links: Some(monitor.links()),
+            tag: book.tag(),
+            devices: &devices,
+        };
+        let resolved = config.resolve(&view)?;
+        let placed = left.map(|left| take_over(&mut book, &resolved, left));
+        let placed = placed.transpose()?.unwrap_or_default();
+        let configured: Vec<_> = resolved.addresses.values().cloned().collect();
+        let removed = book.remove_leftovers(&configured)?;
+        if left.is_some() {
+            // Those of the predecessor that the configuration wants still are held by now.
+            deleted = macvlans.remove_leftovers()?;
+        }
+        let node = match left {
+            Some(left) => Node::resume(resolved.node.clone(), clock::now(), left)?,
+            None => Node::new(resolved.node.clone())?,
+        };
+        let absent = resolved
+            .places
+            .iter()
+            .filter(|(_, place)| place.is_absent());
+        let deleted = deleted.into_iter().map(DriverEventKind::DeviceDeleted);
+        let removed = removed.into_iter().map(DriverEventKind::LeftoverRemoved);
+        let missing =
+            absent.map(|(name, _)| DriverEventKind::InterfaceMissing { name: name.clone() });
+        let unsaid = deleted.chain(removed).chain(missing).collect();
+        Ok(Self {
+            book,
+            macvlans,
+            monitor,
+            devices,
+            resolved,
+            node,
+            placed,
+            unsaid,
+        })
+    }
+}
+
+/// The addresses of routers that go on are ours again.
+fn take_over(
+    book: &mut AddressBook,
+    resolved: &Resolved,
+    left: &HandOver,
+) -> Result<BTreeMap<(RouterId, IpAddr), Placed>, DriverError> {
+    let mut placed = BTreeMap::new();
+    for (router, handed) in &left.routers {
+        for address in &handed.addresses {
+            let place = (*router, *address);
+            if let Some(setup) = resolved.addresses.get(&place) {
+                let address = setup.clone();
+                let is_wanted = true;
+                placed.insert(place, Placed { address, is_wanted });
+            }
+        }
+    }
+    let all: Vec<_> = placed
+        .values()
+        .map(|placed| placed.address.clone())
+        .collect();
+    if !all.is_empty() {
+        for installed in book.install(clock::now(), &all) {
+            installed?;
+        }
+    }
+    Ok(placed)
+}

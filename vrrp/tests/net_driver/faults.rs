@@ -1,0 +1,167 @@
+//! What goes wrong around a driver.
+
+use core::time::Duration;
+use std::thread;
+
+use lvs_vrrp::event::ShutdownMode;
+use lvs_vrrp::net::{DriverEventKind, Lifetime, clock};
+use lvs_vrrp::{State, Version};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::network::{Host, Switch, eventually};
+use crate::process::Router;
+use crate::running::Running;
+use crate::watch::{Watch, overlap};
+
+const ADDRESS: &str = "192.0.2.100";
+
+fn network() -> (Switch, Host, Host) {
+    let switch = Switch::new();
+    let (one, other) = (Host::new("one"), Host::new("other"));
+    switch.connect(&one, "eth0", &["192.0.2.1/24"]);
+    switch.connect(&other, "eth0", &["192.0.2.2/24"]);
+    (switch, one, other)
+}
+
+fn router(priority: u8) -> Router {
+    Router::new(Version::V3, priority, ADDRESS)
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn an_interface_that_is_down_is_left_and_comes_back() {
+    let (_switch, one, other) = network();
+    let high = Running::start(&one, router(200).driver());
+    high.until_state(1, State::Active);
+    let low = Running::start(&other, router(100).driver());
+    low.until_state(1, State::Backup);
+    let watches = (Watch::new(&one, ADDRESS), Watch::new(&other, ADDRESS));
+    one.ip("link set dev eth0 down");
+    high.until_state(1, State::Initialize);
+    low.until_state(1, State::Active);
+    assert!(!one.holds(ADDRESS) && other.holds(ADDRESS));
+    one.ip("link set dev eth0 up");
+    high.until_state(1, State::Active);
+    low.until_state(1, State::Backup);
+    high.stop(ShutdownMode::Graceful);
+    low.stop(ShutdownMode::Graceful);
+    let overlap = overlap(&watches.0.end(), &watches.1.end());
+    println!("down and up: held by both for {overlap:?}");
+    assert!(overlap.is_zero(), "{overlap:?}");
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn an_interface_that_was_deleted_comes_back() {
+    let (switch, one, _other) = network();
+    let running = Running::start(&one, router(100).driver());
+    running.until_state(1, State::Active);
+    one.ip("link delete dev eth0");
+    running.until("eth0 missing", |kind| {
+        matches!(kind, DriverEventKind::InterfaceMissing { .. })
+    });
+    assert_eq!(running.router(1).state, State::Initialize);
+    switch.connect(&one, "eth0", &["192.0.2.1/24"]);
+    running.until_state(1, State::Active);
+    assert!(one.holds(ADDRESS));
+    let sent = running.router(1).counters.sent();
+    eventually(|| running.router(1).counters.sent(), |now| *now > sent + 2);
+    running.stop(ShutdownMode::Graceful);
+    assert!(!one.holds(ADDRESS));
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn an_address_that_somebody_removes_comes_back() {
+    let (_switch, one, _other) = network();
+    let running = Running::start(&one, router(100).driver());
+    running.until_state(1, State::Active);
+    let removed = clock::now();
+    one.ip(&format!("address del {ADDRESS}/24 dev eth0"));
+    let restored = running.until("restored", |kind| {
+        matches!(kind, DriverEventKind::AddressRestored(_))
+    });
+    assert!(one.holds(ADDRESS));
+    let gap = restored.at - removed;
+    println!("an address was back {gap:?} after the order to remove it");
+    assert!(gap < Duration::from_millis(500), "{gap:?}");
+    assert_eq!(running.router(1).state, State::Active);
+    running.stop(ShutdownMode::Graceful);
+    assert!(!one.holds(ADDRESS));
+}
+
+/// OP-5: after three down intervals it first hears that another has taken over, and does not assert
+/// itself. With preemption off it stays Backup.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_process_that_stood_still_gives_way() {
+    let (_switch, one, other) = network();
+    let still = Router {
+        preempts: false,
+        ..router(200)
+    };
+    let down = router(100).config().active_down_interval();
+    let mut stopped = still.start(&one);
+    stopped.until("Active");
+    let low = Running::start(&other, router(100).driver());
+    low.until_state(1, State::Backup);
+    let watches = (Watch::new(&one, ADDRESS), Watch::new(&other, ADDRESS));
+    let from = clock::now();
+    let id = Pid::from_raw(i32::try_from(stopped.running.0.id()).unwrap());
+    kill(id, Signal::SIGSTOP).unwrap();
+    thread::sleep(down * 3);
+    kill(id, Signal::SIGCONT).unwrap();
+    let awake = clock::now();
+    stopped.until("Backup");
+    let gave_way = clock::now() - awake;
+    let active = low.router(1);
+    assert_eq!(active.state, State::Active);
+    assert!(active.since > from && active.since < awake);
+    eventually(|| one.holds(ADDRESS), |holds| !holds);
+    thread::sleep(down * 2);
+    assert_eq!(low.router(1).since, active.since);
+    assert_eq!(low.router(1).counters.received_resignations(), 0);
+    let (one, other) = (watches.0.end(), watches.1.end());
+    let both = overlap(&one, &other);
+    println!(
+        "stood still for {:?}; gave way {gave_way:?} later; held by both for {both:?}",
+        awake - from
+    );
+    assert!(both < down * 2 + Duration::from_millis(200), "{both:?}");
+    stopped.stop();
+    low.stop(ShutdownMode::Graceful);
+}
+
+/// OP-4: what a dead process left is removed by the next one before it is Backup.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_restart_removes_what_was_left() {
+    let (_switch, one, _other) = network();
+    one.ip("address add 192.0.2.77/32 dev eth0");
+    let lasting = |driver: lvs_vrrp::net::DriverConfig| {
+        let (id, setup) = driver.routers().next().unwrap();
+        let setup = setup
+            .clone()
+            .with_lifetime(Lifetime::Limited(Duration::from_secs(60)));
+        driver.clone().with_router(id, setup)
+    };
+    let mut first = router(100).start(&one);
+    first.until("Active");
+    first.kill();
+    assert!(one.holds(ADDRESS));
+    let mut second = router(100).start(&one);
+    second.until(&format!("leftover {ADDRESS}"));
+    second.until("Active");
+    assert!(one.holds("192.0.2.77"));
+    second.kill();
+    let third = Running::start(&one, lasting(router(100).driver()));
+    third.until_state(1, State::Active);
+    let all = one.ask("-o address show dev eth0");
+    assert!(
+        all.contains("valid_lft 60sec") || all.contains("valid_lft 59sec"),
+        "{all}"
+    );
+    third.stop(ShutdownMode::Graceful);
+    assert!(!one.holds(ADDRESS) && one.holds("192.0.2.77"));
+}
