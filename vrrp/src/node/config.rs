@@ -151,7 +151,8 @@ pub struct Settings {
     pub remove_bound: Duration,
     /// After what time the same is reported again, with the number of times it was not; 60 s.
     pub report_interval: Duration,
-    /// How many reports may wait; 1024. The last state of each router is never dropped.
+    /// How many reports may wait, or as many as there are routers if that is more; 1024. The last
+    /// state of each router is never dropped.
     pub reports: usize,
     /// Whether packets for virtual routers that are not configured are reported; off, as they are
     /// normal where others use VRRP too.

@@ -147,9 +147,10 @@ impl Work {
         self.is_installed() && self.establishing == Establishing::Over
     }
 
-    /// It is to be gone before its addresses were ever there.
+    /// It is to be gone before its addresses were there; those of the time before may be.
     pub(super) fn never_served(&self) -> bool {
-        !self.serves && self.establishing == Establishing::No
+        let are_gone = !matches!(self.phase, Phase::Installed | Phase::Changing);
+        !self.serves && (are_gone || self.establishing == Establishing::No)
     }
 
     /// The addresses were announced.

@@ -557,3 +557,49 @@ fn a_list_that_begins_with_a_global_address_is_sent() {
         );
     }
 }
+
+/// With each report the count begins anew.
+#[test]
+fn what_was_counted_is_told_once() {
+    let mut rig = Rig::new(config(1));
+    rig.take_reports();
+    let (_, bad) = &bad_packets()[7];
+    for (times, suppressed) in [(3, 0), (1, 2), (1, 0)] {
+        for _ in 0..times {
+            rig.hear_bytes(bad);
+        }
+        let rejected = ReportKind::Rejected {
+            reason: Reason::Checksum,
+            source: Some(address(LOWER)),
+            suppressed,
+        };
+        assert_eq!(rig.take_reports(), [rejected]);
+        rig.now += ms(60_000);
+    }
+}
+
+/// Spec 1.2: another router with the address from which this one advertises is dropped as an echo,
+/// and told as what it may be.
+#[test]
+fn what_is_dropped_may_be_observed_too() {
+    let mut rig = Rig::new(config(1));
+    rig.take_reports();
+    rig.hear(1, 100, OWN);
+    let observed = ReportKind::Observed {
+        observation: Observation::DuplicatePrimaryAddress,
+        source: address(OWN),
+        suppressed: 0,
+    };
+    assert!(rig.take_reports().contains(&observed));
+}
+
+/// What an Active said and was not sent yet is not sent by a Backup, or by one that is stopped.
+#[test]
+fn advertisements_that_wait_are_withdrawn() {
+    let mut rig = Rig::active(config(1));
+    rig.now += ms(1000);
+    rig.node.tick(rig.now);
+    rig.node.link(rig.now, LAN, false, &[]);
+    rig.work();
+    assert!(!rig.take_log().contains("send"));
+}

@@ -1,8 +1,10 @@
 //! The stream of reports: in order, numbered, bounded.
 
+use core::time::Duration;
+
 use lvs_vrrp::event::{Notification, State, Transition};
 use lvs_vrrp::job::JobKind;
-use lvs_vrrp::node::{Report, ReportKind, Settings};
+use lvs_vrrp::node::{NodeRouter, Report, ReportKind, Settings};
 
 use crate::rig::*;
 
@@ -73,4 +75,90 @@ fn a_full_queue_merges_and_keeps_the_last_state() {
             .expect("the last state is never dropped");
         assert_eq!((last.from, last.to), (State::Initialize, State::Backup));
     }
+}
+
+/// What is dropped is merged: the transition that is left leads from where the first one began.
+#[test]
+fn what_is_merged_says_whence_it_came() {
+    let mut settings = Settings::default();
+    settings.spread = false;
+    settings.reports = 1;
+    let mut rig = Rig::new(config(1).with_settings(settings));
+    rig.node.link(rig.now, LAN, false, &[]);
+    let reports = drain(&mut rig);
+    let transitions: Vec<_> = reports.iter().filter_map(transition).collect();
+    let [only] = transitions[..] else {
+        panic!("{reports:#?}");
+    };
+    assert_eq!((only.from, only.to), (State::Initialize, State::Initialize));
+}
+
+/// There is always room for one report of each router.
+#[test]
+fn as_many_reports_wait_as_there_are_routers() {
+    let mut settings = Settings::default();
+    settings.spread = false;
+    settings.reports = 1;
+    let there = NodeRouter::new(OTHER_LAN, router_config(3));
+    let config = config(2).with_router(id(3), there).with_settings(settings);
+    let mut rig = Rig::new(config);
+    drain(&mut rig);
+    rig.node.link(rig.now, LAN, false, &[]);
+    rig.node.receive(
+        rig.now,
+        &lvs_vrrp::receive::Meta::ipv4(OTHER_LAN, rig.now),
+        &advert(3, 100, LOWER)[..20],
+    );
+    assert_eq!(drain(&mut rig).len(), 3);
+}
+
+/// Transitions that wait for slow address work are merged too, and lead from one to the next.
+#[test]
+fn transitions_that_wait_for_address_work_are_merged() {
+    let mut rig = Rig::active(config(1));
+    rig.hear(1, 200, HIGHER);
+    for _ in 0..40 {
+        for is_up in [true, false] {
+            rig.node.link(rig.now, LAN, is_up, &[address(OWN)]);
+        }
+    }
+    rig.work();
+    let told: Vec<_> = rig.reports.iter().filter_map(transition).collect();
+    assert!((2..=33).contains(&told.len()), "{}", told.len());
+    for pair in told.windows(2) {
+        assert_eq!(pair[0].to, pair[1].from, "{told:?}");
+    }
+    assert_eq!(told.last().unwrap().to, State::Initialize);
+}
+
+/// One that is Active again while its addresses are being removed, and gives way before they are
+/// there once more, was Backup all the time to whoever is told.
+#[test]
+fn a_return_without_addresses_is_not_told() {
+    let mut rig = Rig::active(config(1));
+    for _ in 0..3 {
+        rig.hear(1, 200, HIGHER);
+        rig.run_open(ms(4000));
+        assert_eq!(rig.state(1), State::Active);
+    }
+    rig.hear(1, 200, HIGHER);
+    rig.work();
+    let told: Vec<_> = rig.reports.iter().filter_map(transition).collect();
+    let states: Vec<_> = told.iter().map(|told| (told.from, told.to)).collect();
+    assert_eq!(states, [(State::Active, State::Backup)]);
+}
+
+/// What was said of an address list that is not there yet is said once when it is.
+#[test]
+fn what_waits_twice_is_done_once() {
+    let mut rig = Rig::new(config(1));
+    rig.run_open(ms(3700));
+    rig.hear(1, 50, LOWER);
+    let before = format!("{:?}", rig.node).len();
+    for _ in 0..1000 {
+        rig.now += Duration::from_micros(10);
+        rig.hear(1, 50, LOWER);
+    }
+    let after = format!("{:?}", rig.node).len();
+    assert!(after < before + 1000, "{before} {after}");
 }
