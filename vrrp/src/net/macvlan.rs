@@ -29,8 +29,9 @@
 //! To send IPv6 packets from the device through a raw socket, it needs a link-local address: a copy
 //! of the interface's, not derived from the virtual MAC. But the kernel then answers neighbour
 //! solicitations for that address on both devices, from the virtual MAC, too, and reports the
-//! groups of the address from there: also while the router is Backup. Who sends whole frames
-//! instead needs no such address: [`VirtualMac::with_link_local`].
+//! groups of the address from there: also while the router is Backup, so that switches look for the
+//! Active here. Who sends whole frames instead, as the driver does, needs no such address:
+//! [`VirtualMac::with_link_local`].
 //!
 //! # Whose device is it?
 //!

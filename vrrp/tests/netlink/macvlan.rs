@@ -1,23 +1,29 @@
 //! Virtual MAC devices in a real kernel.
 
 use core::net::IpAddr;
+use core::time::Duration;
 use std::fs;
 use std::panic;
 use std::process::Command;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Instant;
 
-use lvs_vrrp::net::NetError;
+use lvs_vrrp::event::ShutdownMode;
 use lvs_vrrp::net::addresses::{AddressBook, Installed, VirtualAddress};
 use lvs_vrrp::net::clock::now;
 use lvs_vrrp::net::links::LinkMonitor;
 use lvs_vrrp::net::macvlan::{Macvlans, VirtualMac};
 use lvs_vrrp::net::sysctl::{Finding, review};
-use lvs_vrrp::{Family, InterfaceIndex, Vrid};
+use lvs_vrrp::net::{
+    Driver, DriverConfig, DriverEventKind, NetError, RouterSetup, VirtualMacSetup,
+};
+use lvs_vrrp::node::RouterId;
+use lvs_vrrp::{AddressList, Family, InterfaceIndex, Interval, RouterConfig, Vrid};
 use nix::errno::Errno;
 use nix::unistd::gettid;
 
-use crate::netlink::isolated::{cable, index, ip, isolated};
+use crate::netlink::isolated::{PATIENCE, cable, index, ip, isolated};
 
 fn vrid(number: u8) -> Vrid {
     Vrid::try_from(number).unwrap()
@@ -399,6 +405,55 @@ fn neighbours_learn_the_virtual_mac() {
             assert!(line.contains(&format!("lladdr {mac}")), "{line}");
         }
     });
+}
+
+/// The first advertisement leaves before the device has an address, and the last one may leave
+/// after.
+#[test]
+#[ignore = "needs a kernel with macvlan: run through .ci/test"]
+fn an_ipv6_device_without_an_address_sends_advertisements() {
+    isolated(|| {
+        cable("eth0", "peer0");
+        ip("address add fe80::1/64 dev eth0 nodad");
+        let before = received("peer0");
+        let addresses = AddressList::new(["fe80::100".parse().unwrap()]).unwrap();
+        let config = RouterConfig::new(vrid(51), addresses)
+            .with_interval(Interval::from_centiseconds(10).unwrap());
+        let router = RouterSetup::new("eth0", config).with_virtual_mac(VirtualMacSetup::new());
+        let config = DriverConfig::new().with_router(RouterId::new(1), router);
+        let mut driver = Driver::new(config).unwrap();
+        let failures = Arc::new(Mutex::new(Vec::new()));
+        driver.on_event({
+            let failures = Arc::clone(&failures);
+            move |event| {
+                if let DriverEventKind::Failed(error) = &event.kind {
+                    failures.lock().unwrap().push(error.to_string());
+                }
+            }
+        });
+        let handle = driver.handle();
+        let start = Instant::now();
+        let mut is_stopping = false;
+        while driver.step(Some(Duration::from_millis(50))).unwrap() {
+            if !is_stopping && start.elapsed() > Duration::from_secs(2) {
+                is_stopping = true;
+                handle.shutdown(ShutdownMode::ReleaseFirst).unwrap();
+            }
+            assert!(start.elapsed() < PATIENCE);
+        }
+        let failures = failures.lock().unwrap();
+        assert!(failures.is_empty(), "{failures:?}");
+        assert!(received("peer0") > before + 5);
+    });
+}
+
+/// Packets a device has received.
+fn received(device: &str) -> u64 {
+    let shown = ip(&format!("-s -o link show {device}"));
+    let mut words = shown.split_whitespace().skip_while(|word| *word != "RX:");
+    let mut numbers = words.by_ref().filter_map(|word| word.parse().ok());
+    // Bytes, then packets.
+    numbers.nth(1).unwrap()
 }
 
 #[test]

@@ -7,8 +7,8 @@ use core::net::IpAddr;
 
 use super::engine::Engine;
 use super::event::DriverEventKind;
-use crate::address::{Family, InterfaceIndex};
-use crate::codec::GratuitousArp;
+use crate::address::{Family, InterfaceIndex, MacAddress};
+use crate::codec::{GratuitousArp, ethernet_header};
 use crate::event::NewActiveReason;
 use crate::job::{Announcement, Job, JobId, JobKind, JobResult, SendJob};
 use crate::net::addresses::VirtualAddress;
@@ -130,11 +130,24 @@ impl Engine {
         for destination in self.node.destinations(send) {
             let mouth = self.resolved.mouths.get(&send.router());
             let mouth = mouth.copied().unwrap_or_else(|| send.interface());
+            let is_frame = self.sends_frames(mouth, Family::of(destination));
+            let header = self.frame_header(mouth, destination);
+            if is_frame && header.is_none() {
+                is_broken = true;
+                continue;
+            }
+            let header = header.filter(|_| is_frame);
             let mouth = (mouth, Family::of(destination));
             let outgoing = batches.adverts.entry(mouth).or_default();
             let node = &mut self.node;
             let written = outgoing.batch.push(destination, LONGEST_PACKET, |buffer| {
-                node.emit_packet(now, send, destination, buffer)
+                let Some(header) = header else {
+                    return node.emit_packet(now, send, destination, buffer);
+                };
+                let (start, rest) = buffer.split_at_mut(header.len());
+                start.copy_from_slice(&header);
+                let length = node.emit_packet(now, send, destination, rest)?;
+                Ok(length.saturating_add(header.len()))
             });
             match written {
                 Ok(()) => {
@@ -153,17 +166,39 @@ impl Engine {
         }
     }
 
+    /// Whether packets leave from a device as whole frames: IPv6 from a device with a virtual MAC. A
+    /// raw socket sends none while the device has no address: before the first virtual address is
+    /// there and after the last one is gone.
+    fn sends_frames(&self, device: InterfaceIndex, family: Family) -> bool {
+        let mut interfaces = self.resolved.places.values();
+        family == Family::Ipv6 && !interfaces.any(|place| place.index == device)
+    }
+
+    /// What comes before such a packet. The device may be gone.
+    fn frame_header(&self, device: InterfaceIndex, destination: IpAddr) -> Option<[u8; 14]> {
+        let source = self.monitor.links().get(device)?.mac?;
+        let destination = MacAddress::of_group(destination)?;
+        Some(ethernet_header(destination, source, Family::Ipv6))
+    }
+
     fn send_adverts(&mut self, batches: &mut Batches) {
         for (&(device, family), outgoing) in &mut batches.adverts {
             if outgoing.batch.is_empty() {
                 continue;
             }
             let mut failures = Vec::new();
-            match self.sockets.sender(device, family) {
-                Some(sender) => sender.send(&outgoing.batch, |place, result| {
-                    failures.extend(result.err().map(|error| (place, Some(error))));
-                }),
-                None => failures.extend((0..outgoing.jobs.len()).map(|place| (place, None))),
+            let mut each = |place, result: Result<(), NetError>| {
+                failures.extend(result.err().map(|error| (place, Some(error))));
+            };
+            let is_sent = if self.sends_frames(device, family) {
+                let sender = self.sockets.frames(device);
+                sender.map(|sender| sender.send(&outgoing.batch, &mut each))
+            } else {
+                let sender = self.sockets.sender(device, family);
+                sender.map(|sender| sender.send(&outgoing.batch, &mut each))
+            };
+            if is_sent.is_none() {
+                failures.extend((0..outgoing.jobs.len()).map(|place| (place, None)));
             }
             self.finish(&outgoing.jobs, failures);
             outgoing.clear();
