@@ -66,7 +66,9 @@ fn addresses_come_with_tag_and_lifetime_and_go() {
             };
             assert!(line.contains(&format!("/{length} scope global")), "{line}");
             assert!(line.contains("noprefixroute"), "{line}");
-            assert!(line.contains("valid_lft 100sec"), "{line}");
+            // On a busy machine it is shown seconds later.
+            let mut lifetimes = (60..=100).map(|left| format!("valid_lft {left}sec"));
+            assert!(lifetimes.any(|lifetime| line.contains(&lifetime)), "{line}");
             assert!(!line.contains("tentative"), "{line}");
             assert!(!line.contains("optimistic"), "{line}");
             assert_eq!(line.contains("nodad"), length == 128, "{line}");
