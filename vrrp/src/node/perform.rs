@@ -24,6 +24,8 @@ impl Node {
             let is_done = result == JobResult::Done;
             let work = self.router(key).map(|router| &router.work);
             if work.is_some_and(|work| work.job == Some(id)) {
+                // It may have been late while nobody looked.
+                self.check_late(key);
                 self.finish_work(key, is_done);
             } else if work.is_some_and(|work| work.establishes_by(id)) {
                 self.finish_establishing(key, is_done);

@@ -12,6 +12,7 @@
 //! | 6 | a deadline that is left lies ahead; a second tick changes nothing (`VRRP-206`) |
 //! | 7 | reports are numbered in order |
 //! | 8 | with all well, all become Active with their addresses; after shutdown none is left |
+//! | 9 | a process that hands over becomes idle, and names exactly the addresses that are there |
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
@@ -23,7 +24,7 @@ use lvs_vrrp::group::{GroupConfig, GroupId};
 use lvs_vrrp::job::{Job, JobKind, JobResult};
 use lvs_vrrp::node::{InterfaceConfig, NodeRouter, RouterId, Settings};
 use lvs_vrrp::receive::Meta;
-use lvs_vrrp::track::{Track, TrackerId};
+use lvs_vrrp::track::{Track, TrackerId, TrackerStatus};
 use lvs_vrrp::{
     AddressList, GuardStatus, InterfaceIndex, Interval, MacAddress, Node, NodeConfig, Priority,
     RouterConfig, Timestamp, Version, Vrid,
@@ -55,7 +56,10 @@ fn config(variant: u8) -> NodeConfig {
     settings.announce.repeat = 2;
     settings.reports = 8;
     settings.install_retry = Duration::from_secs(5);
-    let lan = InterfaceConfig::new(MacAddress::new([2, 0, 0, 0, 0, 9])).up([OWN]);
+    let mut lan = InterfaceConfig::new(MacAddress::new([2, 0, 0, 0, 0, 9])).up([OWN]);
+    if variant & 64 != 0 {
+        lan = lan.with_link_delays(Duration::from_millis(300), Duration::from_millis(900));
+    }
     let (one, two, three): (&[u8], &[u8], &[u8]) = match variant % 5 {
         // Addresses go from one router to another, both ways.
         1 => (&[1, 11], &[2, 13], &[3]),
@@ -88,6 +92,15 @@ fn config(variant: u8) -> NodeConfig {
             .with_router(id(2), router(0, 2, two))
             .with_group(GROUP, group(&[1, 2, 3])),
         _ => config.with_router(id(2), router(0, 2, two)),
+    }
+}
+
+/// The interface of a router in a configuration that has it.
+fn place_of(variant: u8, router: RouterId) -> Option<InterfaceIndex> {
+    match router.get() {
+        2 if variant % 7 == 2 => None,
+        3 if variant % 5 == 3 => Some(LANS[1]),
+        _ => Some(LANS[0]),
     }
 }
 
@@ -268,6 +281,47 @@ impl Harness {
         assert!(next.is_none_or(|next| next > self.now), "6: {next:?}");
     }
 
+    /// The process stops, and another one goes on with this configuration after some time.
+    fn hand_over(&mut self, variant: u8, pause: Duration) {
+        self.node.shutdown(self.now, ShutdownMode::Handover);
+        for _ in 0..20 {
+            self.fetch(usize::MAX);
+            while !self.open.is_empty() {
+                self.complete(0, JobResult::Done);
+                self.fetch(usize::MAX);
+            }
+            match self.node.next_deadline() {
+                Some(next) if !self.node.is_idle() => self.now = self.now.max(next),
+                _ => break,
+            }
+            self.tick();
+        }
+        assert!(self.node.is_idle(), "9: {:#?}", self.node);
+        let mut left = self.node.hand_over();
+        let handed = left.routers.iter();
+        let handed: BTreeSet<_> = handed
+            .flat_map(|(id, router)| router.addresses.iter().map(|address| (*id, *address)))
+            .collect();
+        let there = self.kernel.iter();
+        let there: BTreeSet<_> = there.map(|((_, address), id)| (*id, *address)).collect();
+        assert_eq!(handed, there, "9");
+        // Whoever starts removes what is not configured any more, or elsewhere.
+        self.kernel
+            .retain(|(lan, _), id| place_of(variant, *id) == Some(*lan));
+        let kept: BTreeSet<_> = self.kernel.values().copied().collect();
+        let routers = &mut left.routers;
+        routers.retain(|id, router| kept.contains(id) || router.addresses.is_empty());
+        let there = self.kernel.iter();
+        self.serving = there
+            .map(|((lan, address), id)| ((*id, *lan), *address))
+            .collect();
+        self.now += pause;
+        self.node = Node::resume(config(variant), self.now, &left).unwrap();
+        self.variant = variant;
+        self.is_unguarded |= variant % 7 > 2;
+        self.sequence = 0;
+    }
+
     /// Whatever there is to do is done, until so much later.
     fn run(&mut self, span: Duration) {
         let end = self.now + span;
@@ -359,7 +413,12 @@ fn step(harness: &mut Harness, operation: u8, bytes: &mut impl Iterator<Item = u
         7 => {
             let what = byte();
             let tracker = TRACKERS[usize::from(what & 1)];
-            harness.node.set_tracker(now, tracker, what & 2 == 0);
+            let status = if what & 4 == 0 {
+                TrackerStatus::from(what & 2 == 0)
+            } else {
+                TrackerStatus::Value(i32::from(what >> 3) - 16)
+            };
+            harness.node.set_tracker(now, tracker, status);
         }
         8 => {
             let status = match byte() % 8 {
@@ -392,6 +451,10 @@ fn step(harness: &mut Harness, operation: u8, bytes: &mut impl Iterator<Item = u
         }
         14 if byte() % 2 == 0 => harness.node.stalled(now),
         14 => harness.node.yield_group(now, GROUP),
+        15 if operation > 127 => {
+            let variant = byte();
+            harness.hand_over(variant, Duration::from_millis(u64::from(byte()) * 20));
+        }
         _ => {
             harness.tick();
             let before = format!("{:?}", harness.node);

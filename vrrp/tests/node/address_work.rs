@@ -419,3 +419,20 @@ fn a_failed_installation_is_not_told_as_active() {
         (State::Backup, State::Initialize)
     );
 }
+
+/// OP-2: a removal that was late is told though nobody looked while it was, once.
+#[test]
+fn a_late_removal_is_told_when_it_ends() {
+    for (late, ticks) in [(false, false), (true, false), (true, true)] {
+        let mut rig = Rig::active(config(1));
+        rig.hear(1, 200, HIGHER);
+        rig.take_reports();
+        rig.now += ms(if late { 1000 } else { 999 });
+        if ticks {
+            rig.node.tick(rig.now);
+        }
+        rig.finish(JobResult::Done);
+        let expected = [ReportKind::RemoveLate];
+        assert_eq!(rig.take_reports(), expected[..usize::from(late)]);
+    }
+}
