@@ -2,9 +2,9 @@
 //! begin below what the Backups have heard.
 
 use lvs_vrrp::codec::{Advertisement, AhFlavour, AhKey, AhView, Authentication, Transmission};
-use lvs_vrrp::event::State;
+use lvs_vrrp::event::{ShutdownMode, State};
 use lvs_vrrp::job::{JobKind, JobResult};
-use lvs_vrrp::node::NodeRouter;
+use lvs_vrrp::node::{Node, NodeRouter};
 use lvs_vrrp::receive::{Reason, Versions};
 use lvs_vrrp::{Interval, NodeConfig, Priority, Version};
 
@@ -95,4 +95,18 @@ fn a_router_that_starts_accepts_any_number() {
     let counters = rig.node.router_counters(id(1)).unwrap();
     assert_eq!(counters.rejected(Reason::AuthReplay), 1);
     assert_eq!(counters.received(), 2);
+}
+
+/// A successor goes on with the numbers of its predecessor, or its peers would drop what it says.
+#[test]
+fn a_successor_goes_on_with_the_numbers() {
+    let mut old = Rig::new(signed());
+    assert_eq!(sent(&mut old, 6000), [1, 2, 3]);
+    old.node.shutdown(old.now, ShutdownMode::Handover);
+    old.work();
+    let left = old.node.hand_over();
+    let mut new = Rig::new(signed());
+    new.node = Node::resume(signed(), old.now, &left).unwrap();
+    new.now = old.now;
+    assert_eq!(sent(&mut new, 1500), [4, 5]);
 }

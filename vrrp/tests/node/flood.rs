@@ -189,3 +189,45 @@ proptest! {
         prop_assert_eq!((sent_too, resigned), (sent, u64::from(resigns)));
     }
 }
+
+/// The rate, and the burst beyond it, to the packet.
+#[test]
+fn a_burst_is_as_long_as_the_limit_says() {
+    let (per_second, burst) = (400, 10);
+    let mut rig = Rig::active(limited(Some(FloodLimit { per_second, burst })));
+    for _ in 0..50 {
+        rig.hear(1, 50, LOWER);
+    }
+    assert_eq!(flooded(&rig), 50 - 11);
+    rig.now += Duration::from_micros(2500);
+    for _ in 0..50 {
+        rig.hear(1, 50, LOWER);
+    }
+    assert_eq!(flooded(&rig), 100 - 12);
+}
+
+/// Each effect has its own bucket: losers do not use up what winners need, nor strangers that win
+/// what the known Active needs.
+#[test]
+fn effects_do_not_share_a_bucket() {
+    let mut rig = Rig::active(limited(Some(FloodLimit::default())));
+    for _ in 0..2000 {
+        rig.hear(1, 50, LOWER);
+    }
+    let before = flooded(&rig);
+    assert!(before > 0);
+    rig.hear(1, 200, HIGHER);
+    assert_eq!((rig.state(1), flooded(&rig)), (State::Backup, before));
+
+    // The known Active of 200 lives, whoever says 150.
+    for _ in 0..2000 {
+        rig.hear(1, 150, LOWER);
+        let known = rig.node.machine(id(1)).unwrap().active();
+        if known.is_none_or(|known| known.priority().get() != 200) {
+            rig.hear(1, 200, HIGHER);
+        }
+    }
+    let before = flooded(&rig);
+    rig.hear(1, 200, HIGHER);
+    assert_eq!(flooded(&rig), before);
+}

@@ -320,3 +320,30 @@ fn an_address_that_was_installed_is_never_advertised_from() {
         assert_eq!(source(&rig), Some(first), "it was added by somebody else");
     }
 }
+
+/// Spec 3.3: the delay of a link counts from when it was first said to be down.
+#[test]
+fn a_link_that_is_said_to_be_down_again_is_down_in_time() {
+    let lan = interface().with_link_delays(ms(300), ms(1999));
+    let mut rig = Rig::active(config(1).with_interface(LAN, lan));
+    rig.node.link(rig.now, LAN, false, &[]);
+    rig.run(ms(1000));
+    rig.node.link(rig.now, LAN, false, &[]);
+    rig.run(ms(998));
+    assert_eq!(rig.state(1), State::Active);
+    rig.run(ms(1));
+    assert_eq!(reason(&rig, 1), Some(InitReason::InterfaceDown));
+}
+
+/// Spec 3.4: a link that is up and said to be up has settled no later for that.
+#[test]
+fn news_of_a_link_that_is_up_do_not_unsettle_it() {
+    let settle = settings(|settings| settings.link_settle = ms(2000));
+    let mut rig = Rig::new(config(1).with_settings(settle));
+    rig.run(ms(1000));
+    rig.node.link(rig.now, LAN, true, &[address(OWN)]);
+    rig.run(ms(1000));
+    assert_eq!(rig.state(1), State::Backup);
+    rig.node.link(rig.now, LAN, true, &[address(OWN)]);
+    assert_eq!(rig.state(1), State::Backup);
+}

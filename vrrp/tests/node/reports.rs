@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use lvs_vrrp::event::{Notification, State, Transition};
-use lvs_vrrp::job::JobKind;
+use lvs_vrrp::job::{JobKind, JobResult};
 use lvs_vrrp::node::{NodeRouter, Report, ReportKind, Settings};
 
 use crate::rig::*;
@@ -161,4 +161,19 @@ fn what_waits_twice_is_done_once() {
     }
     let after = format!("{:?}", rig.node).len();
     assert!(after < before + 1000, "{before} {after}");
+}
+
+/// Each take-over is told when its own addresses are there, not because those of the last one were.
+#[test]
+fn a_second_take_over_that_fails_is_not_told() {
+    let mut rig = Rig::active(config(1));
+    rig.hear(1, 200, HIGHER);
+    rig.work();
+    rig.reports.clear();
+    rig.run_open(ms(3700));
+    rig.finish(JobResult::Done);
+    rig.finish(JobResult::Failed);
+    rig.work();
+    let mut told = rig.reports.iter().filter_map(transition);
+    assert!(told.all(|told| told.to != State::Active));
 }

@@ -49,6 +49,7 @@ fn a_successor_goes_on_without_touching_addresses() {
     assert_eq!(left.routers, expected.into());
     // The old one does nothing more, whatever happens.
     old.run(ms(60_000));
+    assert_eq!(old.node.hand_over(), left, "nor does it stop later");
     old.hear(1, 1, LOWER);
     assert_eq!(old.take_log(), "");
 
@@ -303,4 +304,65 @@ fn what_is_left_goes_when_the_guard_is_lost() {
         }
         assert!(log.ends_with("release 1"), "{log}");
     }
+}
+
+/// What a successor knows from the beginning counts for its first advertisement.
+#[test]
+fn a_successor_begins_with_the_priority_of_its_trackers() {
+    let mut old = Rig::active(config(1));
+    let left = stop(&mut old);
+    let tracker = TrackerId::new(1);
+    let tracked = router(1).with_track(Track::new(tracker, -50));
+    let tracked = config(1)
+        .with_tracker(tracker, false)
+        .with_router(id(1), tracked);
+    let mut new = Rig::resume(tracked, left.at, &left);
+    assert_eq!(new.take_log(), "1 send 50");
+}
+
+/// An address that moves to another router with the successor is installed when it was removed.
+#[test]
+fn addresses_move_between_routers_of_a_successor() {
+    let with = |number: u8, last: &[u8]| {
+        let list = last.iter().map(|last| [198, 51, 100, *last].into());
+        let list = AddressList::new(list).unwrap();
+        NodeRouter::new(LAN, router_config(number).with_addresses(list))
+    };
+    let both = |one: &[u8], two: &[u8]| {
+        config(0)
+            .with_router(id(1), with(1, one))
+            .with_router(id(2), with(2, two))
+    };
+    let mut old = Rig::active(both(&[1], &[2, 3]));
+    let left = stop(&mut old);
+    let mut new = Rig::resume(both(&[1, 3], &[2]), left.at, &left);
+    let log = new.take_log();
+    assert!(
+        log.contains("2 change + -3") && !log.contains("1 change"),
+        "{log}"
+    );
+    new.finish(JobResult::Done);
+    assert_eq!(new.take_log(), "1 change +3 -");
+}
+
+/// What is being established when the process stops is waited for, and nothing begins after that.
+#[test]
+fn establishing_ends_before_a_process_may() {
+    let mut old = Rig::new(config(1));
+    old.run_open(ms(3700));
+    old.finish(JobResult::Done);
+    old.finish(JobResult::Done);
+    let mut unannounced = old.clone();
+    old.run_open(ms(10));
+    old.node.shutdown(old.now, ShutdownMode::Handover);
+    old.fetch();
+    assert!(!old.node.is_idle());
+    old.finish(JobResult::Done);
+    assert!(old.node.is_idle());
+
+    unannounced
+        .node
+        .shutdown(unannounced.now, ShutdownMode::Handover);
+    unannounced.run_open(ms(10_000));
+    assert!(unannounced.node.is_idle() && unannounced.open.is_empty());
 }

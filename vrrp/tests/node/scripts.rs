@@ -62,6 +62,7 @@ fn runs_begin_at_the_interval() {
     assert_eq!(script.tick(at(999)), (None, None));
     assert_eq!(script.tick(at(1000)), (Some(ScriptStep::Start), None));
     assert_eq!(script.finished(at(3700), true), None);
+    assert_eq!(script.next_deadline(), at(3700), "not in the past");
     assert_eq!(script.tick(at(3700)), (Some(ScriptStep::Start), None));
 }
 
@@ -81,6 +82,7 @@ fn a_run_that_takes_too_long_is_a_failure() {
     assert_eq!(script.tick(at(2000)), (Some(ScriptStep::Start), None));
     assert_eq!(script.tick(at(2400)), (Some(ScriptStep::Kill), None));
     let failed = Some(TrackerStatus::Failed);
+    assert_eq!(script.tick(at(3399)), (None, None));
     assert_eq!(script.tick(at(3400)), (Some(ScriptStep::Kill), failed));
     assert_eq!(script.tick(at(4400)), (Some(ScriptStep::Kill), None));
 }
