@@ -156,6 +156,6 @@ pub use version::Version;
 pub use vrid::Vrid;
 
 /// Runs the README's examples, of which one needs the virtual network.
-#[cfg(all(doctest, feature = "sim"))]
+#[cfg(all(doctest, feature = "sim", feature = "net", target_os = "linux"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

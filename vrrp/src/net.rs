@@ -1,8 +1,40 @@
 //! Virtual routers on Linux: raw sockets, addresses, announcements, and a driver that runs a
 //! [`Node`](crate::node::Node) (feature `net`).
 //!
+//! # First minute
+//!
+//! A virtual router with 192.0.2.1, on the interface eth0:
+//!
+//! ```no_run
+//! use lvs_vrrp::event::ShutdownMode;
+//! use lvs_vrrp::net::{AddressSetup, Driver, DriverConfig, RouterSetup};
+//! use lvs_vrrp::node::RouterId;
+//! use lvs_vrrp::{AddressList, RouterConfig, Vrid};
+//!
+//! let address = "192.0.2.1".parse()?;
+//! let router = RouterConfig::new(Vrid::try_from(51)?, AddressList::new([address])?);
+//! let setup = RouterSetup::new("eth0", router)
+//!     .with_address(address, AddressSetup::new().with_prefix_len(24));
+//! let mut driver = Driver::new(DriverConfig::new().with_router(RouterId::new(1), setup))?;
+//! driver.on_event(|event| println!("{:?}", event.kind));
+//!
+//! let handle = driver.handle();
+//! std::thread::spawn(move || {
+//!     std::thread::sleep(std::time::Duration::from_secs(60));
+//!     // It resigns, and removes its address.
+//!     handle.shutdown(ShutdownMode::Graceful)
+//! });
+//! driver.run()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! | Part | Does |
 //! |---|---|
+//! | [`Driver`] | runs virtual routers on the calling thread; `AsyncDriver` does on a task of tokio |
+//! | [`DriverConfig`] | what it runs: interfaces by name, virtual MACs, how addresses are installed |
+//! | [`Handle`] | tells it something from other threads: stop, reload, trackers, guards, snapshots |
+//! | [`Hooks`] | what a program does before addresses come and after they are gone (OP-1) |
+//! | [`EventStream`], [`DriverEvent`] | what happens: one stream, in order, numbered |
 //! | [`Receiver`] | hears the advertisements of one interface and family, many per system call |
 //! | [`Sender`] | sends packets from one device, many per system call |
 //! | [`FrameSender`] | sends announcements as frames from one device |
@@ -10,6 +42,23 @@
 //! | [`macvlan`] | devices with virtual MAC addresses |
 //! | [`links`] | what interfaces there are, and what changes |
 //! | [`sysctl`] | kernel settings that are in the way |
+//!
+//! # When two have an address
+//!
+//! | After | Both have it |
+//! |---|---|
+//! | a resignation, a preemption, a link that goes down | not at all: who takes over from a living router waits [5 ms](DriverConfig::with_gap) with its addresses |
+//! | a process that was killed, or hangs | until their [lifetime](Lifetime) ends: the kernel removes them |
+//! | a process that stood still | until it wakes up: it hears what came in, and gives way (OP-5) |
+//! | a cut link | while it is cut: a [lease](mod@crate::lease) is the remedy |
+//!
+//! # Threads
+//!
+//! | Thread | Does |
+//! |---|---|
+//! | the one that calls [`Driver::run`] | advertisements, their receipt, announcements, timers, links |
+//! | `vrrp-addresses` | requests to the kernel about addresses and devices, which wait while others configure the network |
+//! | `vrrp-hooks` | the program's [`Hooks`], if there are any |
 //!
 //! # Privilege
 //!

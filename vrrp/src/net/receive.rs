@@ -29,7 +29,7 @@ use crate::receive::Meta;
 /// The longest packet: IPv6 addresses, 255 of them, headers, and what an AH adds.
 const SLOT: usize = 4608;
 /// So many packets are read at once where many wait.
-const SLOTS: usize = 64;
+const SLOTS: usize = 32;
 /// So many at first: mostly one waits.
 const FEW: usize = 4;
 
@@ -39,7 +39,7 @@ pub struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    /// Room for 64 packets.
+    /// Room for 32 packets.
     #[must_use]
     pub fn new() -> Self {
         Self {

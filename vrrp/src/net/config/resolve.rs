@@ -49,6 +49,7 @@ impl View<'_> {
 pub(in crate::net) struct Resolved {
     /// Where each interface is.
     pub(in crate::net) places: BTreeMap<String, Place>,
+    /// What the node gets; whoever gives it that takes it out.
     pub(in crate::net) node: NodeConfig,
     /// How each address is installed.
     pub(in crate::net) addresses: BTreeMap<(RouterId, IpAddr), VirtualAddress>,

@@ -59,7 +59,7 @@ impl Beginning {
             tag: book.tag(),
             devices: &devices,
         };
-        let resolved = config.resolve(&view)?;
+        let mut resolved = config.resolve(&view)?;
         let placed = left.map(|left| take_over(&mut book, &resolved, left));
         let placed = placed.transpose()?.unwrap_or_default();
         let configured: Vec<_> = resolved.addresses.values().cloned().collect();
@@ -68,9 +68,10 @@ impl Beginning {
             // Those of the predecessor that the configuration wants still are held by now.
             deleted = macvlans.remove_leftovers()?;
         }
+        let node = core::mem::take(&mut resolved.node);
         let node = match left {
-            Some(left) => Node::resume(resolved.node.clone(), clock::now(), left)?,
-            None => Node::new(resolved.node.clone())?,
+            Some(left) => Node::resume(node, clock::now(), left)?,
+            None => Node::new(node)?,
         };
         let absent = resolved
             .places

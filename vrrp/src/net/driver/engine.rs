@@ -293,8 +293,9 @@ impl Engine {
     }
 
     fn reload(&mut self, now: Timestamp, config: DriverConfig) -> Result<(), DriverError> {
-        let resolved = config.resolve(&self.view())?;
-        self.node.reconfigure(now, resolved.node.clone())?;
+        let mut resolved = config.resolve(&self.view())?;
+        let node = core::mem::take(&mut resolved.node);
+        self.node.reconfigure(now, node)?;
         (self.config, self.resolved) = (config, resolved);
         self.follow_resolved();
         Ok(())

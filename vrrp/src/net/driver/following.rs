@@ -84,8 +84,9 @@ impl Engine {
     }
 
     fn resolve_again(&mut self, now: Timestamp) {
-        let resolved = self.config.resolve(&self.view()).and_then(|resolved| {
-            self.node.reconfigure(now, resolved.node.clone())?;
+        let resolved = self.config.resolve(&self.view()).and_then(|mut resolved| {
+            let node = core::mem::take(&mut resolved.node);
+            self.node.reconfigure(now, node)?;
             Ok(resolved)
         });
         let resolved = match resolved {
