@@ -1,9 +1,10 @@
 //! Announcements: which frames are sent when, and how many at a time.
 //!
 //! A round goes over all addresses of a router as often as set, after it became Active; a second
-//! round follows. A router with unicast peers announces the address from which it advertises when it
-//! starts, since a peer that has forgotten where that is could not reach it. Frames of an interface are spaced, so that a take-over of a thousand addresses
-//! neither floods the link nor delays advertisements, which always go first.
+//! round follows. [`Rounds`] says so for all routers of a node, or for one of them. A router with
+//! unicast peers announces the address from which it advertises when it starts, since a peer that has
+//! forgotten where that is could not reach it. Frames of an interface are spaced, so that a take-over
+//! of a thousand addresses neither floods the link nor delays advertisements, which always go first.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -27,11 +28,25 @@ pub enum ArpStyle {
     Both,
 }
 
-/// How addresses are announced.
+/// When the addresses of a virtual router are announced, and how often each (spec 3.5).
+///
+/// It announces after it became Active or installed further addresses; as an Active again after a
+/// pause in which another may have taken over; and after an advertisement that loses, if
+/// [`reannounce`](crate::profile::Switches::reannounce) is on.
+///
+/// ```
+/// use core::time::Duration;
+/// use lvs_vrrp::announce::Rounds;
+///
+/// let mut rounds = Rounds::default();
+/// rounds.repeat = 1;
+/// rounds.second_round = None;
+/// rounds.refresh = Some(Duration::from_secs(60));
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AnnounceSettings {
-    /// How often each address is announced in a round; 5.
+pub struct Rounds {
+    /// How often each address is announced in a round; 5. 0: there is none, but for a refresh.
     pub repeat: u8,
     /// After what time a second such round follows; 5 s. `None`: there is none.
     pub second_round: Option<Duration>,
@@ -39,17 +54,15 @@ pub struct AnnounceSettings {
     pub refresh: Option<Duration>,
     /// How often each address is announced then; 1.
     pub refresh_repeat: u8,
-    /// How often each address is announced when an advertisement that loses was heard; 5.
+    /// How often each address is announced when an advertisement that loses was heard by the router
+    /// or another one of its group; 5. 0: not.
     pub losing_repeat: u8,
-    /// How gratuitous ARP is sent; as requests.
-    pub arp: ArpStyle,
-    /// The target hardware address of it; the virtual MAC.
-    pub arp_target: ArpTarget,
-    /// The space between two frames on an interface; 0.2 ms.
-    pub spacing: Duration,
+    /// After what time a second such round follows, counted from the last such advertisement that
+    /// was followed by a round; `None`, the default: there is none.
+    pub losing_second_round: Option<Duration>,
 }
 
-impl Default for AnnounceSettings {
+impl Default for Rounds {
     fn default() -> Self {
         Self {
             repeat: 5,
@@ -57,6 +70,31 @@ impl Default for AnnounceSettings {
             refresh: None,
             refresh_repeat: 1,
             losing_repeat: 5,
+            losing_second_round: None,
+        }
+    }
+}
+
+/// How addresses are announced.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AnnounceSettings {
+    /// When, and how often each, for routers that have no
+    /// [rounds of their own](crate::node::NodeRouter::with_rounds).
+    pub rounds: Rounds,
+    /// How gratuitous ARP is sent; as requests.
+    pub arp: ArpStyle,
+    /// The target hardware address of it; the virtual MAC.
+    pub arp_target: ArpTarget,
+    /// The space between two frames on an interface that has
+    /// [none of its own](crate::node::InterfaceConfig::with_spacing); 0.2 ms.
+    pub spacing: Duration,
+}
+
+impl Default for AnnounceSettings {
+    fn default() -> Self {
+        Self {
+            rounds: Rounds::default(),
             arp: ArpStyle::Request,
             arp_target: ArpTarget::default(),
             spacing: Duration::from_micros(200),

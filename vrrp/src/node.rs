@@ -90,7 +90,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::address::InterfaceIndex;
-use crate::announce::Announcer;
+use crate::announce::{Announcer, Rounds};
 use crate::checksum::FormFollower;
 use crate::config::RouterConfig;
 use crate::counters::{GlobalCounters, RouterCounters};
@@ -191,7 +191,11 @@ struct Router {
     start_at: Timestamp,
     /// Installing failed: no start before.
     refused_until: Timestamp,
+    /// When it announces what: its own, or those of the node.
+    rounds: Rounds,
     second_round: Timestamp,
+    /// The second round after an advertisement that lost.
+    losing_round: Timestamp,
     refresh: Timestamp,
     /// It is no longer configured, and goes when its work is done.
     is_leaving: bool,
@@ -301,7 +305,9 @@ impl Router {
             contribution: 0,
             start_at,
             refused_until: Timestamp::ZERO,
+            rounds: Rounds::default(),
             second_round: NEVER,
+            losing_round: NEVER,
             refresh: NEVER,
             is_leaving: false,
             next_in_slot: None,
@@ -326,8 +332,11 @@ impl Router {
     fn deadline(&self, now: Timestamp) -> Timestamp {
         let waits = [self.start_at, self.refused_until];
         let waits = waits.into_iter().filter(|at| *at > now);
-        let rounds = [self.second_round, self.refresh, self.work.deadline];
-        let all = waits.chain(rounds).chain(self.machine.next_deadline());
+        let rounds = [self.second_round, self.losing_round, self.refresh];
+        let all = waits
+            .chain(rounds)
+            .chain([self.work.deadline])
+            .chain(self.machine.next_deadline());
         all.min().unwrap_or(NEVER)
     }
 }

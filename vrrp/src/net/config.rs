@@ -11,6 +11,7 @@ use core::time::Duration;
 use super::NetError;
 use super::addresses::{AddressError, VirtualAddress};
 use crate::address::InterfaceIndex;
+use crate::announce::Rounds;
 use crate::config::RouterConfig;
 use crate::group::{GroupConfig, GroupId};
 use crate::node::{NodeError, RouterId, Settings};
@@ -156,6 +157,7 @@ pub struct RouterSetup {
     pub(super) addresses: BTreeMap<IpAddr, AddressSetup>,
     pub(super) lifetime: Lifetime,
     virtual_mac: Option<VirtualMacSetup>,
+    rounds: Option<Rounds>,
 }
 
 impl RouterSetup {
@@ -168,6 +170,7 @@ impl RouterSetup {
             addresses: BTreeMap::new(),
             lifetime: Lifetime::default(),
             virtual_mac: None,
+            rounds: None,
         }
     }
 
@@ -186,6 +189,12 @@ impl RouterSetup {
     /// Says how one of its virtual addresses is installed; [`AddressSetup::new`] if nothing is said.
     pub fn with_address(mut self, address: IpAddr, setup: AddressSetup) -> Self {
         self.addresses.insert(address, setup);
+        self
+    }
+
+    /// Sets when it announces its addresses: [`NodeRouter::with_rounds`](crate::node::NodeRouter::with_rounds).
+    pub const fn with_rounds(mut self, rounds: Rounds) -> Self {
+        self.rounds = Some(rounds);
         self
     }
 
@@ -279,6 +288,7 @@ pub struct DriverConfig {
     trackers: BTreeMap<TrackerId, TrackerStatus>,
     pub(super) link_trackers: BTreeMap<TrackerId, String>,
     delays: BTreeMap<String, (Duration, Duration)>,
+    spacings: BTreeMap<String, Duration>,
     settings: Settings,
     pub(super) gap: Duration,
 }
@@ -291,6 +301,7 @@ impl Default for DriverConfig {
             trackers: BTreeMap::new(),
             link_trackers: BTreeMap::new(),
             delays: BTreeMap::new(),
+            spacings: BTreeMap::new(),
             settings: Settings::default(),
             gap: Duration::from_millis(5),
         }
@@ -336,6 +347,13 @@ impl DriverConfig {
         down: Duration,
     ) -> Self {
         self.delays.insert(interface.into(), (up, down));
+        self
+    }
+
+    /// Sets the space between two announcements on the interface of this name:
+    /// [`InterfaceConfig::with_spacing`](crate::node::InterfaceConfig::with_spacing).
+    pub fn with_spacing(mut self, interface: impl Into<String>, spacing: Duration) -> Self {
+        self.spacings.insert(interface.into(), spacing);
         self
     }
 

@@ -17,35 +17,60 @@ impl Node {
     /// The addresses are there: the rounds begin.
     pub(super) fn begin_rounds(&mut self, key: usize, announce: Announce) {
         let now = self.now;
-        let settings = self.config.settings.announce;
-        let passes = match announce {
-            Announce::LosingAdvert => settings.losing_repeat,
-            Announce::BecameActive | Announce::AfterStall | Announce::Added => settings.repeat,
-        };
+        if announce == Announce::LosingAdvert {
+            return self.begin_losing_rounds(key);
+        }
         let Some(router) = self.router_mut(key) else {
             return;
         };
-        if announce != Announce::LosingAdvert {
-            router.second_round = after(now, settings.second_round);
-        }
-        router.refresh = after(now, settings.refresh);
-        let group = router.group;
-        let mut keys = Vec::new();
-        if let Some(group) = group.filter(|_| announce == Announce::LosingAdvert) {
-            // Neighbours may have learned the other addresses from the loser too.
-            keys = self.members(group);
-        }
+        let rounds = router.rounds;
+        router.second_round = after(now, rounds.second_round);
+        router.refresh = after(now, rounds.refresh);
+        self.add_round(key, rounds.repeat);
+    }
+
+    /// Neighbours may have learned the other addresses of the group from the loser too.
+    fn begin_losing_rounds(&mut self, key: usize) {
+        let now = self.now;
+        let Some(router) = self.router_mut(key) else {
+            return;
+        };
+        router.refresh = after(now, router.rounds.refresh);
+        let mut keys = router
+            .group
+            .map_or_else(Vec::new, |group| self.members(group));
         if !keys.contains(&key) {
             keys.push(key);
         }
-        let is_loser = announce == Announce::LosingAdvert;
         for key in keys {
+            let Some(router) = self.router_mut(key).filter(|r| r.work.is_installed()) else {
+                continue;
+            };
+            let rounds = router.rounds;
+            if rounds.losing_repeat == 0 {
+                continue;
+            }
+            router.losing_round = after(now, rounds.losing_second_round);
             // One that announces all its addresses anyway is not held up in that.
-            let is_busy = is_loser && self.router(key).is_some_and(|r| r.work.is_announcing());
-            if !is_busy {
-                self.add_round(key, passes);
+            if !router.work.is_announcing() {
+                self.add_round(key, rounds.losing_repeat);
             }
         }
+    }
+
+    /// Other rounds are configured now. What is under way goes on, and second rounds come when they
+    /// were to come; a refresh begins, ends, or comes after the new time.
+    pub(super) fn change_rounds(&mut self, key: usize) {
+        let now = self.now;
+        let default = self.config.settings.announce.rounds;
+        let Some(router) = self.router_mut(key) else {
+            return;
+        };
+        let rounds = router.setup.rounds.unwrap_or(default);
+        if rounds.refresh != router.rounds.refresh && router.work.is_installed() {
+            router.refresh = after(now, rounds.refresh);
+        }
+        router.rounds = rounds;
     }
 
     fn add_round(&mut self, key: usize, passes: u8) {
@@ -89,22 +114,32 @@ impl Node {
     /// Second rounds and refreshes whose time has come.
     pub(super) fn continue_rounds(&mut self, key: usize) {
         let now = self.now;
-        let settings = self.config.settings.announce;
         let Some(router) = self.router_mut(key) else {
             return;
         };
+        let rounds = router.rounds;
         let second = timer::is_due(now, router.second_round);
+        let losing = timer::is_due(now, router.losing_round);
         let refresh = timer::is_due(now, router.refresh);
         if second {
             router.second_round = NEVER;
         }
-        if refresh {
-            router.refresh = after(now, settings.refresh);
+        if losing {
+            router.losing_round = NEVER;
         }
-        if second {
-            self.add_round(key, settings.repeat);
-        } else if refresh && !self.router(key).is_some_and(|r| r.work.is_announcing()) {
-            self.add_round(key, settings.refresh_repeat);
+        if refresh {
+            router.refresh = after(now, rounds.refresh);
+        }
+        let is_busy = router.work.is_announcing();
+        // The first round of an Active is not held up; others that are due together are one.
+        let passes = [
+            (second, rounds.repeat),
+            (losing && !is_busy, rounds.losing_repeat),
+            (refresh && !is_busy, rounds.refresh_repeat),
+        ];
+        let due = passes.into_iter().filter(|(is_due, _)| *is_due);
+        if let Some(passes) = due.map(|(_, passes)| passes).max() {
+            self.add_round(key, passes);
         }
     }
 
@@ -113,6 +148,7 @@ impl Node {
             return;
         };
         router.second_round = NEVER;
+        router.losing_round = NEVER;
         router.refresh = NEVER;
         let index = router.setup.interface;
         if let Some(interface) = self.interfaces.get_mut(&index) {
@@ -134,14 +170,15 @@ impl Node {
     /// Frames whose time has come.
     pub(super) fn announce(&mut self, index: InterfaceIndex) {
         let now = self.now;
-        let settings = self.config.settings.announce;
+        let own = self.config.interfaces.get(&index).and_then(|it| it.spacing);
+        let spacing = own.unwrap_or(self.config.settings.announce.spacing);
         let Some(interface) = self.interfaces.get_mut(&index) else {
             return;
         };
         if interface.announcer.deadline() > now {
             return;
         }
-        let slots = interface.announcer.take_slots(now, settings.spacing);
+        let slots = interface.announcer.take_slots(now, spacing);
         for _ in 0..slots {
             let Some(announcement) = self.next_announcement(index) else {
                 return;

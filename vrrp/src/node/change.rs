@@ -133,6 +133,7 @@ impl Node {
                 let machine = VirtualRouter::new(config).map_err(failed)?;
                 let router = Router::new(id, setup, group, machine, self.now);
                 let key = self.routers.insert(router);
+                self.change_rounds(key);
                 self.tie(key, group);
                 self.delay_start(key, group);
                 self.touched.push(Wake::Router(key));
@@ -151,6 +152,7 @@ impl Node {
             router.work.doubt();
             let before = router.machine.state();
             let actions = router.machine.reconfigure(now, &config).map_err(failed)?;
+            self.change_rounds(key);
             if !actions.is_empty() {
                 self.perform(key, before, &actions);
             }

@@ -1,6 +1,8 @@
 //! What a node is made of, and what is refused.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -8,7 +10,7 @@ use core::time::Duration;
 use super::emit::check_advertisements;
 use super::{FloodLimit, virtual_addresses};
 use crate::address::{InterfaceIndex, MacAddress};
-use crate::announce::AnnounceSettings;
+use crate::announce::{AnnounceSettings, Rounds};
 use crate::config::{ConfigError, RouterConfig};
 use crate::error::EncodeError;
 use crate::group::{GroupConfig, GroupId};
@@ -42,6 +44,7 @@ pub struct InterfaceConfig {
     pub(crate) mtu: u16,
     pub(crate) is_up: bool,
     pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) spacing: Option<Duration>,
     up_delay: Duration,
     down_delay: Duration,
 }
@@ -54,6 +57,7 @@ impl InterfaceConfig {
             mtu: 1500,
             is_up: false,
             addresses: Vec::new(),
+            spacing: None,
             up_delay: Duration::ZERO,
             down_delay: Duration::ZERO,
         }
@@ -81,6 +85,13 @@ impl InterfaceConfig {
         self
     }
 
+    /// Sets the space between two announcements on it, at least 1 ns; that of the
+    /// [settings](AnnounceSettings::spacing) if it is not set.
+    pub const fn with_spacing(mut self, spacing: Duration) -> Self {
+        self.spacing = Some(spacing);
+        self
+    }
+
     /// Sets how many bytes a packet may have. Advertisements are never fragmented: a virtual router
     /// whose addresses do not fit is refused, also when the MTU becomes less by a new configuration.
     pub const fn with_mtu(mut self, mtu: u16) -> Self {
@@ -97,6 +108,7 @@ pub struct NodeRouter {
     pub(crate) config: RouterConfig,
     pub(crate) tracks: Vec<Track>,
     pub(crate) has_virtual_mac: bool,
+    pub(crate) rounds: Option<Rounds>,
 }
 
 impl NodeRouter {
@@ -107,12 +119,20 @@ impl NodeRouter {
             config,
             tracks: Vec::new(),
             has_virtual_mac: true,
+            rounds: None,
         }
     }
 
     /// Lets it follow this tracker.
     pub fn with_track(mut self, track: Track) -> Self {
         self.tracks.push(track);
+        self
+    }
+
+    /// Sets when it announces its addresses, and how often; as the
+    /// [settings](AnnounceSettings::rounds) say if it is not set.
+    pub const fn with_rounds(mut self, rounds: Rounds) -> Self {
+        self.rounds = Some(rounds);
         self
     }
 
@@ -310,10 +330,37 @@ impl NodeConfig {
         self.validate_keys()?;
         self.validate_addresses()?;
         self.validate_groups()?;
-        if self.settings.announce.spacing.is_zero() {
+        self.validate_announcements()?;
+        self.validate_flood()
+    }
+
+    fn validate_announcements(&self) -> Result<(), NodeError> {
+        let announce = &self.settings.announce;
+        if announce.spacing.is_zero() {
             return Err(NodeError::Spacing);
         }
-        self.validate_flood()
+        let mut interfaces = self.interfaces.iter();
+        let unspaced = interfaces.find(|(_, it)| it.spacing.is_some_and(|own| own.is_zero()));
+        if let Some((&interface, _)) = unspaced {
+            return Err(NodeError::InterfaceSpacing { interface });
+        }
+        let own = self.routers.iter();
+        let own = own.filter_map(|(id, setup)| Some((Some(*id), setup.rounds.as_ref()?)));
+        for (router, rounds) in core::iter::once((None, &announce.rounds)).chain(own) {
+            for (field, time) in [
+                ("second round", rounds.second_round),
+                ("refresh", rounds.refresh),
+                (
+                    "second round after a losing advert",
+                    rounds.losing_second_round,
+                ),
+            ] {
+                if time.is_some_and(|time| time.is_zero()) {
+                    return Err(NodeError::Rounds { router, field });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn validate_flood(&self) -> Result<(), NodeError> {
@@ -556,4 +603,25 @@ pub enum NodeError {
     /// Announcements without space between them.
     #[error("spacing of announcements of 0 ns is not at least 1 ns")]
     Spacing,
+    /// The same on an interface.
+    #[error("interface {}: spacing of announcements of 0 ns is not at least 1 ns", interface.get())]
+    InterfaceSpacing {
+        /// The interface.
+        interface: InterfaceIndex,
+    },
+    /// Announcements that follow others at once, and so for ever.
+    #[error("announcements of {}: {field} after 0 ns is not after at least 1 ns", owner(*router))]
+    Rounds {
+        /// The router; `None`: the settings of all.
+        router: Option<RouterId>,
+        /// Which time.
+        field: &'static str,
+    },
+}
+
+fn owner(router: Option<RouterId>) -> String {
+    router.map_or_else(
+        || "all routers".into(),
+        |router| format!("router {}", router.get()),
+    )
 }

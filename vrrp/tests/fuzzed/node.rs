@@ -53,7 +53,7 @@ fn router(lan: usize, number: u8, addresses: &[u8]) -> NodeRouter {
 fn config(variant: u8) -> NodeConfig {
     let mut settings = Settings::default();
     settings.spread = variant & 1 == 1;
-    settings.announce.repeat = 2;
+    settings.announce.rounds.repeat = 2;
     settings.reports = 8;
     settings.install_retry = Duration::from_secs(5);
     let mut lan = InterfaceConfig::new(MacAddress::new([2, 0, 0, 0, 0, 9])).up([OWN]);

@@ -329,7 +329,7 @@ fn a_router_that_stops_does_not_wait_for_what_is_being_established() {
 fn establishes_at_once_where_nothing_is_announced_and_each_time() {
     let mut settings = Settings::default();
     settings.spread = false;
-    settings.announce.repeat = 0;
+    settings.announce.rounds.repeat = 0;
     let mut rig = Rig::new(config(1).with_settings(settings));
     rig.run_open(ms(3700));
     rig.finish(JobResult::Done);

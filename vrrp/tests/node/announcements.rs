@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use lvs_vrrp::announce::ArpStyle;
+use lvs_vrrp::announce::{ArpStyle, Rounds};
 use lvs_vrrp::codec::{ArpOperation, GratuitousArp, UnsolicitedNa};
 use lvs_vrrp::event::State;
 use lvs_vrrp::group::{GroupConfig, GroupId};
@@ -101,9 +101,9 @@ fn advertisements_overtake_announcements() {
 #[test]
 fn a_refresh_comes_again_and_again() {
     let refresh = settings(|settings| {
-        settings.announce.refresh = Some(ms(10_000));
-        settings.announce.second_round = None;
-        settings.announce.repeat = 1;
+        settings.announce.rounds.refresh = Some(ms(10_000));
+        settings.announce.rounds.second_round = None;
+        settings.announce.rounds.repeat = 1;
     });
     let mut rig = Rig::new(config(1).with_settings(refresh));
     assert_eq!(frames(&mut rig, ms(3_700)).len(), 1);
@@ -161,7 +161,7 @@ fn a_losing_advertisement_makes_the_group_announce() {
 fn frames_are_what_the_settings_say() {
     let both = settings(|settings| {
         settings.announce.arp = ArpStyle::Both;
-        settings.announce.repeat = 1;
+        settings.announce.rounds.repeat = 1;
     });
     let bare = router(2).without_virtual_mac();
     let mut rig = Rig::new(config(1).with_router(id(2), bare).with_settings(both));
@@ -287,4 +287,174 @@ fn a_unicast_router_that_starts_announces_its_own_address() {
         .node
         .emit_announcement(&withdrawn.unwrap(), &mut [0; 100]);
     assert_eq!(frame, Err(EmitError::Withdrawn));
+}
+
+/// How many frames of each router there are.
+fn counts<const N: usize>(rig: &Rig, numbers: [u8; N]) -> [usize; N] {
+    numbers.map(|number| {
+        let word = format!("{number} ~announce {number}");
+        rig.log.iter().filter(|other| **other == word).count()
+    })
+}
+
+fn rounds(change: impl FnOnce(&mut Rounds)) -> Rounds {
+    let mut rounds = Rounds::default();
+    change(&mut rounds);
+    rounds
+}
+
+/// Spec 3.5: `garp_master_repeat`, `_delay`, `_refresh` and `_refresh_repeat` of one router leave the
+/// others alone.
+#[test]
+fn a_router_may_have_rounds_of_its_own() {
+    let own = rounds(|rounds| {
+        rounds.repeat = 2;
+        rounds.second_round = Some(ms(1000));
+        rounds.refresh = Some(ms(10_000));
+        rounds.refresh_repeat = 3;
+    });
+    let mut rig = Rig::new(config(2).with_router(id(1), router(1).with_rounds(own)));
+    rig.run(ms(3700));
+    assert_eq!(counts(&rig, [1, 2]), [2, 5]);
+    rig.run(ms(1000));
+    assert_eq!(counts(&rig, [1, 2]), [4, 5]);
+    rig.run(ms(4000));
+    assert_eq!(counts(&rig, [1, 2]), [4, 10]);
+    rig.run(ms(5000));
+    assert_eq!(counts(&rig, [1, 2]), [7, 10]);
+    rig.run(ms(10_000));
+    assert_eq!(counts(&rig, [1, 2]), [10, 10]);
+}
+
+/// `VRRP-213`, spec 3.5: `garp_lower_prio_repeat` and `_delay`, of each member of the group by
+/// itself; the second round is put off by the next losing advertisement.
+#[test]
+fn a_second_round_follows_a_losing_advertisement() {
+    let first = rounds(|rounds| {
+        rounds.losing_repeat = 2;
+        rounds.losing_second_round = Some(ms(3000));
+    });
+    let silent = rounds(|rounds| rounds.losing_repeat = 0);
+    let config = config(4)
+        .with_router(id(1), router(1).with_rounds(first))
+        .with_router(id(3), router(3).with_rounds(silent))
+        .with_group(GroupId::new(1), GroupConfig::new([id(1), id(2), id(3)]));
+    let mut rig = Rig::active(config);
+    rig.run(ms(20_000));
+    rig.log.clear();
+    rig.hear(1, 50, LOWER);
+    rig.run(ms(2000));
+    assert_eq!(counts(&rig, [1, 2, 3, 4]), [2, 5, 0, 0]);
+    rig.hear(1, 50, LOWER);
+    rig.run(ms(2900));
+    assert_eq!(counts(&rig, [1, 2, 3, 4]), [4, 10, 0, 0]);
+    rig.run(ms(200));
+    assert_eq!(counts(&rig, [1, 2, 3, 4]), [6, 10, 0, 0]);
+    rig.run(ms(10_000));
+    assert_eq!(counts(&rig, [1, 2, 3, 4]), [6, 10, 0, 0]);
+}
+
+/// A router that is Active no more announces nothing, whatever was to come.
+#[test]
+fn no_second_round_after_the_addresses_are_gone() {
+    let own = rounds(|rounds| {
+        rounds.losing_second_round = Some(ms(3000));
+        rounds.refresh = Some(ms(500));
+    });
+    let mut rig = Rig::active(config(1).with_router(id(1), router(1).with_rounds(own)));
+    rig.hear(1, 50, LOWER);
+    rig.run(ms(100));
+    rig.hear(1, 200, HIGHER);
+    rig.run(ms(0));
+    rig.log.clear();
+    for _ in 0..5 {
+        rig.run(ms(1000));
+        rig.hear(1, 200, HIGHER);
+    }
+    assert_eq!(rig.state(1), State::Backup);
+    assert_eq!(counts(&rig, [1]), [0]);
+}
+
+/// A new configuration has its rounds followed at once, and those of others go on (`VRRP-215`).
+#[test]
+fn a_reload_changes_rounds() {
+    let refreshed = |refresh| {
+        let own = rounds(|rounds| rounds.refresh = refresh);
+        config(2).with_router(id(1), router(1).with_rounds(own))
+    };
+    let mut rig = Rig::active(config(2));
+    rig.run(ms(10_000));
+    rig.log.clear();
+    let now = rig.now;
+    rig.node
+        .reconfigure(now, refreshed(Some(ms(2000))))
+        .unwrap();
+    rig.run(ms(1900));
+    assert_eq!(counts(&rig, [1, 2]), [0, 0]);
+    rig.run(ms(200));
+    assert_eq!(counts(&rig, [1, 2]), [1, 0]);
+    // The same again is no change.
+    rig.node
+        .reconfigure(rig.now, refreshed(Some(ms(2000))))
+        .unwrap();
+    rig.run(ms(2000));
+    assert_eq!(counts(&rig, [1, 2]), [2, 0]);
+    rig.node
+        .reconfigure(rig.now, refreshed(Some(ms(500))))
+        .unwrap();
+    rig.run(ms(1050));
+    assert_eq!(counts(&rig, [1, 2]), [4, 0]);
+    rig.node.reconfigure(rig.now, config(2)).unwrap();
+    rig.run(ms(10_000));
+    assert_eq!(counts(&rig, [1, 2]), [4, 0]);
+    assert_eq!([1, 2].map(|number| rig.state(number)), [State::Active; 2]);
+}
+
+/// Spec 3.5: `garp_interval`, of each interface by itself.
+#[test]
+fn an_interface_may_have_a_space_of_its_own() {
+    let slow = interface().with_spacing(ms(20));
+    let there = NodeRouter::new(OTHER_LAN, router_config(2));
+    let config = config(1)
+        .with_interface(OTHER_LAN, slow)
+        .with_router(id(2), there);
+    let mut rig = Rig::new(config);
+    let all = frames(&mut rig, ms(4_000));
+    for (index, least, most) in [
+        (LAN, Duration::from_micros(200), ms(1)),
+        (OTHER_LAN, ms(20), ms(21)),
+    ] {
+        let times: Vec<_> = all.iter().filter(|(_, on)| *on == index).collect();
+        assert_eq!(times.len(), 5);
+        for pair in times.windows(2) {
+            let space = pair[1].0 - pair[0].0;
+            assert!((least..most).contains(&space), "{index:?}: {space:?}");
+        }
+    }
+}
+
+/// What would follow at once, and so for ever, is refused by name.
+#[test]
+fn announcements_after_no_time_are_refused() {
+    let refused = |config: NodeConfig| config.validate().unwrap_err().to_string();
+    let zero = rounds(|rounds| rounds.refresh = Some(ms(0)));
+    assert_eq!(
+        refused(config(1).with_settings(settings(|it| it.announce.rounds = zero))),
+        "announcements of all routers: refresh after 0 ns is not after at least 1 ns"
+    );
+    let zero = rounds(|rounds| rounds.second_round = Some(ms(0)));
+    assert_eq!(
+        refused(config(1).with_router(id(1), router(1).with_rounds(zero))),
+        "announcements of router 1: second round after 0 ns is not after at least 1 ns"
+    );
+    let zero = rounds(|rounds| rounds.losing_second_round = Some(ms(0)));
+    assert_eq!(
+        refused(config(1).with_router(id(1), router(1).with_rounds(zero))),
+        "announcements of router 1: second round after a losing advert after 0 ns is not after at \
+         least 1 ns"
+    );
+    assert_eq!(
+        refused(config(1).with_interface(LAN, interface().with_spacing(ms(0)))),
+        "interface 2: spacing of announcements of 0 ns is not at least 1 ns"
+    );
 }

@@ -17,8 +17,8 @@ fn routers(intervals: &[u16], slack: Duration, spread: bool) -> NodeConfig {
     settings.slack = slack;
     settings.spread = spread;
     // Announcements have their own times.
-    settings.announce.repeat = 0;
-    settings.announce.second_round = None;
+    settings.announce.rounds.repeat = 0;
+    settings.announce.rounds.second_round = None;
     let config = config(0).with_settings(settings);
     let numbered = (1..=u8::MAX).zip(intervals);
     numbered.fold(config, |config, (number, interval)| {

@@ -140,7 +140,10 @@ impl DriverConfig {
             let name = &router.interface;
             let interface = place(name);
             let (up, down) = self.delays.get(name).copied().unwrap_or_default();
-            let config = interface_config(link(name), view.tag).with_link_delays(up, down);
+            let mut config = interface_config(link(name), view.tag).with_link_delays(up, down);
+            if let Some(spacing) = self.spacings.get(name) {
+                config = config.with_spacing(*spacing);
+            }
             node = node.with_interface(interface, config);
             let mut built = NodeRouter::new(interface, router.config.clone());
             let (mut home, mut mouth) = (interface, interface);
@@ -160,6 +163,9 @@ impl DriverConfig {
                 built = built.without_virtual_mac();
             }
             mouths.insert(id, mouth);
+            if let Some(rounds) = router.rounds {
+                built = built.with_rounds(rounds);
+            }
             for track in &router.tracks {
                 built = built.with_track(*track);
             }
