@@ -64,19 +64,16 @@ fn summary(plan: &Plan) -> String {
     for diagnostic in plan.diagnostics() {
         writeln!(text, "  {diagnostic}").unwrap();
     }
-    let announce = &plan.settings().announce;
+    let settings = plan.settings();
     writeln!(
         text,
-        "starts after {:?}, announces {} times, again {:?}, every {:?} {} times, losing {}, space {:?}",
-        plan.settings().startup_delay,
-        announce.repeat,
-        announce.second_round,
-        announce.refresh,
-        announce.refresh_repeat,
-        announce.losing_repeat,
-        announce.spacing
+        "starts after {:?}, announcements space {:?}",
+        settings.startup_delay, settings.announce.spacing
     )
     .unwrap();
+    for (interface, spacing) in plan.spacings() {
+        writeln!(text, "  on {interface} {spacing:?}").unwrap();
+    }
     for router in plan.routers() {
         let (id, name) = (router.id.get(), &router.name);
         writeln!(text, "router {id} {name} on {}", router.interface).unwrap();
@@ -113,6 +110,18 @@ fn summary(plan: &Plan) -> String {
             switches.reannounce,
             switches.yield_with_advert,
             switches.permits.unicast
+        )
+        .unwrap();
+        let rounds = &router.rounds;
+        writeln!(
+            text,
+            "  announces {} times, again {:?}, every {:?} {} times, losing {}, again {:?}",
+            rounds.repeat,
+            rounds.second_round,
+            rounds.refresh,
+            rounds.refresh_repeat,
+            rounds.losing_repeat,
+            rounds.losing_second_round
         )
         .unwrap();
         writeln!(text, "  tracks {:?}", router.tracks).unwrap();
@@ -244,10 +253,14 @@ fn defaults_are_those_of_keepalived() {
     let switches = only(&plan).config.switches();
     assert_eq!(switches.answer_losing_adverts, AnswerLosing::Always);
     assert!(switches.reannounce && !switches.yield_with_advert);
-    let announce = plan.settings().announce;
-    assert_eq!((announce.repeat, announce.losing_repeat), (5, 5));
-    assert_eq!(announce.second_round, Some(Duration::from_secs(5)));
-    assert_eq!(announce.refresh, None);
+    let rounds = only(&plan).rounds;
+    assert_eq!((rounds.repeat, rounds.losing_repeat), (5, 5));
+    let second = Some(Duration::from_secs(5));
+    assert_eq!(
+        (rounds.second_round, rounds.losing_second_round),
+        (second, second)
+    );
+    assert_eq!(rounds.refresh, None);
 }
 
 #[test]

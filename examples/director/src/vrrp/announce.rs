@@ -1,86 +1,75 @@
-//! Announcements: a node has one set of settings, keepalived one for each virtual router.
+//! Announcements: their rounds, of each virtual router, and their pace, of each interface.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
-use lvs_vrrp::announce::AnnounceSettings;
+use lvs_vrrp::announce::{AnnounceSettings, Rounds};
 
 use super::plan::Messages;
 use crate::keepalived::VrrpGlobals;
-use crate::keepalived::vrrp::{Announce, VrrpInstance};
+use crate::keepalived::vrrp::{GarpGroup, VrrpInstance};
 
-/// The settings of the first virtual router, with which the others are compared.
-pub(super) fn settings(
-    instances: &[&VrrpInstance],
-    globals: &VrrpGlobals,
-    messages: &mut Messages,
-) -> AnnounceSettings {
+/// What all virtual routers share.
+pub(super) fn settings(globals: &VrrpGlobals) -> AnnounceSettings {
     let mut settings = AnnounceSettings::default();
     let spacing = globals.garp_interval.max(globals.gna_interval);
     if !spacing.is_zero() {
         settings.spacing = spacing;
     }
-    let Some(first) = instances.first() else {
-        return settings;
-    };
-    let announce = &first.announce;
-    let name = &first.name;
+    settings
+}
+
+/// When a virtual router announces its addresses, and how often. Whether it does after a losing
+/// advertisement is a switch.
+pub(super) fn rounds(instance: &VrrpInstance, messages: &mut Messages) -> Rounds {
+    let (announce, name) = (&instance.announce, &instance.name);
     let mut count = |keyword: &str, value: u32| {
         u8::try_from(value).unwrap_or_else(|_| {
             let message =
                 format!("vrrp_instance {name}: {keyword} {value} is over 255, set to 255");
-            messages.warning(first.place(keyword), message);
+            messages.warning(instance.place(keyword), message);
             u8::MAX
         })
     };
-    settings.repeat = count("garp_master_repeat", announce.master_repeat);
-    settings.refresh_repeat = count("garp_master_refresh_repeat", announce.master_refresh_repeat);
-    settings.losing_repeat = count("garp_lower_prio_repeat", announce.lower_priority_repeat);
-    settings.second_round = some(announce.master_delay);
-    settings.refresh = some(announce.master_refresh);
-    for instance in instances {
-        compare(instance, first, messages);
+    let mut rounds = Rounds::default();
+    rounds.repeat = count("garp_master_repeat", announce.master_repeat);
+    rounds.refresh_repeat = count("garp_master_refresh_repeat", announce.master_refresh_repeat);
+    rounds.losing_repeat = count("garp_lower_prio_repeat", announce.lower_priority_repeat);
+    rounds.second_round = some(announce.master_delay);
+    rounds.refresh = some(announce.master_refresh);
+    rounds.losing_second_round = some(announce.lower_priority_delay);
+    if !announce.extra_interface.is_zero() {
+        let message = format!("vrrp_instance {name}: garp_extra_if is not supported; ignored");
+        messages.warning(instance.place("garp_extra_if"), message);
     }
-    settings
+    rounds
 }
 
 fn some(time: Duration) -> Option<Duration> {
     (!time.is_zero()).then_some(time)
 }
 
-fn compare(instance: &VrrpInstance, first: &VrrpInstance, messages: &mut Messages) {
-    let name = &instance.name;
-    if !instance.announce.extra_interface.is_zero() {
-        let message = format!("vrrp_instance {name}: garp_extra_if is not supported; ignored");
-        messages.warning(instance.place("garp_extra_if"), message);
+/// The space between announcements of each interface that is in a group. Interfaces are paced by
+/// themselves: each gets its share, so that together they are never faster than the group.
+pub(super) fn spacings(
+    groups: &[GarpGroup],
+    messages: &mut Messages,
+) -> BTreeMap<String, Duration> {
+    let mut spacings = BTreeMap::new();
+    for group in groups {
+        let spacing = group.garp_interval.max(group.gna_interval);
+        let count = u32::try_from(group.interfaces.len()).unwrap_or(u32::MAX);
+        let share = spacing.saturating_mul(count);
+        if count > 1 {
+            let message = format!(
+                "garp_group: its {count} interfaces are paced each by itself: by {share:?}, so that \
+                 together they keep {spacing:?}"
+            );
+            messages.note(&group.position, message);
+        }
+        for interface in &group.interfaces {
+            spacings.insert(interface.clone(), share);
+        }
     }
-    // Whether there is any after a losing advertisement is a switch of the router.
-    let relevant = |announce: &Announce| {
-        (
-            announce.master_delay,
-            announce.master_repeat,
-            announce.master_refresh,
-            announce.master_refresh_repeat,
-        )
-    };
-    let lower = |instance: &VrrpInstance| match instance.announce.lower_priority_repeat {
-        0 => first.announce.lower_priority_repeat,
-        count => count,
-    };
-    let is_same = relevant(&instance.announce) == relevant(&first.announce)
-        && lower(instance) == first.announce.lower_priority_repeat;
-    if !is_same {
-        let message = format!(
-            "vrrp_instance {name}: other garp_ settings than vrrp_instance {}; those of {} count \
-             for all",
-            first.name, first.name
-        );
-        messages.warning(&instance.position, message);
-    }
-    if instance.announce.lower_priority_delay != instance.announce.master_delay {
-        let message = format!(
-            "vrrp_instance {name}: garp_lower_prio_delay is not supported: there is one round after \
-             a losing advertisement; ignored"
-        );
-        messages.warning(instance.place("garp_lower_prio_delay"), message);
-    }
+    spacings
 }

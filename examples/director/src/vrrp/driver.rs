@@ -22,6 +22,9 @@ impl Plan {
             messages.warning(&delay.position, message);
         }
         let mut driver = DriverConfig::new().with_settings(self.settings().clone());
+        for (interface, spacing) in self.spacings() {
+            driver = driver.with_spacing(interface, spacing);
+        }
         for router in self.routers() {
             driver = driver.with_router(router.id, setup(router, &mut messages));
         }
@@ -47,6 +50,7 @@ fn setup(router: &PlannedRouter, messages: &mut Messages) -> RouterSetup {
         messages.warning(&router.position, message);
     }
     let mut setup = RouterSetup::new(&router.interface, router.config.clone());
+    setup = setup.with_rounds(router.rounds);
     for track in &router.tracks {
         setup = setup.with_track(*track);
     }

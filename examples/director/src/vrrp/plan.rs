@@ -21,6 +21,7 @@ pub struct Plan {
     groups: Vec<PlannedGroup>,
     trackers: Vec<PlannedTracker>,
     delays: Vec<InterfaceDelay>,
+    spacings: BTreeMap<String, Duration>,
     settings: Settings,
     diagnostics: Vec<Diagnostic>,
     ids: Ids,
@@ -120,9 +121,8 @@ impl Plan {
         let mut settings = Settings::default();
         settings.startup_delay = globals.vrrp.startup_delay;
         settings.report_unknown_vrids = globals.vrrp.log_unknown_vrids;
-        let run = |name: &str| routers.iter().any(|router| router.name == name);
-        let instances: Vec<_> = vrrp.instances.iter().filter(|it| run(&it.name)).collect();
-        settings.announce = announce::settings(&instances, &globals.vrrp, &mut messages);
+        settings.announce = announce::settings(&globals.vrrp);
+        let spacings = announce::spacings(&vrrp.garp_groups, &mut messages);
         let delays = vrrp.interface_delays.iter();
         let delays = delays
             .map(|delay| limited(delay, &routers, &mut messages))
@@ -134,6 +134,7 @@ impl Plan {
             groups,
             trackers: trackers.finish(),
             delays,
+            spacings,
             settings,
             diagnostics: messages.list,
             ids,
@@ -162,6 +163,12 @@ impl Plan {
     #[must_use]
     pub fn interface_delays(&self) -> &[InterfaceDelay] {
         &self.delays
+    }
+
+    /// The space between announcements on the interfaces that have one of their own.
+    pub fn spacings(&self) -> impl Iterator<Item = (&str, Duration)> {
+        let spacings = self.spacings.iter();
+        spacings.map(|(interface, spacing)| (interface.as_str(), *spacing))
     }
 
     /// What all routers share.
@@ -197,6 +204,7 @@ impl Plan {
                 });
             };
             let mut setup = NodeRouter::new(*index, router.config.clone());
+            setup = setup.with_rounds(router.rounds);
             if router.virtual_mac.is_none() {
                 setup = setup.without_virtual_mac();
             }
@@ -207,6 +215,9 @@ impl Plan {
             let mut delays = self.delays.iter();
             if let Some(delay) = delays.find(|delay| delay.interface == router.interface) {
                 interface = interface.with_link_delays(delay.up, delay.down);
+            }
+            if let Some(spacing) = self.spacings.get(&router.interface) {
+                interface = interface.with_spacing(*spacing);
             }
             node = node
                 .with_interface(*index, interface)
@@ -279,10 +290,5 @@ fn unsupported(config: &Config, messages: &mut Messages) {
     for block in &vrrp.unsupported {
         let message = format!("{} is not supported; ignored", block.keyword);
         messages.warning(&block.position, message);
-    }
-    for group in &vrrp.garp_groups {
-        let message = "garp_group is not supported: announcements are spaced by vrrp_garp_interval \
-                       on each interface; ignored";
-        messages.warning(&group.position, message.to_owned());
     }
 }

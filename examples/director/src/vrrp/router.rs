@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use lvs_vrrp::announce::Rounds;
 use lvs_vrrp::checksum::{ChecksumForm, TxChecksum};
 use lvs_vrrp::codec::{AhFlavour, AhKey, Authentication as WireAuthentication, Password};
 use lvs_vrrp::config::SourcePolicy;
@@ -11,6 +12,7 @@ use lvs_vrrp::receive::{Peer, Versions};
 use lvs_vrrp::track::Track;
 use lvs_vrrp::{AddressList, Interval, Priority, Profile, RouterConfig, Switches, Version, Vrid};
 
+use super::announce;
 use super::plan::{Ids, Messages};
 use super::tracker::Trackers;
 use crate::keepalived::vrrp::{
@@ -33,6 +35,8 @@ pub struct PlannedRouter {
     pub interface: String,
     /// What it is. Valid.
     pub config: RouterConfig,
+    /// When it announces its addresses, and how often.
+    pub rounds: Rounds,
     /// What it follows.
     pub tracks: Vec<Track>,
     /// The device of its virtual MAC; none for the interface's own MAC.
@@ -124,6 +128,7 @@ pub(super) fn plan(
         name: instance.name.clone(),
         interface: instance.interface.clone().unwrap_or_default(),
         config,
+        rounds: announce::rounds(instance, messages),
         tracks,
         virtual_mac,
         addresses,
