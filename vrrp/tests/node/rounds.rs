@@ -43,9 +43,9 @@ fn install(rig: &mut Rig) {
 #[test]
 fn a_shorter_round_does_not_cut_a_longer_one() {
     let few = settings(|settings| {
-        settings.announce.second_round = None;
-        settings.announce.losing_repeat = 1;
-        settings.announce.repeat = 4;
+        settings.announce.rounds.second_round = None;
+        settings.announce.rounds.losing_repeat = 1;
+        settings.announce.rounds.repeat = 4;
     });
     let mut rig = Rig::active(many(20).with_settings(few));
     rig.run(ms(1000));
@@ -71,7 +71,7 @@ fn a_shorter_round_does_not_cut_a_longer_one() {
 /// Each pass over the addresses of a router lets the other routers of the interface go first.
 #[test]
 fn rounds_of_several_routers_take_turns() {
-    let plain = settings(|settings| settings.announce.repeat = 3);
+    let plain = settings(|settings| settings.announce.rounds.repeat = 3);
     let mut rig = Rig::new(config(2).with_settings(plain));
     rig.run(ms(4000));
     // The second one began when the addresses of the first were not there.
@@ -115,9 +115,9 @@ fn an_advertisement_that_loses_begins_one_round_only() {
 #[test]
 fn a_refresh_is_as_long_as_the_settings_say() {
     let refresh = settings(|settings| {
-        settings.announce.refresh = Some(ms(10_000));
-        settings.announce.refresh_repeat = 2;
-        settings.announce.second_round = None;
+        settings.announce.rounds.refresh = Some(ms(10_000));
+        settings.announce.rounds.refresh_repeat = 2;
+        settings.announce.rounds.second_round = None;
     });
     let mut rig = Rig::active(config(1).with_settings(refresh));
     announced(&mut rig);
