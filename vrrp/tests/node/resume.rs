@@ -366,3 +366,13 @@ fn establishing_ends_before_a_process_may() {
     unannounced.run_open(ms(10_000));
     assert!(unannounced.node.is_idle() && unannounced.open.is_empty());
 }
+
+/// What was not announced yet is announced by the successor, which begins anew.
+#[test]
+fn a_process_that_handed_over_announces_nothing() {
+    let mut old = Rig::active(config(1));
+    stop(&mut old);
+    old.log.clear();
+    old.run(ms(20_000));
+    assert_eq!(old.log, [""; 0]);
+}
