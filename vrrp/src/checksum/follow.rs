@@ -237,4 +237,16 @@ mod tests {
         let sent = feed(TxChecksum::Fixed(MessageOnly), &adverts);
         assert_eq!(sent, [(MessageOnly, false), (MessageOnly, true)]);
     }
+
+    /// A router counts as being heard until its time is over, and no longer.
+    #[test]
+    fn whoever_fell_silent_is_no_conflict_from_the_end_of_its_time_on() {
+        let [one, other] = [1, 2].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
+        let time = Duration::from_secs(4);
+        for (at, conflicts) in [(time - Duration::from_nanos(1), true), (time, false)] {
+            let mut follower = FormFollower::new(FOLLOW);
+            follower.heard(Duration::ZERO, one, MessageOnly, time);
+            assert_eq!(follower.heard(at, other, PseudoHeader, time), conflicts);
+        }
+    }
 }
