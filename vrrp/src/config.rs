@@ -145,7 +145,9 @@ impl RouterConfig {
         self
     }
 
-    /// Sets addresses, of either family, that are installed but not advertised.
+    /// Sets addresses, of either family, that are installed but not advertised. Two routers of one
+    /// interface cannot have the same
+    /// ([`NodeError::AddressTwice`](crate::node::NodeError::AddressTwice)).
     pub fn with_excluded_addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         self.excluded = addresses.into_iter().collect();
         self

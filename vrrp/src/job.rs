@@ -13,6 +13,14 @@
 //! | settle | guard and notification wait | reported; goes on, as the addresses are gone |
 //! | data plane, announce, acquire, release | nothing waits | reported |
 //! | notify | nothing waits | nothing: there is nobody else to be told |
+//!
+//! A job that is never answered holds back what waits for it for ever: a node sets no time limit to
+//! jobs, as only whoever does them knows whether they are still under way. For Establish that means:
+//! when the router stops, its addresses are removed and it resigns, but Settle does not come, the
+//! guard is not given back, the router is not told as Backup, gets no addresses when it is
+//! Active again, and [`Node::is_idle`](crate::node::Node::is_idle) stays false, until there is an
+//! answer. Whoever may wait for others in there, as for a command, limits that time and answers
+//! [`Failed`](JobResult::Failed) after it: then everything goes on.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -93,7 +101,8 @@ pub enum JobKind {
     },
     /// Do what follows a take-over before it counts as done, such as making the sync daemon *master*
     /// (OP-1): the addresses are there, and all frames of the first round of announcements were
-    /// handed out. The notification that the router is Active comes after.
+    /// handed out. The notification that the router is Active comes after. It has to be answered some
+    /// day, whatever becomes of the router: neither Settle nor the guard's release come before that.
     Establish {
         /// The router.
         router: RouterId,

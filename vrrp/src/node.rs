@@ -99,6 +99,7 @@ use crate::group::{Group, GroupId};
 use crate::job::{Job, JobId, JobKind};
 use crate::machine::VirtualRouter;
 use crate::timer::{self, NEVER, Timestamp};
+use crate::track::TrackerId;
 
 pub use config::{InterfaceConfig, NodeConfig, NodeError, NodeRouter, RouterId, Settings};
 pub use destinations::{Destinations, DestinationsIter};
@@ -134,6 +135,8 @@ pub struct Node {
     ties: BTreeMap<GroupId, BTreeSet<usize>>,
     interfaces: BTreeMap<InterfaceIndex, Interface>,
     groups: BTreeMap<GroupId, Group>,
+    /// Who follows which tracker.
+    followers: BTreeMap<TrackerId, Vec<Scope>>,
     wakes: Wakes,
     /// From when on advertisements may leave together with others.
     early: Wakes,
@@ -359,6 +362,7 @@ impl Node {
             ties: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             groups: BTreeMap::new(),
+            followers: BTreeMap::new(),
             wakes: Wakes::default(),
             early: Wakes::default(),
             due: Vec::new(),
@@ -501,13 +505,16 @@ impl Node {
     /// before, those are removed too, and it is idle again when they are gone.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.routers.iter().all(|(_, router)| {
+        let is_done = |router: &Router| {
             router.machine.state() != State::Active
                 && (router.work.is_clear() || router.work.is_handed_over())
                 && router.pending.is_empty()
-        }) && self.sends.is_empty()
+        };
+        // The routers last: there may be many.
+        self.sends.is_empty()
             && self.jobs.is_empty()
             && self.reports.is_empty()
+            && self.routers.iter().all(|(_, router)| is_done(router))
     }
 
     /// How many virtual routers are configured.

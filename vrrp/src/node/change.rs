@@ -50,6 +50,7 @@ impl Node {
         self.adopt_groups();
         self.adopt_routers()?;
         self.rebuild_slots();
+        self.rebuild_followers();
         self.find_all_real();
         self.rebuild_ties();
         self.mark_all();
@@ -244,6 +245,22 @@ impl Node {
                 router.next_in_slot = interface.slots.insert(key, router);
                 interface.routers.push(key);
             }
+        }
+    }
+
+    fn rebuild_followers(&mut self) {
+        self.followers.clear();
+        let routers = self.routers.iter().filter(|(_, router)| !router.is_leaving);
+        let routers = routers.flat_map(|(key, router)| {
+            let tracks = router.setup.tracks.iter();
+            tracks.map(move |track| (track.tracker(), Scope::Router(key)))
+        });
+        let groups = self.config.groups.iter().flat_map(|(id, group)| {
+            let tracks = group.tracks.iter();
+            tracks.map(|track| (track.tracker(), Scope::Group(*id)))
+        });
+        for (tracker, scope) in routers.chain(groups) {
+            self.followers.entry(tracker).or_default().push(scope);
         }
     }
 }

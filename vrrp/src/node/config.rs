@@ -528,8 +528,10 @@ pub enum NodeError {
         /// The other.
         other: RouterId,
     },
-    /// Two routers of an interface with the same virtual address: removing it for one would take
-    /// it from the other.
+    /// Two routers of an interface with the same virtual address: removing it for one would take it
+    /// from the other, and keeping it for the other would leave it here when a peer that has taken
+    /// over the one installs it too. keepalived accepts such; give the address to one of them, as
+    /// routers of a [group](crate::group) have their addresses together anyway.
     #[error(
         "routers {} and {} of one interface both have the address {address}",
         router.get(), other.get()

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::real::choose_source;
-use super::{Node, NodeRouter, Wake};
+use super::{Node, NodeRouter, Scope, Wake};
 use crate::address::{Family, InterfaceIndex};
 use crate::event::{Event, InitReason, State};
 use crate::timer::Timestamp;
@@ -102,7 +102,12 @@ impl Node {
         let known = self.config.trackers.get_mut(&tracker);
         if let Some(known) = known.filter(|known| **known != status) {
             *known = status;
-            self.mark_all();
+            for scope in self.followers.get(&tracker).cloned().unwrap_or_default() {
+                match scope {
+                    Scope::Router(key) => self.mark(key),
+                    Scope::Group(_) => self.dirty.push(scope),
+                }
+            }
         }
         self.settle();
     }

@@ -2,7 +2,7 @@
 //! everywhere.
 
 use core::time::Duration;
-use std::println;
+use std::{println, vec};
 
 use super::places::looks;
 use super::{InterfaceConfig, Node, NodeConfig, NodeRouter, RouterId, Settings};
@@ -12,6 +12,7 @@ use crate::event::{DataPlane, State};
 use crate::group::{GroupConfig, GroupId};
 use crate::job::{Job, JobKind, JobResult};
 use crate::timer::Timestamp;
+use crate::track::{Track, TrackerId};
 use crate::vrid::Vrid;
 
 const START: Timestamp = Duration::from_secs(100);
@@ -121,4 +122,32 @@ fn work_grows_with_the_number_of_routers_and_not_with_its_square() {
     for (few, many) in few.into_iter().zip(many) {
         assert!(many <= few + few / 4 + 2, "{few} of 250, {many} of 2000");
     }
+}
+
+/// What it costs in all to tell of a tracker that one router follows, and of one that a group does.
+fn tracker_costs(count: u32) -> [u64; 2] {
+    let (of_router, of_group) = (TrackerId::new(1), TrackerId::new(2));
+    let mut config = config(count)
+        .with_tracker(of_router, true)
+        .with_tracker(of_group, true);
+    let followers = [(of_router, 2), (of_group, 0)];
+    let tracked = |tracker| Track::new(tracker, 0);
+    config.routers.get_mut(&RouterId::new(2)).unwrap().tracks = vec![tracked(of_router)];
+    let group = config.groups.get_mut(&GroupId::new(1)).unwrap();
+    group.tracks = vec![tracked(of_group)];
+    let mut node = Node::new(config).unwrap();
+    node.tick(START);
+    followers.map(|(tracker, router)| {
+        assert_eq!(node.state(RouterId::new(router)), Some(State::Backup));
+        let looked = cost(1, || node.set_tracker(START, tracker, false));
+        assert_eq!(node.state(RouterId::new(router)), Some(State::Initialize));
+        looked
+    })
+}
+
+#[test]
+fn a_tracker_costs_what_its_followers_cost() {
+    let (few, many) = (tracker_costs(250), tracker_costs(2000));
+    println!("looks for a tracker among 250: {few:?}, among 2000: {many:?}");
+    assert_eq!(few, many);
 }

@@ -324,6 +324,33 @@ fn a_router_that_stops_does_not_wait_for_what_is_being_established() {
     }
 }
 
+/// What is never answered holds back what follows, even for a router that is Active again: nobody
+/// else knows whether it is still under way.
+#[test]
+fn what_is_never_answered_holds_back_settling() {
+    let mut rig = Rig::new(config(1));
+    rig.run_open(ms(3700));
+    rig.finish(JobResult::Done);
+    rig.finish(JobResult::Done);
+    rig.run_open(ms(10));
+    let establish = rig.open[0].id;
+    rig.take_log();
+    rig.hear(1, 200, HIGHER);
+    let remove = rig.open.last().unwrap().id;
+    rig.complete(remove, JobResult::Done);
+    assert!(!rig.node.is_idle());
+    rig.run_open(ms(60_000));
+    assert_eq!(rig.state(1), State::Active);
+    let log = rig.take_log();
+    assert!(log.starts_with("1 send 100, 1 remove 1, "), "{log}");
+    for word in ["settle", "prepare", "install", "Backup"] {
+        assert!(!log.contains(word), "{word}: {log}");
+    }
+    rig.complete(establish, JobResult::Failed);
+    rig.work();
+    assert_eq!(rig.take_log(), "1 settle, 1 prepare, 1 Backup, 1 install 1");
+}
+
 /// Without announcements there is nothing to wait for; another try establishes again.
 #[test]
 fn establishes_at_once_where_nothing_is_announced_and_each_time() {
