@@ -343,6 +343,16 @@ impl VirtualRouter {
         timer::active_down_interval(version, self.priority, self.active_interval(), factor)
     }
 
+    /// When the last advertisement was: as Active its own, as Backup that of the Active, if there is
+    /// one.
+    #[must_use]
+    pub const fn last_advert(&self) -> Option<Timestamp> {
+        match (self.state, self.active) {
+            (State::Active, _) | (State::Backup, Some(_)) => Some(self.reference),
+            _ => None,
+        }
+    }
+
     /// Why it became Active the last time (`VRRP-142`).
     #[must_use]
     pub const fn new_active_reason(&self) -> NewActiveReason {

@@ -1,10 +1,12 @@
 //! What goes wrong around a driver.
 
 use core::time::Duration;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use lvs_vrrp::event::ShutdownMode;
 use lvs_vrrp::net::{DriverEventKind, Lifetime, clock};
+use lvs_vrrp::node::ReportKind;
 use lvs_vrrp::{State, Version};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -164,4 +166,72 @@ fn a_restart_removes_what_was_left() {
     );
     third.stop(ShutdownMode::Graceful);
     assert!(!one.holds(ADDRESS) && one.holds("192.0.2.77"));
+}
+
+/// What the device's queue drops is told, and the next advertisements go out.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_full_queue_is_told_and_passes() {
+    let (_switch, one, other) = network();
+    let high = Running::start(&one, router(200).driver());
+    high.until_state(1, State::Active);
+    let low = Running::start(&other, router(100).driver());
+    low.until_state(1, State::Backup);
+    // Room for one frame, which takes ages to leave.
+    one.run(
+        "tc",
+        "qdisc add dev eth0 root tbf rate 8bit burst 1540 limit 100",
+    );
+    let failed = high.until("a failure", |kind| {
+        matches!(kind, DriverEventKind::Failed(_))
+    });
+    let DriverEventKind::Failed(error) = failed.kind else {
+        unreachable!("it was looked at");
+    };
+    let said = error.to_string();
+    assert!(
+        said.starts_with("cannot send packets (eth0): No buffer space"),
+        "{said}"
+    );
+    high.until("a report", |kind| match kind {
+        DriverEventKind::Report(report) => matches!(report.kind, ReportKind::SendFailed { .. }),
+        _ => false,
+    });
+    low.until_state(1, State::Active);
+    one.run("tc", "qdisc del dev eth0 root");
+    low.until_state(1, State::Backup);
+    assert_eq!(high.router(1).state, State::Active);
+    assert!(one.holds(ADDRESS) && !other.holds(ADDRESS));
+    high.stop(ShutdownMode::Graceful);
+    low.stop(ShutdownMode::Graceful);
+}
+
+/// Without one of the rights it does not begin, and says which.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn what_is_missing_is_said_at_the_start() {
+    let (_switch, one, _other) = network();
+    let setup = router(100);
+    for (without, said) in [
+        ("-net_admin", "cannot add an address: "),
+        ("-net_raw", "cannot open a raw socket (eth0): "),
+    ] {
+        let mut command = setup.command();
+        let program = command.get_program().to_owned();
+        let mut dropping = Command::new("setpriv");
+        dropping.args(["--bounding-set", without]).arg(program);
+        dropping.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            dropping.env(name, value.unwrap());
+        }
+        command = dropping;
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = one.enter(|| command.output().unwrap());
+        let text = String::from_utf8_lossy(&output.stderr);
+        let capability = without.replace('-', "CAP_").to_uppercase();
+        assert!(!output.status.success() && text.contains(said), "{text}");
+        let needs = format!("; needs {capability}: run it as root");
+        assert!(text.contains(&needs), "{text}");
+    }
+    assert!(!one.holds(ADDRESS));
 }

@@ -73,16 +73,18 @@ impl Router {
         DriverConfig::new().with_router(RouterId::new(1), router)
     }
 
+    /// What runs it.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env::current_exe().unwrap());
+        let name = "process::a_process_with_a_router";
+        command.args(["--exact", name, "--nocapture", "--ignored"]);
+        command.env(VARIABLE, self.to_string());
+        command
+    }
+
     /// Starts a process with it.
     pub(crate) fn start(&self, host: &Host) -> Process {
-        let mut command = Command::new(env::current_exe().unwrap());
-        command.args([
-            "--exact",
-            "process::a_process_with_a_router",
-            "--nocapture",
-            "--ignored",
-        ]);
-        command.env(VARIABLE, self.to_string());
+        let mut command = self.command();
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut running = host.start(&mut command);
         let output = BufReader::new(running.0.stdout.take().unwrap());
@@ -187,7 +189,8 @@ fn a_process_with_a_router() {
         return;
     };
     let router: Router = text.parse().unwrap();
-    let mut driver = Driver::new(router.driver()).unwrap();
+    let driver = Driver::new(router.driver());
+    let mut driver = driver.unwrap_or_else(|error| panic!("{error}"));
     driver.on_event(say);
     let handle = driver.handle();
     thread::spawn(move || {

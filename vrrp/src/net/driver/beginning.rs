@@ -3,6 +3,10 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use std::io;
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Socket, Type};
 
 use super::event::DriverEventKind;
 use super::jobs::Placed;
@@ -12,6 +16,7 @@ use crate::net::config::{Device, DriverConfig, DriverError, Resolved, View};
 use crate::net::executor::{Outcome, make_device};
 use crate::net::links::LinkMonitor;
 use crate::net::macvlan::Macvlans;
+use crate::net::{NetError, Operation};
 use crate::node::{HandOver, Node, RouterId};
 
 /// All of it.
@@ -30,6 +35,7 @@ pub(super) struct Beginning {
 impl Beginning {
     /// Makes devices, removes leftovers, and takes over what a predecessor has left on purpose.
     pub(super) fn new(config: &DriverConfig, left: Option<&HandOver>) -> Result<Self, DriverError> {
+        check_privilege()?;
         let mut book = AddressBook::open()?;
         let mut macvlans = Macvlans::open()?;
         let mut deleted = Vec::new();
@@ -93,6 +99,14 @@ impl Beginning {
             unsaid,
         })
     }
+}
+
+/// Without the right to change addresses it would find out when it is Active. This option wants the
+/// same: socket(7).
+fn check_privilege() -> Result<(), NetError> {
+    let failed = |error: io::Error| NetError::new(Operation::AddAddress, "", error);
+    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).map_err(failed)?;
+    setsockopt(&socket, sockopt::RcvBufForce, &(64 << 10)).map_err(|errno| failed(errno.into()))
 }
 
 /// The addresses of routers that go on are ours again.

@@ -365,6 +365,7 @@ impl Engine {
                 priority: machine.effective_priority(),
                 active: machine.active(),
                 interval: machine.active_interval(),
+                last_advert: machine.last_advert(),
                 next_deadline: machine.next_deadline(),
                 counters: self.node.router_counters(id)?.clone(),
                 machine_counters: *machine.counters(),

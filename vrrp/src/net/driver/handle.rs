@@ -186,6 +186,8 @@ pub struct RouterSnapshot {
     pub active: Option<Rank>,
     /// The interval of the Active.
     pub interval: Interval,
+    /// When the last advertisement was: as Active its own, as Backup that of the Active.
+    pub last_advert: Option<Timestamp>,
     /// When it will do something by itself: as Active advertise, as Backup take over.
     pub next_deadline: Option<Timestamp>,
     /// What it received and sent.
