@@ -100,3 +100,35 @@ fn every_public_type_is_send_and_sync() {
         v3::View<'_>,
     );
 }
+
+/// A driver has a listener and queues of its own: it can be sent, and only its handle shared.
+#[cfg(all(feature = "tokio", target_os = "linux"))]
+#[test]
+fn a_driver_can_be_sent() {
+    use lvs_vrrp::net::{
+        AddressSetup, AsyncDriver, Driver, DriverConfig, DriverError, DriverEvent, EventStream,
+        FrameSender, Handle, NetError, ReceiveBuffer, Receiver, RouterSetup, SendBatch, Sender,
+        Snapshot, VirtualMacSetup,
+    };
+
+    const fn is_send<T: Send>() {}
+    is_send::<Driver>();
+    is_send::<AsyncDriver>();
+    all!(
+        AddressSetup,
+        DriverConfig,
+        DriverError,
+        DriverEvent,
+        EventStream,
+        FrameSender,
+        Handle,
+        NetError,
+        ReceiveBuffer,
+        Receiver,
+        RouterSetup,
+        SendBatch,
+        Sender,
+        Snapshot,
+        VirtualMacSetup,
+    );
+}
