@@ -313,6 +313,53 @@ fn peers_have_the_range_that_is_set() {
     assert_eq!(silent.diagnostics()[0].to_string(), expected);
 }
 
+/// Routers of a group have their addresses together: one that two of them have, and the second does
+/// not advertise, comes with the first. Elsewhere the second is not run.
+#[test]
+fn an_excluded_address_may_be_shared_in_a_group() {
+    let block = |number: u8| {
+        format!(
+            "vrrp_instance V{number} {{\ninterface eth0\nvirtual_router_id {number}\n\
+             virtual_ipaddress {{\n192.0.2.{number}\n}}\n\
+             virtual_ipaddress_excluded {{\n192.0.2.99\n192.0.2.10{number}\n}}\n}}\n"
+        )
+    };
+    let text = block(1) + &block(2);
+    let apart = plan(&text);
+    let said: Vec<_> = apart
+        .diagnostics()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "t.conf:19:1: error: vrrp_instance V2: 192.0.2.99 is an address of vrrp_instance V1 on \
+             eth0; not run"
+        ]
+    );
+    assert_eq!(apart.routers().len(), 1);
+    let together = plan(&(text + "vrrp_sync_group G {\ngroup {\nV1\nV2\n}\n}\n"));
+    let said: Vec<_> = together
+        .diagnostics()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "t.conf:19:1: note: vrrp_instance V2: 192.0.2.99 comes and goes with vrrp_instance V1 of \
+             the same group"
+        ]
+    );
+    let excluded = together.routers().iter();
+    let excluded = excluded.map(|router| router.config.excluded_addresses().len());
+    assert_eq!(excluded.collect::<Vec<_>>(), [2, 1]);
+    together.driver_config().0.validate().unwrap();
+    let node = together.node_config(&interfaces()).unwrap();
+    assert_eq!(node.validate(), Ok(()));
+}
+
 #[test]
 fn priority_255_is_the_owner() {
     let plan = instance("priority 255\nstate MASTER");

@@ -14,6 +14,7 @@
 //! | defaults, `state` | profile Linux with keepalived's switches: answers losing advertisements in both versions, accepts packets to the addresses, no virtual MAC |
 //! | `strict_mode` | the strict profile of the version: RFC 3768 or RFC 9568 |
 //! | priority 255 | owner: active at once, whatever `state` says |
+//! | an excluded address of two instances of a group | installed with the first; elsewhere the second instance is not run |
 //! | `garp_group` | each interface is paced by itself, with its share |
 //! | `garp_interval`, `gna_interval` | the longer of the two spaces all announcements; 0.2 ms if neither is set |
 //! | `unicast_peer` without limits | packets with a time to live of 255 only; a note says so |

@@ -1,17 +1,18 @@
 //! The plan: everything a node is made of, with interfaces by name.
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 
 use lvs_vrrp::address::InterfaceIndex;
-use lvs_vrrp::node::{InterfaceConfig, NodeConfig, NodeRouter, RouterId, Settings};
+use lvs_vrrp::node::{InterfaceConfig, NodeConfig, NodeRouter, Settings};
 
 use super::announce;
 use super::group::{self, PlannedGroup};
 use super::numbers::Numbers;
 use super::router::{self, PlannedRouter};
 use super::tracker::{PlannedTracker, Trackers};
-use crate::keepalived::vrrp::InterfaceDelay;
+use crate::keepalived::vrrp::{InterfaceDelay, VrrpSyncGroup};
 use crate::keepalived::{Config, Diagnostic, Position, Severity, sort};
 
 /// What a node, and whoever installs its addresses, is to run.
@@ -107,12 +108,8 @@ impl Plan {
                 &mut devices,
                 &mut messages,
             );
-            let Some(planned) = planned else {
-                continue;
-            };
-            if is_free(&planned, &mut addresses, &mut messages) {
-                routers.push(planned);
-            }
+            let free = planned.and_then(|it| free(it, &mut addresses, &vrrp.groups, &mut messages));
+            routers.extend(free);
         }
         let groups = vrrp.groups.iter();
         let groups = groups
@@ -233,26 +230,48 @@ impl Plan {
     }
 }
 
-/// Removing an address for one router would take it from the other.
-fn is_free(
-    router: &PlannedRouter,
-    seen: &mut HashMap<(String, core::net::IpAddr), RouterId>,
+/// The router with the addresses that no other has: removing one for it would take it from the other.
+/// Routers of a group have theirs together, so the first one's is as good if it is not advertised.
+fn free(
+    mut router: PlannedRouter,
+    seen: &mut HashMap<(String, IpAddr), String>,
+    groups: &[VrrpSyncGroup],
     messages: &mut Messages,
-) -> bool {
-    let key = |ip| (router.interface.clone(), ip);
-    let mut taken = router.addresses.iter();
-    if let Some(address) = taken.find(|address| seen.contains_key(&key(address.ip))) {
+) -> Option<PlannedRouter> {
+    let (name, interface) = (router.name.clone(), router.interface.clone());
+    let mut own = Vec::with_capacity(router.addresses.len());
+    for address in core::mem::take(&mut router.addresses) {
+        let Some(other) = seen.get(&(interface.clone(), address.ip)) else {
+            own.push(address);
+            continue;
+        };
+        let mut together = groups.iter().map(|group| &group.members);
+        if address.is_advertised
+            || !together.any(|members| members.contains(other) && members.contains(&name))
+        {
+            let message = format!(
+                "vrrp_instance {name}: {} is an address of vrrp_instance {other} on {interface}; \
+                 not run",
+                address.ip
+            );
+            messages.error(&address.position, message);
+            return None;
+        }
         let message = format!(
-            "vrrp_instance {}: {} is an address of another virtual router on {}; not run",
-            router.name, address.ip, router.interface
+            "vrrp_instance {name}: {} comes and goes with vrrp_instance {other} of the same group",
+            address.ip
         );
-        messages.error(&address.position, message);
-        return false;
+        messages.note(&address.position, message);
     }
-    for address in &router.addresses {
-        seen.insert(key(address.ip), router.id);
-    }
-    true
+    let excluded = own.iter().filter(|address| !address.is_advertised);
+    let excluded = excluded.map(|address| address.ip);
+    router.config = router.config.with_excluded_addresses(excluded);
+    seen.extend(
+        own.iter()
+            .map(|it| ((interface.clone(), it.ip), name.clone())),
+    );
+    router.addresses = own;
+    Some(router)
 }
 
 /// A delay of going down in which no other router takes over. keepalived reduces it, too.
