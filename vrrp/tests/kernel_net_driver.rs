@@ -8,6 +8,8 @@
 )]
 #![expect(clippy::print_stdout, reason = "what was measured is printed")]
 
+#[path = "net_driver/clock.rs"]
+mod clock;
 mod network;
 #[path = "net_driver/process.rs"]
 mod process;

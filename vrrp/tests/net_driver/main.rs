@@ -12,6 +12,7 @@
 mod network;
 
 mod faults;
+mod hooks;
 mod operations;
 mod process;
 mod running;

@@ -152,8 +152,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Reads what it says until this is said.
-    pub(crate) fn until(&mut self, word: &str) {
+    /// Reads what it says until this is said, and gives all of that.
+    pub(crate) fn until(&mut self, word: &str) -> String {
         let mut said = String::new();
         loop {
             let mut line = String::new();
@@ -161,7 +161,7 @@ impl Process {
             assert!(count > 0, "it ended, having said {said}, not {word}");
             said.push_str(&line);
             if line.trim_end().ends_with(word) {
-                return;
+                return said;
             }
         }
     }

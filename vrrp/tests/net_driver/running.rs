@@ -25,6 +25,19 @@ impl Running {
         Self::begin(host, move || Driver::new(config).unwrap())
     }
 
+    /// Changes it before it runs.
+    pub(crate) fn start_with(
+        host: &Host,
+        config: DriverConfig,
+        change: impl FnOnce(&mut Driver) + Send + 'static,
+    ) -> Self {
+        Self::begin(host, move || {
+            let mut driver = Driver::new(config).unwrap();
+            change(&mut driver);
+            driver
+        })
+    }
+
     pub(crate) fn resume(host: &Host, config: DriverConfig, left: HandOver) -> Self {
         Self::begin(host, move || Driver::resume(config, &left).unwrap())
     }

@@ -1,0 +1,161 @@
+//! What a program does beside the addresses.
+
+use core::time::Duration;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use lvs_vrrp::event::{DataPlane, ShutdownMode};
+use lvs_vrrp::group::{GroupConfig, GroupId};
+use lvs_vrrp::job::JobResult;
+use lvs_vrrp::net::{DriverConfig, Handle, Hooks, clock};
+use lvs_vrrp::node::RouterId;
+use lvs_vrrp::receive::Peer;
+use lvs_vrrp::{GuardStatus, Priority, Rank, State, Version};
+
+use crate::network::{Host, Switch, eventually};
+use crate::process::Router;
+use crate::running::Running;
+
+const ADDRESS: &str = "192.0.2.100";
+
+fn network() -> (Switch, Host, Host) {
+    let switch = Switch::new();
+    let (one, other) = (Host::new("one"), Host::new("other"));
+    switch.connect(&one, "eth0", &["192.0.2.1/24"]);
+    switch.connect(&other, "eth0", &["192.0.2.2/24"]);
+    (switch, one, other)
+}
+
+fn driver(priority: u8) -> DriverConfig {
+    Router::new(Version::V3, priority, ADDRESS).driver()
+}
+
+/// Says what it is called for; preparing takes half a second.
+struct Slow(Sender<&'static str>);
+
+impl Hooks for Slow {
+    fn prepare(&mut self, _: RouterId) -> JobResult {
+        self.0.send("prepare").unwrap();
+        thread::sleep(Duration::from_millis(500));
+        self.0.send("prepared").unwrap();
+        JobResult::Done
+    }
+
+    fn establish(&mut self, _: RouterId) -> JobResult {
+        self.0.send("establish").unwrap();
+        JobResult::Done
+    }
+
+    fn settle(&mut self, _: RouterId) -> JobResult {
+        self.0.send("settle").unwrap();
+        JobResult::Done
+    }
+
+    fn data_plane(&mut self, _: RouterId, plane: DataPlane) -> JobResult {
+        let serves = if plane.serves { "serves" } else { "serves not" };
+        self.0.send(serves).unwrap();
+        JobResult::Done
+    }
+}
+
+fn said(calls: &Receiver<&'static str>) -> Vec<&'static str> {
+    calls.try_iter().collect()
+}
+
+/// OP-1: preparing delays the address and nothing else; what follows is in order.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_slow_hook_delays_no_advertisement() {
+    let (_switch, one, other) = network();
+    let (calls, called) = mpsc::channel();
+    let low = Running::start(&other, driver(100));
+    low.until_state(1, State::Active);
+    let high = Running::start_with(&one, driver(200), |driver| {
+        driver.set_hooks(Slow(calls)).unwrap();
+    });
+    assert_eq!(called.recv().unwrap(), "serves not");
+    assert_eq!(called.recv().unwrap(), "prepare");
+    low.until_state(1, State::Backup);
+    let heard = low.router(1).counters.received();
+    assert_eq!(called.recv().unwrap(), "prepared");
+    let later = low.router(1).counters.received();
+    assert!(later >= heard + 3, "{heard} {later}");
+    assert!(!one.holds(ADDRESS));
+    high.until_state(1, State::Active);
+    assert!(one.holds(ADDRESS));
+    assert_eq!(said(&called), ["serves", "establish"]);
+    high.stop(ShutdownMode::Graceful);
+    assert_eq!(said(&called), ["serves not", "settle"]);
+    low.stop(ShutdownMode::Graceful);
+}
+
+/// An arbiter that grants at once, for a while.
+struct Arbiter {
+    handle: Handle,
+    calls: Sender<String>,
+}
+
+impl Hooks for Arbiter {
+    fn acquire_guard(&mut self, group: GroupId, rank: Rank) -> JobResult {
+        self.calls
+            .send(format!("acquire {}", rank.priority().get()))
+            .unwrap();
+        let until = clock::now() + Duration::from_secs(60);
+        let status = GuardStatus::Held { until, epoch: 1 };
+        self.handle.set_guard(group, status).unwrap();
+        JobResult::Done
+    }
+
+    fn release_guard(&mut self, _: GroupId) -> JobResult {
+        self.calls.send("release".into()).unwrap();
+        JobResult::Done
+    }
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_guard_is_asked_for_and_given_back() {
+    let (_switch, one, _other) = network();
+    let group = GroupConfig::new([RouterId::new(1)]).with_guard(Duration::from_millis(100));
+    let config = driver(100).with_group(GroupId::new(1), group);
+    let (calls, called) = mpsc::channel();
+    let running = Running::start_with(&one, config, |driver| {
+        let handle = driver.handle();
+        driver.set_hooks(Arbiter { handle, calls }).unwrap();
+    });
+    running.until_state(1, State::Active);
+    assert!(one.holds(ADDRESS));
+    assert_eq!(called.recv().unwrap(), "acquire 100");
+    running.stop(ShutdownMode::Graceful);
+    assert!(!one.holds(ADDRESS));
+    assert_eq!(called.iter().last().unwrap(), "release");
+}
+
+/// Each tells the other, and nobody else.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn unicast_peers_hear_each_other() {
+    let (_switch, one, other) = network();
+    let unicast = |priority, peer: &str| {
+        let config = driver(priority);
+        let (id, setup) = config.routers().next().unwrap();
+        let peers = [Peer::new(peer.parse().unwrap())];
+        let router = setup.config().clone().with_unicast_peers(peers);
+        let changed = lvs_vrrp::net::RouterSetup::new("eth0", router);
+        DriverConfig::new().with_router(id, changed)
+    };
+    let high = Running::start(&one, unicast(200, "192.0.2.2"));
+    high.until_state(1, State::Active);
+    let low = Running::start(&other, unicast(100, "192.0.2.1"));
+    low.until_state(1, State::Backup);
+    let heard = eventually(|| low.router(1), |router| router.counters.received() > 3);
+    assert_eq!(heard.active.unwrap().priority(), Priority::new(200));
+    for host in [&one, &other] {
+        let groups = host.ask("maddress show dev eth0");
+        assert!(!groups.contains("224.0.0.18"), "{groups}");
+    }
+    high.stop(ShutdownMode::Graceful);
+    low.until_state(1, State::Active);
+    assert!(other.holds(ADDRESS));
+    low.stop(ShutdownMode::Graceful);
+}
