@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
 /// so that a measurement need not wait for it.
 fn settings() -> Settings {
     let mut announce = AnnounceSettings::default();
-    announce.second_round = Some(Duration::from_secs(1));
+    announce.rounds.second_round = Some(Duration::from_secs(1));
     let mut settings = Settings::default();
     settings.announce = announce;
     settings
