@@ -115,6 +115,10 @@ impl Node {
                 let next = router.sequence.and_then(|last| last.checked_add(1));
                 let sequence = next.unwrap_or(1);
                 router.sequence = Some(sequence);
+                // The header covers it, and the kernel chooses another for zero: raw(7).
+                let [.., high, low] = sequence.to_be_bytes();
+                let identification = u16::from_be_bytes([high, low]).max(1);
+                transmission = transmission.with_identification(identification);
             }
             transmission = transmission
                 .with_authentication(authentication, router.sequence.unwrap_or_default());

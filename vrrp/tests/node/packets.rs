@@ -390,7 +390,11 @@ fn authentication_headers_are_numbered_on() {
     assert!(hear(&mut rig, u32::MAX));
     assert!(hear(&mut rig, 1), "it began anew");
     assert!(!hear(&mut rig, 1));
-    for (heard, sent) in [(40, [41, 42]), (u32::MAX - 1, [u32::MAX, 1])] {
+    for (heard, sent) in [
+        (40, [41, 42]),
+        (0xffff, [0x1_0000, 0x1_0001]),
+        (u32::MAX - 1, [u32::MAX, 1]),
+    ] {
         let mut rig = rig.clone();
         assert!(hear(&mut rig, heard));
         let mut sequences = Vec::new();
@@ -405,6 +409,8 @@ fn authentication_headers_are_numbered_on() {
                         .emit_packet(rig.now, &send, to, &mut bytes)
                         .unwrap();
                     sequences.push(u32::from_be_bytes(bytes[28..32].try_into().unwrap()));
+                    // A kernel fills in another, which the digest would not cover.
+                    assert_ne!(bytes[4..6], [0, 0], "identification");
                 }
                 rig.node.complete(rig.now, job.id, JobResult::Done);
             }
