@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::host::{Host, Program, complete, eventually, show};
 use crate::lab::{INTERFACE, Lab, Side};
 use crate::router::{Counters, Router};
-use crate::settings::{Settings, VRID};
+use crate::settings::Settings;
 
 /// Where Debian has its daemons.
 const DAEMONS: &str = "/usr/lib/frr";
@@ -133,7 +133,7 @@ fn add_device(host: &Host, side: Side, settings: &Settings) {
 }
 
 fn conf(settings: &Settings) -> String {
-    let router = format!(" vrrp {VRID}");
+    let router = format!(" vrrp {}", settings.vrid);
     let mut text = format!("interface {INTERFACE}\n");
     writeln!(text, "{router} version {}", settings.version.number()).unwrap();
     writeln!(text, "{router} priority {}", settings.priority).unwrap();

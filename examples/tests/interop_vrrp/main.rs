@@ -16,6 +16,9 @@
 )]
 
 mod cells;
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../example/mod.rs"]
+mod example;
 mod frr;
 mod holding;
 mod host;
@@ -24,6 +27,8 @@ mod lab;
 mod matrix;
 mod neighbours;
 mod program;
+mod replay;
 mod router;
 mod scene;
 mod settings;
+mod vrrpd;

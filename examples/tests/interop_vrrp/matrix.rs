@@ -72,23 +72,23 @@ macro_rules! cells {
 }
 
 cells! {
-    keepalived_v2_ipv4: Keepalived, Keepalived, V2, Ipv4, plain, all;
-    keepalived_v3_ipv4: Keepalived, Keepalived, V3, Ipv4, plain, all;
-    keepalived_v3_ipv6: Keepalived, Keepalived, V3, Ipv6, plain, all;
-    keepalived_v2_password: Keepalived, Keepalived, V2, Ipv4, password, heard;
-    keepalived_v2_wrong_password: Keepalived, Keepalived, V2, Ipv4, own_password, refused;
-    keepalived_v2_wrong_header: Keepalived, Keepalived, V2, Ipv4, own_header, refused;
-    keepalived_v2_header: Keepalived, Keepalived, V2, Ipv4, header, heard;
-    keepalived_v2_unicast: Keepalived, Keepalived, V2, Ipv4, unicast, heard;
-    keepalived_v3_ipv4_unicast: Keepalived, Keepalived, V3, Ipv4, unicast, heard;
-    keepalived_v3_ipv6_unicast: Keepalived, Keepalived, V3, Ipv6, unicast, heard;
-    keepalived_v2_virtual_mac: Keepalived, Keepalived, V2, Ipv4, virtual_mac, heard;
-    keepalived_v3_ipv4_virtual_mac: Keepalived, Keepalived, V3, Ipv4, virtual_mac, all;
-    keepalived_v3_ipv6_virtual_mac: Keepalived, Keepalived, V3, Ipv6, virtual_mac, heard;
-    frr_v2_ipv4: Keepalived, Frr, V2, Ipv4, plain, all;
-    frr_v3_ipv4: Keepalived, Frr, V3, Ipv4, plain, all;
-    frr_v3_ipv6: Keepalived, Frr, V3, Ipv6, plain, all;
-    frr_v2_virtual_mac: Keepalived, Frr, V2, Ipv4, virtual_mac, heard;
-    frr_v3_ipv4_virtual_mac: Keepalived, Frr, V3, Ipv4, virtual_mac, all;
-    frr_v3_ipv6_virtual_mac: Keepalived, Frr, V3, Ipv6, virtual_mac, heard;
+    keepalived_v2_ipv4: Blocking, Keepalived, V2, Ipv4, plain, all;
+    keepalived_v3_ipv4: Blocking, Keepalived, V3, Ipv4, plain, all;
+    keepalived_v3_ipv6: Blocking, Keepalived, V3, Ipv6, plain, all;
+    keepalived_v2_password: Blocking, Keepalived, V2, Ipv4, password, heard;
+    keepalived_v2_wrong_password: Blocking, Keepalived, V2, Ipv4, own_password, refused;
+    keepalived_v2_header: Blocking, Keepalived, V2, Ipv4, header, heard;
+    keepalived_v2_wrong_header: Blocking, Keepalived, V2, Ipv4, own_header, refused;
+    keepalived_v2_unicast: Blocking, Keepalived, V2, Ipv4, unicast, heard;
+    keepalived_v3_ipv4_unicast: Blocking, Keepalived, V3, Ipv4, unicast, heard;
+    keepalived_v3_ipv6_unicast: Blocking, Keepalived, V3, Ipv6, unicast, heard;
+    frr_v2_ipv4: Blocking, Frr, V2, Ipv4, plain, all;
+    frr_v3_ipv4: Blocking, Frr, V3, Ipv4, plain, all;
+    frr_v3_ipv6: Blocking, Frr, V3, Ipv6, plain, all;
+    peers_v3_ipv4_virtual_mac: Keepalived, Frr, V3, Ipv4, virtual_mac, heard;
+    keepalived_v2_ipv4_tokio: Tokio, Keepalived, V2, Ipv4, plain, driven;
+    keepalived_v3_ipv4_tokio: Tokio, Keepalived, V3, Ipv4, plain, driven;
+    keepalived_v3_ipv6_tokio: Tokio, Keepalived, V3, Ipv6, plain, driven;
+    frr_v2_ipv4_tokio: Tokio, Frr, V2, Ipv4, plain, driven;
+    frr_v3_ipv4_tokio: Tokio, Frr, V3, Ipv4, plain, driven;
 }

@@ -7,12 +7,17 @@ use crate::keepalived::Keepalived;
 use crate::lab::{Lab, Side};
 use crate::router::Router;
 use crate::settings::Settings;
+use crate::vrrpd::Vrrpd;
 
 /// A program that takes a part in the virtual router.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Program {
     Keepalived,
     Frr,
+    /// This project's, with its own loop.
+    Blocking,
+    /// The same on tokio.
+    Tokio,
 }
 
 impl Program {
@@ -20,30 +25,33 @@ impl Program {
         match self {
             Self::Keepalived => Box::new(Keepalived::start(lab, side, settings)),
             Self::Frr => Box::new(Frr::start(lab, side, settings)),
+            Self::Blocking => Box::new(Vrrpd::start(lab, side, settings, "blocking")),
+            Self::Tokio => Box::new(Vrrpd::start(lab, side, settings, "tokio")),
         }
     }
 
     /// Whether it speaks for the virtual router with the virtual MAC only.
     pub(crate) const fn needs_virtual_mac(self) -> bool {
         match self {
-            Self::Keepalived => false,
             Self::Frr => true,
+            Self::Keepalived | Self::Blocking | Self::Tokio => false,
         }
     }
 
     /// Whether an Active that heard another lose tells the neighbours again whose address it is.
     pub(crate) const fn announces_again(self) -> bool {
         match self {
-            Self::Keepalived => true,
             Self::Frr => false,
+            Self::Keepalived | Self::Blocking | Self::Tokio => true,
         }
     }
 
     /// How long a virtual address stays at most when the program was killed; `None`: until somebody
     /// removes it.
-    pub(crate) fn lifetime(self, _settings: &Settings) -> Option<Duration> {
+    pub(crate) fn lifetime(self, settings: &Settings) -> Option<Duration> {
         match self {
             Self::Keepalived | Self::Frr => None,
+            Self::Blocking | Self::Tokio => Some(Vrrpd::lifetime(settings)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A cell of the matrix at work.
 
 use core::time::Duration;
+use std::thread;
 
 use lvs_vrrp::{Family, Version};
 
@@ -74,6 +75,7 @@ impl Scene {
         self.takes(active);
         let mut other = self.start(active.other(), LOW);
         eventually("advertisement at the Backup", || {
+            thread::sleep(Duration::from_millis(50));
             (other.counters().received >= 2).then_some(())
         });
         assert_eq!(self.lab.holding.holders(), [active].into());

@@ -9,7 +9,7 @@ use lvs_vrrp::{Family, Version};
 use crate::lab::{INTERFACE, Lab, Side};
 
 /// The virtual router of every test: each has a network of its own.
-pub(crate) const VRID: u8 = 51;
+const VRID: u8 = 51;
 
 /// How advertisements are authenticated; version 2 only.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,6 +22,7 @@ pub(crate) enum Authentication {
 /// One router's part of the virtual router.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    pub(crate) vrid: u8,
     pub(crate) version: Version,
     pub(crate) family: Family,
     pub(crate) priority: u8,
@@ -38,6 +39,7 @@ impl Settings {
     /// With the shortest interval that is useful here: version 2 counts seconds.
     pub(crate) fn new(lab: &Lab, version: Version, priority: u8) -> Self {
         Self {
+            vrid: VRID,
             version,
             family: lab.family,
             priority,
@@ -101,7 +103,7 @@ impl Settings {
             Family::Ipv4 => 1,
             Family::Ipv6 => 2,
         };
-        format!("00:00:5e:00:{kind:02x}:{VRID:02x}")
+        format!("00:00:5e:00:{kind:02x}:{:02x}", self.vrid)
     }
 
     /// (256 − priority) / 256 of the interval (spec 2.3): how long a router waits longer than it
@@ -123,15 +125,17 @@ impl Settings {
         3 * self.interval + self.skew()
     }
 
-    /// The text of a keepalived.conf.
+    /// The text of a keepalived.conf. Second rounds of announcements come when a loser has been silent
+    /// for more than an interval.
     pub(crate) fn keepalived_conf(&self) -> String {
         let mut text =
-            String::from("global_defs {\n    router_id lab\n    vrrp_garp_master_delay 1\n}\n");
+            String::from("global_defs {\n    router_id lab\n    vrrp_garp_master_delay 2\n}\n");
         write!(
             text,
             "vrrp_instance lab {{\n    state BACKUP\n    interface {INTERFACE}\n    version {}\n    \
-             virtual_router_id {VRID}\n    priority {}\n    advert_int {}\n",
+             virtual_router_id {}\n    priority {}\n    advert_int {}\n",
             self.version.number(),
+            self.vrid,
             self.priority,
             self.interval.as_secs_f32(),
         )
@@ -157,7 +161,9 @@ impl Settings {
         if let Some([own, other]) = self.unicast {
             write!(
                 text,
-                "    unicast_src_ip {own}\n    unicast_peer {{\n        {other}\n    }}\n"
+                "    unicast_src_ip {own}\n    unicast_peer {{\n        {other}{}\n    }}\n",
+                // The hop limit that keepalived sends with.
+                if own.is_ipv6() { " min_ttl 64" } else { "" }
             )
             .unwrap();
         }
