@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::thread;
 
+use lvs_vrrp::codec::{AhFlavour, AhKey, Authentication};
 use lvs_vrrp::event::ShutdownMode;
 use lvs_vrrp::net::{AddressSetup, DriverConfig, DriverError, DriverEventKind, RouterSetup};
 use lvs_vrrp::node::RouterId;
@@ -194,4 +195,34 @@ fn addresses_are_released_first() {
         overlap(&one, &other)
     );
     assert!(overlap(&one, &other).is_zero());
+}
+
+/// Authentication headers are another protocol, with another socket; who sends none is dropped and
+/// counted.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn authenticated_routers_hear_each_other() {
+    let (_switch, one, other) = network();
+    let setup = |priority, key: Option<&[u8]>| {
+        let key = key.map(|key| AhKey::new(AhFlavour::Keepalived, key).unwrap());
+        let router = config(51, priority, "192.0.2.100")
+            .with_versions(Versions::Only(Version::V2))
+            .with_interval(Interval::from_seconds(1).unwrap())
+            .with_authentication(key.map_or(Authentication::None, Authentication::Header));
+        DriverConfig::new().with_router(ONE, RouterSetup::new("eth0", router))
+    };
+    let high = Running::start(&one, setup(200, Some(b"secret")));
+    high.until_state(1, State::Active);
+    let low = Running::start(&other, setup(100, Some(b"secret")));
+    low.until_state(1, State::Backup);
+    let heard = eventually(|| low.router(1), |router| router.counters.received() > 1);
+    assert_eq!(heard.active.unwrap().priority(), Priority::new(200));
+    high.handle.reload(setup(200, None)).unwrap();
+    let refused = eventually(
+        || low.router(1),
+        |router| router.counters.rejected_in_all() > 0,
+    );
+    assert_eq!(refused.state, State::Backup);
+    low.stop(ShutdownMode::Graceful);
+    high.stop(ShutdownMode::Graceful);
 }

@@ -64,8 +64,8 @@ impl Handle {
         answer.recv().map_err(|_| DriverError::Ended)
     }
 
-    /// Stops all virtual routers in this manner; the driver ends when that is done. A second time
-    /// it does nothing.
+    /// Stops all virtual routers in this manner; the driver ends when that is done, and after 10 s at
+    /// the latest. A second time it does nothing.
     ///
     /// # Errors
     ///

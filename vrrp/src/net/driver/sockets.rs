@@ -8,10 +8,9 @@ use core::net::IpAddr;
 use super::waiting::{Ready, Waiting};
 use crate::address::{Family, InterfaceIndex};
 use crate::codec::Authentication;
+use crate::config::RouterConfig;
 use crate::net::config::{DriverConfig, Resolved, group_of};
 use crate::net::{Carrier, FrameSender, NetError, Receiver, Sender};
-use crate::receive::Versions;
-use crate::version::Version;
 
 /// Which receiver.
 type Ear = (InterfaceIndex, Family, Carrier);
@@ -63,12 +62,12 @@ impl Sockets {
             };
             let index = place.index;
             let family = router.config.family();
-            let wanted = ears
-                .entry((index, family, carrier(&router.config)))
-                .or_default();
-            wanted.name.clone_from(name);
-            wanted.groups.extend(group_of(&router.config));
-            wanted.routers = wanted.routers.saturating_add(1);
+            for carrier in carriers(&router.config) {
+                let wanted = ears.entry((index, family, *carrier)).or_default();
+                wanted.name.clone_from(name);
+                wanted.groups.extend(group_of(&router.config));
+                wanted.routers = wanted.routers.saturating_add(1);
+            }
             let mouth = resolved.mouths.get(id).copied().unwrap_or(index);
             for device in [index, mouth] {
                 if let Some(name) = resolved.names.get(&device) {
@@ -163,14 +162,11 @@ impl Sockets {
     }
 }
 
-/// An authentication header is a protocol of its own.
-fn carrier(config: &crate::config::RouterConfig) -> Carrier {
-    let is_v2 = matches!(
-        config.versions(),
-        Versions::Only(Version::V2) | Versions::Dual
-    );
+/// An authentication header is a protocol of its own. Packets without one are heard all the same, to
+/// be counted.
+fn carriers(config: &RouterConfig) -> &'static [Carrier] {
     match config.authentication() {
-        Authentication::Header(_) if is_v2 => Carrier::AuthenticationHeader,
-        _ => Carrier::Plain,
+        Authentication::Header(_) => &[Carrier::Plain, Carrier::AuthenticationHeader],
+        _ => &[Carrier::Plain],
     }
 }
