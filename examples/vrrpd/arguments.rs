@@ -46,7 +46,12 @@ pub(crate) struct Arguments {
     pub(crate) file: Option<PathBuf>,
 
     /// Which @ID lines of the file count [default: the first label of the host's name]
-    #[arg(long, value_name = "ID", requires = "file")]
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "file",
+        conflicts_with = "interface"
+    )]
     pub(crate) config_id: Option<String>,
 
     /// Only say what is wrong with the configuration; exit status 1 if there are errors
@@ -54,7 +59,7 @@ pub(crate) struct Arguments {
     pub(crate) check: bool,
 
     /// Refuse a file that asks for anything that is corrected, unknown or not supported
-    #[arg(long, requires = "file")]
+    #[arg(long, requires = "file", conflicts_with = "interface")]
     pub(crate) strict: bool,
 
     #[command(flatten)]
@@ -126,6 +131,17 @@ pub(crate) struct RouterFlags {
         conflicts_with = "nopreempt"
     )]
     pub(crate) preempt_delay: Option<Duration>,
+
+    /// Give the router a device with its virtual MAC [default name: vrrp.ID, or vrrp6.ID for IPv6]
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        requires = "interface"
+    )]
+    pub(crate) virtual_mac: Option<String>,
 
     /// Address of the interface to advertise from [default: its first, link-local for IPv6]
     #[arg(

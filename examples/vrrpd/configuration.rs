@@ -2,8 +2,10 @@
 
 use core::fmt;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use director::keepalived::{Config, Diagnostic, Options, Severity};
+use director::vrrp::scripts::Scripts;
 use director::vrrp::{Plan, left_out};
 use lvs_vrrp::net::{DriverConfig, DriverError};
 use lvs_vrrp::node::RouterId;
@@ -11,19 +13,29 @@ use lvs_vrrp::node::RouterId;
 use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::flags;
+use crate::names::Name;
 
 /// A configuration: what is run, and what is to be said about it.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub(crate) driver: DriverConfig,
     /// Names of the virtual routers.
-    pub(crate) names: BTreeMap<RouterId, String>,
-    /// The plan of a file, which gives its names the same numbers again.
-    plan: Option<Plan>,
+    pub(crate) names: BTreeMap<RouterId, Name>,
+    /// What the file says.
+    pub(crate) file: Option<Arc<FromFile>>,
+    /// Its scripts, of which none runs yet.
+    pub(crate) scripts: Option<Scripts>,
     diagnostics: Vec<Diagnostic>,
     /// What no single line is guilty of.
     invalid: Option<DriverError>,
     source: String,
+}
+
+/// A file, and the plan made of it, which gives its names the same numbers again.
+#[derive(Debug)]
+pub(crate) struct FromFile {
+    pub(crate) plan: Plan,
+    pub(crate) config: Config,
 }
 
 impl Configuration {
@@ -33,10 +45,16 @@ impl Configuration {
             None => {
                 let (driver, name) =
                     flags::driver_config(&arguments.router).map_err(Failure::Flags)?;
+                let interface = arguments.router.interface.clone();
+                let name = Name {
+                    router: name,
+                    interface: interface.unwrap_or_default(),
+                };
                 Self {
                     driver,
                     names: BTreeMap::from([(RouterId::new(1), name)]),
-                    plan: None,
+                    file: None,
+                    scripts: None,
                     diagnostics: Vec::new(),
                     invalid: None,
                     source: "the command line".to_owned(),
@@ -49,11 +67,11 @@ impl Configuration {
                 }
                 let config = Config::read_with(path, &options)
                     .map_err(|error| Failure::Open(path.clone(), error))?;
-                let plan = match before.and_then(|before| before.plan.as_ref()) {
-                    Some(plan) => plan.following(&config),
+                let plan = match before.and_then(|before| before.file.as_ref()) {
+                    Some(file) => file.plan.following(&config),
                     None => Plan::new(&config),
                 };
-                Self::planned(plan, &config, path.display().to_string())
+                Self::planned(FromFile { plan, config }, path.display().to_string())
             }
         };
         if let Some(lifetime) = arguments.lifetime {
@@ -67,11 +85,14 @@ impl Configuration {
         Ok(configuration)
     }
 
-    fn planned(plan: Plan, config: &Config, source: String) -> Self {
+    fn planned(file: FromFile, source: String) -> Self {
+        let FromFile { plan, config } = &file;
+        let (scripts, of_scripts) = Scripts::new(plan, config);
         let (driver, further) = plan.driver_config();
         let mut diagnostics = config.diagnostics().to_vec();
         diagnostics.extend_from_slice(plan.diagnostics());
         diagnostics.extend(further);
+        diagnostics.extend(of_scripts);
         diagnostics.extend(left_out(config));
         diagnostics.sort_by(|one, other| one.position.cmp(&other.position));
         Self {
@@ -79,9 +100,16 @@ impl Configuration {
             names: plan
                 .routers()
                 .iter()
-                .map(|router| (router.id, router.name.clone()))
+                .map(|router| {
+                    let name = Name {
+                        router: router.name.clone(),
+                        interface: router.interface.clone(),
+                    };
+                    (router.id, name)
+                })
                 .collect(),
-            plan: Some(plan),
+            file: Some(Arc::new(file)),
+            scripts: Some(scripts),
             diagnostics,
             invalid: None,
             source,

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use lvs_vrrp::codec::{AhFlavour, AhKey, Authentication, Password};
 use lvs_vrrp::config::SourcePolicy;
-use lvs_vrrp::net::{AddressSetup, DriverConfig, Lifetime, RouterSetup};
+use lvs_vrrp::net::{AddressSetup, DriverConfig, Lifetime, RouterSetup, VirtualMacSetup};
 use lvs_vrrp::node::RouterId;
 use lvs_vrrp::receive::{Peer, Versions};
 use lvs_vrrp::track::{Track, TrackerId};
@@ -103,6 +103,13 @@ pub(crate) fn driver_config(flags: &RouterFlags) -> Result<(DriverConfig, String
     }
     config.validate().map_err(|error| said(&error))?;
     let mut setup = RouterSetup::new(interface, config);
+    if let Some(name) = &flags.virtual_mac {
+        let virtual_mac = VirtualMacSetup::new();
+        setup = setup.with_virtual_mac(match name.as_str() {
+            "" => virtual_mac,
+            name => virtual_mac.with_name(name),
+        });
+    }
     for address in &flags.addresses {
         setup = setup.with_address(address.ip, address_setup(*address));
     }

@@ -4,9 +4,11 @@ use core::fmt::Debug;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use director::keepalived::Diagnostic;
+use director::vrrp::scripts::{Change, ScriptEvent};
 use lvs_vrrp::event::{Notification, Transition};
 use lvs_vrrp::net::{DriverEventKind, Snapshot};
 use lvs_vrrp::node::{Report, ReportKind};
+use lvs_vrrp::track::TrackerStatus;
 use serde_json::{Map, Value, json};
 
 use crate::journal::Entry;
@@ -21,6 +23,8 @@ pub(crate) enum Happening {
     Diagnostic(Diagnostic),
     /// The driver says so.
     Driver(DriverEventKind),
+    /// Scripts did something, or something was done with them.
+    Script(ScriptEvent),
     /// The file was read again, or why that changes nothing.
     Reloaded(Result<(), String>),
     /// How things are.
@@ -53,7 +57,8 @@ fn seconds(at: SystemTime) -> String {
     format!("{}.{:06}", since.as_secs(), since.subsec_micros())
 }
 
-fn fields(what: &Happening, names: &Names) -> (&'static str, Value) {
+/// Its name, and what belongs to it.
+pub(crate) fn fields(what: &Happening, names: &Names) -> (&'static str, Value) {
     match what {
         Happening::Started => ("started", json!({ "routers": names.list() })),
         Happening::Diagnostic(diagnostic) => {
@@ -68,6 +73,7 @@ fn fields(what: &Happening, names: &Names) -> (&'static str, Value) {
             ("configuration", fields)
         }
         Happening::Driver(kind) => driver(kind, names),
+        Happening::Script(event) => script(event),
         Happening::Reloaded(Ok(())) => ("reloaded", json!({ "routers": names.list() })),
         Happening::Reloaded(Err(reason)) => ("not-reloaded", json!({ "reason": reason })),
         Happening::Snapshot(taken) => ("snapshot", snapshot(taken, names)),
@@ -92,6 +98,10 @@ fn driver(kind: &DriverEventKind, names: &Names) -> (&'static str, Value) {
             "leftover-removed",
             json!({ "address": left.address, "index": left.interface.get() }),
         ),
+        DriverEventKind::DeviceDeleted(left) => {
+            let fields = json!({ "interface": left.name, "index": left.index.get() });
+            ("device-deleted", fields)
+        }
         DriverEventKind::AddressRestored(key) => (
             "address-restored",
             json!({ "address": key.address, "index": key.interface.get() }),
@@ -101,11 +111,62 @@ fn driver(kind: &DriverEventKind, names: &Names) -> (&'static str, Value) {
     }
 }
 
+fn script(event: &ScriptEvent) -> (&'static str, Value) {
+    let change = |change: &Change, command: &str| {
+        json!({
+            "subject": change.subject().kind(),
+            "name": change.subject().name(),
+            "state": change.state(),
+            "priority": change.priority(),
+            "command": command,
+        })
+    };
+    match event {
+        ScriptEvent::Tracker { name, status, .. } => {
+            let value = match status {
+                TrackerStatus::Value(value) => Some(*value),
+                _ => None,
+            };
+            let status = match status {
+                TrackerStatus::Value(_) => "value".to_owned(),
+                status => token(status),
+            };
+            let fields = json!({ "name": name, "status": status, "value": value });
+            ("tracker", fields)
+        }
+        ScriptEvent::NotRun { name, reason } => {
+            ("script-not-run", json!({ "name": name, "reason": reason }))
+        }
+        ScriptEvent::Overdue { name } => ("script-overdue", json!({ "name": name })),
+        ScriptEvent::Notifies {
+            change: told,
+            command,
+        } => ("notify", change(told, command)),
+        ScriptEvent::Notified {
+            change: told,
+            command,
+            ended,
+        } => {
+            let mut fields = change(told, command);
+            if let Value::Object(fields) = &mut fields {
+                fields.insert("result".into(), ended.to_string().into());
+                fields.insert("ok".into(), ended.is_success().into());
+            }
+            ("notified", fields)
+        }
+        ScriptEvent::PipeFull { path, line } => {
+            ("pipe-full", json!({ "path": path, "line": line }))
+        }
+        other => ("other", json!({ "text": format!("{other:?}") })),
+    }
+}
+
 fn report(told: &Report, names: &Names) -> (&'static str, Value) {
     let subject = told.subject;
     let mut object = Object::new();
     let name = subject.router.and_then(|id| names.of(id));
-    object.insert("router".into(), name.into());
+    object.insert("router".into(), name.as_ref().map(|it| &*it.router).into());
+    object.insert("interface".into(), name.map(|it| it.interface).into());
     object.insert("index".into(), subject.interface.get().into());
     object.insert("family".into(), subject.family.to_string().into());
     object.insert("vrid".into(), subject.vrid.map(|vrid| vrid.get()).into());
@@ -213,7 +274,7 @@ fn notified(notification: &Notification) -> (&'static str, Value) {
 fn snapshot(taken: &Snapshot, names: &Names) -> Value {
     let routers = taken.routers.iter().map(|router| {
         json!({
-            "router": names.of(router.id),
+            "router": names.of(router.id).map(|name| name.router),
             "interface": router.interface,
             "family": router.family.to_string(),
             "vrid": router.vrid.get(),

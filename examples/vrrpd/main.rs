@@ -20,7 +20,9 @@ mod journal;
 mod names;
 mod output;
 mod program;
+mod scripting;
 mod signals;
+mod view;
 
 use std::process::ExitCode;
 

@@ -11,16 +11,25 @@ pub(crate) struct Names {
     shared: Arc<RwLock<Shared>>,
 }
 
+/// What a virtual router is called.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Name {
+    /// As in the file.
+    pub(crate) router: String,
+    /// Its interface.
+    pub(crate) interface: String,
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     /// Of all there ever were: what is told of them may come after they have gone.
-    all: BTreeMap<RouterId, String>,
+    all: BTreeMap<RouterId, Name>,
     current: Vec<RouterId>,
 }
 
 impl Names {
     /// These are run from now on.
-    pub(crate) fn set(&self, names: &BTreeMap<RouterId, String>) {
+    pub(crate) fn set(&self, names: &BTreeMap<RouterId, Name>) {
         let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
         shared.current = names.keys().copied().collect();
         for (id, name) in names {
@@ -28,7 +37,7 @@ impl Names {
         }
     }
 
-    pub(crate) fn of(&self, router: RouterId) -> Option<String> {
+    pub(crate) fn of(&self, router: RouterId) -> Option<Name> {
         let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
         shared.all.get(&router).cloned()
     }
@@ -37,6 +46,6 @@ impl Names {
     pub(crate) fn list(&self) -> Vec<String> {
         let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
         let names = shared.current.iter().filter_map(|id| shared.all.get(id));
-        names.cloned().collect()
+        names.map(|name| name.router.clone()).collect()
     }
 }

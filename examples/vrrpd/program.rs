@@ -1,12 +1,13 @@
 //! The program as it runs: the driver on a thread of its own, signals on this one.
 
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 
 use lvs_vrrp::event::ShutdownMode;
-use lvs_vrrp::net::{AsyncDriver, Driver, DriverError, Handle};
+use lvs_vrrp::net::{AsyncDriver, Driver, DriverError, DriverEventKind, Handle};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -18,7 +19,9 @@ use crate::happening::Happening;
 use crate::journal::Journal;
 use crate::names::Names;
 use crate::output;
+use crate::scripting::{Orders, Scripting};
 use crate::signals::{Signal, Signals};
+use crate::view;
 
 /// All that runs.
 pub(crate) struct Program<'a> {
@@ -33,6 +36,8 @@ pub(crate) struct Program<'a> {
     /// Becomes readable when it has ended.
     end: Arc<EventFd>,
     output: JoinHandle<()>,
+    orders: Orders,
+    scripts: Option<JoinHandle<()>>,
     is_stopping: bool,
 }
 
@@ -40,7 +45,7 @@ impl<'a> Program<'a> {
     /// Opens and starts everything.
     pub(crate) fn start(
         arguments: &'a Arguments,
-        configuration: Configuration,
+        mut configuration: Configuration,
         signals: Signals,
     ) -> Result<Self, Failure> {
         let journal = Journal::default();
@@ -51,14 +56,34 @@ impl<'a> Program<'a> {
         }
         let mut driver = Driver::new(configuration.driver.clone())?;
         let handle = driver.handle();
-        let listener = journal.clone();
-        driver.on_event(move |event| listener.tell(Happening::Driver(event.kind.clone())));
+        let scripting = Scripting::new()?;
+        let (listener, reported) = (journal.clone(), scripting.orders());
+        let has_scripts = configuration.scripts.is_some();
+        driver.on_event(move |event| {
+            if let DriverEventKind::Report(report) = &event.kind
+                && has_scripts
+            {
+                reported.report(report);
+            }
+            listener.tell(Happening::Driver(event.kind.clone()));
+        });
         journal.tell(Happening::Started);
-        let output = output::print_lines(journal.clone(), names.clone())?;
+        let output = if io::stdout().is_terminal() && !arguments.json {
+            view::show(journal.clone(), names.clone(), handle.clone())?
+        } else {
+            output::print_lines(journal.clone(), names.clone())?
+        };
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let end = EventFd::from_flags(flags).map_err(Failure::system("open an eventfd"))?;
         let end = Arc::new(end);
         let ended = run_driver(driver, arguments.driver, Arc::clone(&end))?;
+        let orders = scripting.orders();
+        if let Ok(snapshot) = handle.snapshot() {
+            orders.begin(snapshot);
+        }
+        let scripts = configuration.scripts.take();
+        let scripts =
+            scripts.map(|scripts| scripting.start(scripts, handle.clone(), journal.clone()));
         Ok(Self {
             arguments,
             configuration,
@@ -69,6 +94,8 @@ impl<'a> Program<'a> {
             ended,
             end,
             output,
+            orders,
+            scripts: scripts.transpose()?,
             is_stopping: false,
         })
     }
@@ -82,13 +109,17 @@ impl<'a> Program<'a> {
                     Signal::Stop => self.stop(),
                     Signal::Reload => self.reload(),
                     Signal::Show => self.show(),
-                    Signal::Resized => {}
                 }
             }
             if let Ok(ended) = self.ended.try_recv() {
                 break ended;
             }
         };
+        if let Some(scripts) = self.scripts.take() {
+            self.orders.end();
+            // It ends within seconds, and does not panic.
+            let _ = scripts.join();
+        }
         self.journal.tell(Happening::Stopped);
         self.journal.end();
         // It ends with the journal, and does not panic.
@@ -112,6 +143,7 @@ impl<'a> Program<'a> {
         if !self.is_stopping {
             self.is_stopping = true;
             self.journal.tell(Happening::Stopping);
+            self.orders.stopping();
             // If the driver has ended, that will be seen.
             let _ = self.handle.shutdown(ShutdownMode::Graceful);
         }
@@ -145,10 +177,20 @@ impl<'a> Program<'a> {
         if !configuration.is_usable(is_strict) {
             return Err(configuration.refused(is_strict).to_string());
         }
-        let driver = configuration.driver.clone();
-        self.handle
-            .reload(driver)
-            .map_err(|error| error.to_string())?;
+        let stays = |id| configuration.names.contains_key(&id);
+        let known = self.configuration.names.keys().copied();
+        self.orders
+            .removing(known.filter(|id| !stays(*id)).collect());
+        let reloaded = self.handle.reload(configuration.driver.clone());
+        // If it was refused, those that are leaving stay.
+        let follows = match &reloaded {
+            Ok(()) => &configuration.file,
+            Err(_) => &self.configuration.file,
+        };
+        if let Some(file) = follows {
+            self.orders.follow(file);
+        }
+        reloaded.map_err(|error| error.to_string())?;
         self.names.set(&configuration.names);
         self.configuration = configuration;
         Ok(())

@@ -22,8 +22,6 @@ pub(crate) enum Signal {
     Reload,
     /// SIGUSR1.
     Show,
-    /// SIGWINCH: the terminal has another size.
-    Resized,
 }
 
 impl Signals {
@@ -35,7 +33,6 @@ impl Signals {
             Number::SIGINT,
             Number::SIGHUP,
             Number::SIGUSR1,
-            Number::SIGWINCH,
         ] {
             set.add(number);
         }
@@ -59,7 +56,6 @@ impl Signals {
         Ok(Some(match number {
             Some(Number::SIGHUP) => Signal::Reload,
             Some(Number::SIGUSR1) => Signal::Show,
-            Some(Number::SIGWINCH) => Signal::Resized,
             _ => Signal::Stop,
         }))
     }

@@ -21,7 +21,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use self::child::Child;
+pub use self::child::Child;
 pub use self::config::Config;
 use self::run::{Running, Token};
 pub use self::script_security::check_script_security;

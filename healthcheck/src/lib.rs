@@ -145,7 +145,7 @@ pub type Timestamp = core::time::Duration;
 
 pub use self::attempt::Attempt;
 pub use self::check::{Check, CheckEvent, CheckId, Report};
-pub use self::driver::{Config, Driver, check_script_security, lookup_user};
+pub use self::driver::{Child, Config, Driver, check_script_security, lookup_user};
 pub use self::error::{Error, Invalid};
 pub use self::outcome::{Code, Outcome, Phase, Verdict, WeightHint};
 pub use self::policy::{Health, Policy};

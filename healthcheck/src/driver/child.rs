@@ -15,12 +15,25 @@ use super::spawn::spawn;
 use crate::probe::command::Command;
 use crate::probe::{ChildStatus, Signal};
 
-/// A child process and everything in its process group.
+/// A child process and everything in its process group: a [`Command`] that runs, for programs which
+/// run other commands than checks, too.
 ///
 /// Signals go to the group only until the leader is reaped: as long as it is a zombie, its number
-/// cannot be given to a stranger.
+/// cannot be given to a stranger. Dropped, it is left to run, and stays a zombie when it has ended.
+///
+/// ```
+/// use std::time::Duration;
+/// use lvs_healthcheck::probe::ChildStatus;
+/// use lvs_healthcheck::{Child, Command};
+///
+/// let mut child = Child::spawn(&"true".parse::<Command>()?)?;
+/// // Poll `child.process()` for reading, and `child.output()` meanwhile; or wait:
+/// child.reap_within(Duration::from_secs(5));
+/// assert!(child.is_reaped());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-pub(super) struct Child {
+pub struct Child {
     group: Pid,
     process: OwnedFd,
     output: Option<OwnedFd>,
@@ -28,8 +41,12 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts a command.
-    pub(super) fn spawn(command: &Command) -> io::Result<Self> {
+    /// Starts a command. Returns when the program is being executed.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not: no such file, no permission, no descriptor or process left.
+    pub fn spawn(command: &Command) -> io::Result<Self> {
         let (mut child, output) = spawn(command)?;
         let process = i32::try_from(child.id())
             .ok()
@@ -53,30 +70,37 @@ impl Child {
     }
 
     /// Becomes readable when the command has ended.
-    pub(super) fn process(&self) -> BorrowedFd<'_> {
+    #[must_use]
+    pub fn process(&self) -> BorrowedFd<'_> {
         self.process.as_fd()
     }
 
-    /// Standard output and standard error, until [`close_output`](Self::close_output).
-    pub(super) fn output(&self) -> Option<BorrowedFd<'_>> {
+    /// Standard output and standard error, until [`close_output`](Self::close_output). It does
+    /// not block; somebody has to read it, or the command may wait.
+    #[must_use]
+    pub fn output(&self) -> Option<BorrowedFd<'_>> {
         self.output.as_ref().map(AsFd::as_fd)
     }
 
-    pub(super) fn close_output(&mut self) {
+    /// Closes its output; who writes into it then gets a signal.
+    pub fn close_output(&mut self) {
         self.output = None;
     }
 
-    pub(super) fn is_reaped(&self) -> bool {
+    /// Whether the kernel has forgotten it.
+    #[must_use]
+    pub const fn is_reaped(&self) -> bool {
         self.reaped
     }
 
     /// How it ended, while it stays a zombie; `None` if it has not.
-    pub(super) fn status(&self) -> Option<ChildStatus> {
+    #[must_use]
+    pub fn status(&self) -> Option<ChildStatus> {
         self.wait(WaitIdOptions::NOWAIT)
     }
 
     /// Lets the kernel forget it; says whether it had ended.
-    pub(super) fn reap(&mut self) -> bool {
+    pub fn reap(&mut self) -> bool {
         self.reaped = self.reaped || self.wait(WaitIdOptions::empty()).is_some();
         self.reaped
     }
@@ -99,7 +123,7 @@ impl Child {
     }
 
     /// Sends a signal to the group; `false` if there is no such group any more.
-    pub(super) fn signal(&self, signal: Signal) -> bool {
+    pub fn signal(&self, signal: Signal) -> bool {
         if self.reaped {
             return true;
         }
@@ -111,12 +135,16 @@ impl Child {
     }
 
     /// Ends the group for good.
-    pub(super) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.signal(Signal::Kill);
     }
 
     /// Waits for the end, and reaps.
-    pub(super) fn reap_within(&mut self, patience: Duration) {
+    ///
+    /// # Blocking
+    ///
+    /// For at most this time, and 65 s.
+    pub fn reap_within(&mut self, patience: Duration) {
         if self.reap() {
             return;
         }

@@ -52,7 +52,8 @@ pub(super) fn spawn(command: &Command) -> io::Result<(Child, OwnedFd)> {
     }
     child.envs(command.variables());
     let credentials = command.credentials().cloned();
-    let prepare = move || prepare(credentials.as_ref());
+    let gains_privileges = command.gains_privileges();
+    let prepare = move || prepare(credentials.as_ref(), gains_privileges);
     // SAFETY: `prepare` runs in the child after `fork`, where another thread of the parent may
     // have held any lock. It only calls async-signal-safe functions, listed there, allocates and
     // frees nothing (`credentials` was cloned before and is only read), and cannot panic.
@@ -66,7 +67,7 @@ pub(super) fn spawn(command: &Command) -> io::Result<(Child, OwnedFd)> {
 /// `setpriority`, `close_range`, `setgroups`, `setgid`, `setuid`, `prctl`. Each is one system call
 /// without locks or allocation (`set*id` in glibc address other threads too, and a child of `fork`
 /// has none).
-fn prepare(credentials: Option<&Credentials>) -> io::Result<()> {
+fn prepare(credentials: Option<&Credentials>, gains_privileges: bool) -> io::Result<()> {
     reset_signals();
     // SAFETY: takes and returns plain numbers.
     unsafe { libc::umask(0o022) };
@@ -74,6 +75,9 @@ fn prepare(credentials: Option<&Credentials>) -> io::Result<()> {
     close_descriptors_on_exec()?;
     if let Some(credentials) = credentials {
         become_user(credentials)?;
+    }
+    if gains_privileges {
+        return Ok(());
     }
     // SAFETY: this request takes plain numbers only.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })

@@ -63,6 +63,7 @@ pub struct Command {
     /// Whether `{state}` and `HC_STATE` follow the health at the start of each attempt.
     state: bool,
     credentials: Option<Credentials>,
+    gains_privileges: bool,
 }
 
 /// What a command finds in its environment, besides variables set for it.
@@ -128,6 +129,7 @@ impl Command {
             variables: Vec::new(),
             state: false,
             credentials: None,
+            gains_privileges: false,
         }
     }
 
@@ -153,6 +155,12 @@ impl Command {
     /// Runs as somebody else. Default: as this process.
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
+        self
+    }
+
+    /// Lets it gain privileges, as by `sudo`. Default: not (`PR_SET_NO_NEW_PRIVS`, prctl(2)).
+    pub const fn with_new_privileges(mut self, allowed: bool) -> Self {
+        self.gains_privileges = allowed;
         self
     }
 
@@ -196,6 +204,12 @@ impl Command {
     #[must_use]
     pub const fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
+    }
+
+    /// Whether it may gain privileges.
+    #[must_use]
+    pub const fn gains_privileges(&self) -> bool {
+        self.gains_privileges
     }
 
     /// Checks what no system call could make work.

@@ -1,6 +1,6 @@
 //! The plan for the driver of `lvs-vrrp`, which finds interfaces by name.
 
-use lvs_vrrp::net::{AddressSetup, DriverConfig, RouterSetup};
+use lvs_vrrp::net::{AddressSetup, DriverConfig, RouterSetup, VirtualMacSetup};
 
 use super::plan::{Messages, Plan};
 use super::router::{PlannedAddress, PlannedRouter};
@@ -14,13 +14,6 @@ impl Plan {
     /// whoever runs it.
     pub fn driver_config(&self) -> (DriverConfig, Vec<Diagnostic>) {
         let mut messages = Messages::default();
-        for delay in self.interface_delays() {
-            let message = format!(
-                "interface_up_down_delays of {}: not supported, changes count at once; ignored",
-                delay.interface
-            );
-            messages.warning(&delay.position, message);
-        }
         let mut driver = DriverConfig::new().with_settings(self.settings().clone());
         for (interface, spacing) in self.spacings() {
             driver = driver.with_spacing(interface, spacing);
@@ -37,20 +30,23 @@ impl Plan {
                 _ => driver.with_tracker(tracker.id, tracker.status),
             };
         }
+        for delay in self.interface_delays() {
+            driver = driver.with_link_delays(&delay.interface, delay.up, delay.down);
+        }
         (driver, messages.list)
     }
 }
 
 fn setup(router: &PlannedRouter, messages: &mut Messages) -> RouterSetup {
-    if router.virtual_mac.is_some() {
-        let message = format!(
-            "vrrp_instance {}: use_vmac is not supported, the interface's own MAC is used; ignored",
-            router.name
-        );
-        messages.warning(&router.position, message);
-    }
     let mut setup = RouterSetup::new(&router.interface, router.config.clone());
     setup = setup.with_rounds(router.rounds);
+    if let Some(device) = &router.virtual_mac {
+        let virtual_mac = VirtualMacSetup::new().with_name(&device.name);
+        setup = setup.with_virtual_mac(match device.transmit_from_base {
+            true => virtual_mac.sending_from_interface(),
+            false => virtual_mac,
+        });
+    }
     for track in &router.tracks {
         setup = setup.with_track(*track);
     }

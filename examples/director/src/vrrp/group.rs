@@ -5,16 +5,21 @@ use lvs_vrrp::group::{GroupConfig, GroupId};
 use super::plan::{Ids, Messages};
 use super::router::PlannedRouter;
 use super::tracker::Trackers;
+use crate::keepalived::Position;
 use crate::keepalived::vrrp::{Notify, VrrpSyncGroup};
 
 /// A group of the node.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PlannedGroup {
+    /// Where it is configured.
+    pub position: Position,
     /// Its number in the node.
     pub id: GroupId,
     /// Its name.
     pub name: String,
+    /// The names of its members.
+    pub members: Vec<String>,
     /// Its members and what they follow.
     pub config: GroupConfig,
     /// What is run when it changes.
@@ -48,6 +53,8 @@ pub(super) fn plan(
             config = config.with_track(track);
         }
         return Some(PlannedGroup {
+            position: group.position.clone(),
+            members: members.iter().map(|member| member.name.clone()).collect(),
             id: GroupId::new(ids.groups.of(&group.name)),
             name: group.name.clone(),
             config,

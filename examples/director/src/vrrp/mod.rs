@@ -46,6 +46,7 @@ mod numbers;
 mod other;
 mod plan;
 mod router;
+pub mod scripts;
 mod tracker;
 
 pub use group::PlannedGroup;

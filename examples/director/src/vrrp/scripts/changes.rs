@@ -1,0 +1,317 @@
+//! From what the driver reports to what keepalived's scripts are told. Pure.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use lvs_vrrp::event::{InitReason, LastEvent, Notification, State, Transition};
+use lvs_vrrp::net::Snapshot;
+use lvs_vrrp::node::{Report, ReportKind, RouterId};
+
+use crate::vrrp::Plan;
+
+/// What changed: a virtual router or a group.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "keepalived has these two")]
+pub enum ChangeSubject {
+    /// A virtual router of this name.
+    Router(String),
+    /// A group of this name.
+    Group(String),
+}
+
+impl ChangeSubject {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Router(name) | Self::Group(name) => name,
+        }
+    }
+
+    /// keepalived's word for its kind.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Router(_) => "INSTANCE",
+            Self::Group(_) => "GROUP",
+        }
+    }
+}
+
+/// A state as scripts know it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Role {
+    Master,
+    Backup,
+    Fault,
+    Stop,
+    Deleted,
+}
+
+/// What scripts and pipes are told of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum What {
+    Role(Role),
+    /// While in this state the priority changed.
+    Priority(Role),
+    /// While active a losing advertisement was heard.
+    LosingAdvert,
+}
+
+/// Something that scripts are told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Change {
+    pub(super) subject: ChangeSubject,
+    pub(super) what: What,
+    /// The effective priority; 0 for groups.
+    priority: u8,
+}
+
+impl Change {
+    /// What changed.
+    #[must_use]
+    pub const fn subject(&self) -> &ChangeSubject {
+        &self.subject
+    }
+
+    /// keepalived's word for what it is now: `MASTER`, `BACKUP`, `FAULT`, `STOP`, `DELETED`, and for
+    /// pipes `MASTER_RX_LOWER_PRI`, `MASTER_PRIO` and the like.
+    #[must_use]
+    pub const fn state(&self) -> &'static str {
+        match self.what {
+            What::Role(Role::Master) => "MASTER",
+            What::Role(Role::Backup) => "BACKUP",
+            What::Role(Role::Fault) => "FAULT",
+            What::Role(Role::Stop) => "STOP",
+            What::Role(Role::Deleted) => "DELETED",
+            What::Priority(Role::Master) => "MASTER_PRIO",
+            What::Priority(Role::Backup) => "BACKUP_PRIO",
+            What::Priority(_) => "FAULT_PRIO",
+            What::LosingAdvert => "MASTER_RX_LOWER_PRI",
+        }
+    }
+
+    /// The effective priority; 0 for groups.
+    #[must_use]
+    pub const fn priority(&self) -> u8 {
+        self.priority
+    }
+}
+
+impl fmt::Display for Change {
+    /// The line for pipes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = (self.subject.kind(), self.subject.name());
+        write!(f, "{kind} \"{name}\" {} {}", self.state(), self.priority)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Router {
+    name: String,
+    role: Option<Role>,
+    priority: u8,
+    is_leaving: bool,
+    tells_deleted: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Group {
+    name: String,
+    members: Vec<RouterId>,
+    role: Option<Role>,
+}
+
+/// What virtual routers and groups were the last time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changes {
+    routers: BTreeMap<RouterId, Router>,
+    groups: Vec<Group>,
+    is_stopping: bool,
+}
+
+impl Changes {
+    /// Goes on with another plan. Virtual routers that are not in it are remembered until their end
+    /// was told.
+    pub(super) fn follow(&mut self, plan: &Plan) {
+        for router in self.routers.values_mut() {
+            router.is_leaving = true;
+        }
+        for planned in plan.routers() {
+            let router = self.routers.entry(planned.id).or_insert_with(|| Router {
+                name: planned.name.clone(),
+                role: None,
+                priority: planned.config.priority().get(),
+                is_leaving: false,
+                tells_deleted: false,
+            });
+            router.is_leaving = false;
+            router.tells_deleted = planned.notify.tells_deleted;
+        }
+        let id = |name: &String| {
+            let found = plan.routers().iter().find(|router| router.name == *name);
+            found.map(|router| router.id)
+        };
+        let groups = plan.groups().iter().map(|planned| {
+            let known = self.groups.iter().find(|group| group.name == planned.name);
+            Group {
+                name: planned.name.clone(),
+                members: planned.members.iter().filter_map(id).collect(),
+                role: known.and_then(|group| group.role),
+            }
+        });
+        self.groups = groups.collect();
+    }
+
+    /// What is told of those that will tell nothing themselves, as they do not run.
+    pub(super) fn expect_removal(
+        &mut self,
+        routers: impl IntoIterator<Item = RouterId>,
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for id in routers {
+            let Some(router) = self.routers.get_mut(&id) else {
+                continue;
+            };
+            router.is_leaving = true;
+            if matches!(router.role, None | Some(Role::Fault)) {
+                let role = router.end();
+                if router.role != Some(role) {
+                    self.enter(id, role, &mut changes);
+                }
+            }
+        }
+        changes
+    }
+
+    pub(super) fn expect_stop(&mut self) {
+        self.is_stopping = true;
+    }
+
+    /// Those that cannot run from the beginning.
+    pub(super) fn begin(&mut self, snapshot: &Snapshot) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for router in &snapshot.routers {
+            let is_new = self
+                .routers
+                .get(&router.id)
+                .is_some_and(|it| it.role.is_none());
+            let cannot = matches!(
+                router.init_reason,
+                Some(InitReason::InterfaceDown | InitReason::NoSource)
+            );
+            if is_new && cannot && router.state == State::Initialize {
+                self.enter(router.id, Role::Fault, &mut changes);
+            }
+        }
+        changes
+    }
+
+    /// What scripts are told of a report, in this order.
+    pub(super) fn report(&mut self, report: &Report) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let Some(id) = report.subject.router else {
+            return changes;
+        };
+        match report.kind {
+            ReportKind::Router(Notification::Transition(transition)) => {
+                self.transition(id, &transition, &mut changes);
+            }
+            ReportKind::Router(Notification::Priority { to, .. }) => {
+                if let Some(router) = self.routers.get_mut(&id) {
+                    router.priority = to.get();
+                    if let Some(role) = router.role {
+                        changes.push(router.change(What::Priority(role)));
+                    }
+                }
+            }
+            ReportKind::Router(Notification::LosingAdvert(_))
+            | ReportKind::Repeated {
+                notification: Notification::LosingAdvert(_),
+                ..
+            } => {
+                let router = self.routers.get(&id);
+                changes.extend(router.map(|router| router.change(What::LosingAdvert)));
+            }
+            _ => {}
+        }
+        changes
+    }
+
+    fn transition(&mut self, id: RouterId, transition: &Transition, changes: &mut Vec<Change>) {
+        let Some(router) = self.routers.get_mut(&id) else {
+            return;
+        };
+        router.priority = transition.priority.get();
+        let role = match (transition.to, transition.event) {
+            (State::Active, _) => Role::Master,
+            (State::Backup, _) => Role::Backup,
+            // Somebody else goes on with it.
+            (State::Initialize, LastEvent::Handover) => return,
+            (State::Initialize, LastEvent::Shutdown) if router.is_leaving => router.end(),
+            (State::Initialize, LastEvent::Shutdown) if self.is_stopping => Role::Stop,
+            (State::Initialize, _) => Role::Fault,
+        };
+        self.enter(id, role, changes);
+    }
+
+    /// Tells of a state, and of those of the groups it decides.
+    fn enter(&mut self, id: RouterId, role: Role, changes: &mut Vec<Change>) {
+        let Some(router) = self.routers.get_mut(&id) else {
+            return;
+        };
+        router.role = Some(role);
+        changes.push(router.change(What::Role(role)));
+        let is_gone = router.is_leaving && role == router.end();
+        for group in &mut self.groups {
+            let members = group.members.iter();
+            let routers = members.filter_map(|id| self.routers.get(id));
+            let roles: Vec<_> = routers.map(|router| router.role).collect();
+            let Some(now) = together(&roles) else {
+                continue;
+            };
+            if group.members.contains(&id) && group.role != Some(now) {
+                group.role = Some(now);
+                changes.push(Change {
+                    subject: ChangeSubject::Group(group.name.clone()),
+                    what: What::Role(now),
+                    priority: 0,
+                });
+            }
+        }
+        if is_gone {
+            self.routers.remove(&id);
+        }
+    }
+}
+
+/// The state of a group; none while its members are on their way from one to another.
+fn together(roles: &[Option<Role>]) -> Option<Role> {
+    if roles.contains(&Some(Role::Fault)) {
+        return Some(Role::Fault);
+    }
+    let first = roles.first().copied().flatten()?;
+    roles
+        .iter()
+        .all(|role| *role == Some(first))
+        .then_some(first)
+}
+
+impl Router {
+    /// What its removal is told as.
+    const fn end(&self) -> Role {
+        if self.tells_deleted {
+            Role::Deleted
+        } else {
+            Role::Fault
+        }
+    }
+
+    fn change(&self, what: What) -> Change {
+        Change {
+            subject: ChangeSubject::Router(self.name.clone()),
+            what,
+            priority: self.priority,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A command that runs, with its output read and thrown away.
+
+use core::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use lvs_healthcheck::probe::{ChildStatus, Signal};
+use lvs_healthcheck::{Child, Command as Program};
+use nix::errno::Errno;
+use nix::unistd::read;
+
+/// How a command ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Ended {
+    /// With this exit code.
+    Code(u8),
+    /// By a signal of this number.
+    Signal(i32),
+    /// It took too long, and was killed.
+    Killed,
+    /// How, is not known: somebody else in this process asked first.
+    Unknown,
+    /// It could not be started.
+    NotStarted(String),
+}
+
+impl Ended {
+    /// Whether it was a success.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        *self == Self::Code(0)
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(number) => write!(f, "signal {number}"),
+            Self::Killed => f.write_str("took too long, killed"),
+            Self::Unknown => f.write_str("ended, nobody knows how"),
+            Self::NotStarted(reason) => write!(f, "cannot be started: {reason}"),
+        }
+    }
+}
+
+/// A command that was started.
+#[derive(Debug)]
+pub(super) struct Run {
+    child: Child,
+    is_killed: bool,
+}
+
+impl Run {
+    pub(super) fn start(program: &Program) -> io::Result<Self> {
+        Ok(Self {
+            child: Child::spawn(program)?,
+            is_killed: false,
+        })
+    }
+
+    /// Its end, and its output.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let process = (!self.child.is_reaped()).then(|| self.child.process());
+        process.into_iter().chain(self.child.output())
+    }
+
+    /// Kills its process group.
+    pub(super) fn kill(&mut self) {
+        self.is_killed = true;
+        self.child.kill();
+    }
+
+    /// Asks its process group to end.
+    pub(super) fn terminate(&self) {
+        self.child.signal(Signal::Term);
+    }
+
+    /// Reads its output, and says how it ended if it has.
+    pub(super) fn step(&mut self) -> Option<Ended> {
+        self.drain();
+        if self.child.is_reaped() {
+            return None;
+        }
+        let status = self.child.status()?;
+        if self.is_killed {
+            // Those that are left of the group go before its number can be another's.
+            self.child.kill();
+        }
+        self.child.reap();
+        Some(match status {
+            _ if self.is_killed => Ended::Killed,
+            ChildStatus::Code(code) => Ended::Code(code),
+            ChildStatus::Signal(number) => Ended::Signal(number),
+            _ => Ended::Unknown,
+        })
+    }
+
+    /// Whether somebody it has started still has its output: that is read on, as a daemon must not
+    /// be ended by a signal for what it says.
+    pub(super) fn has_output(&self) -> bool {
+        self.child.output().is_some()
+    }
+
+    /// What can be read now, up to a limit: others wait.
+    fn drain(&mut self) {
+        let mut buffer = [0; 4096];
+        for _ in 0..16 {
+            let Some(output) = self.child.output() else {
+                return;
+            };
+            match read(output, &mut buffer) {
+                Ok(1..) | Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return,
+                Ok(0) | Err(_) => self.child.close_output(),
+            }
+        }
+    }
+}

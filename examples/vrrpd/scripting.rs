@@ -1,0 +1,192 @@
+//! The thread of the scripts: advertisements never wait for one.
+
+use core::time::Duration;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use director::vrrp::scripts::{ScriptEvent, Scripts};
+use lvs_vrrp::net::{Handle, Snapshot, clock};
+use lvs_vrrp::node::{Report, RouterId};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::configuration::FromFile;
+use crate::failure::Failure;
+use crate::happening::Happening;
+use crate::journal::Journal;
+
+/// For how long notifications of the end may go on.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// What the thread is told.
+enum Order {
+    /// How things are at the beginning.
+    Begin(Box<Snapshot>),
+    /// The driver reports this.
+    Report(Report),
+    /// These are about to be removed.
+    Removing(Vec<RouterId>),
+    /// Go on with this.
+    Follow(Arc<FromFile>),
+    /// All are about to be stopped.
+    Stopping,
+    /// Say what is still to be said, and end.
+    End,
+}
+
+/// Tells the thread of the scripts.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders {
+    sender: Sender<Order>,
+    wake: Arc<EventFd>,
+}
+
+impl core::fmt::Debug for Order {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Order")
+    }
+}
+
+impl Orders {
+    pub(crate) fn begin(&self, snapshot: Snapshot) {
+        self.tell(Order::Begin(Box::new(snapshot)));
+    }
+
+    pub(crate) fn report(&self, report: &Report) {
+        self.tell(Order::Report(*report));
+    }
+
+    pub(crate) fn removing(&self, routers: Vec<RouterId>) {
+        self.tell(Order::Removing(routers));
+    }
+
+    pub(crate) fn follow(&self, file: &Arc<FromFile>) {
+        self.tell(Order::Follow(Arc::clone(file)));
+    }
+
+    pub(crate) fn stopping(&self) {
+        self.tell(Order::Stopping);
+    }
+
+    pub(crate) fn end(&self) {
+        self.tell(Order::End);
+    }
+
+    fn tell(&self, order: Order) {
+        // The thread goes only at the end.
+        let _ = self.sender.send(order);
+        // It fails only when the counter is at its end; then the thread is awake.
+        let _ = self.wake.write(1);
+    }
+}
+
+/// The thread before it runs: what it is told until then is kept.
+pub(crate) struct Scripting {
+    orders: Orders,
+    inbox: Receiver<Order>,
+}
+
+impl Scripting {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let wake = EventFd::from_flags(flags).map_err(Failure::system("open an eventfd"))?;
+        let (sender, inbox) = mpsc::channel();
+        let wake = Arc::new(wake);
+        Ok(Self {
+            orders: Orders { sender, wake },
+            inbox,
+        })
+    }
+
+    pub(crate) fn orders(&self) -> Orders {
+        self.orders.clone()
+    }
+
+    /// Runs it.
+    pub(crate) fn start(
+        self,
+        scripts: Scripts,
+        handle: Handle,
+        journal: Journal,
+    ) -> Result<JoinHandle<()>, Failure> {
+        let wake = Arc::clone(&self.orders.wake);
+        let mut runner = Runner {
+            scripts,
+            inbox: self.inbox,
+            wake,
+            handle,
+            journal,
+            until: None,
+        };
+        let thread = thread::Builder::new().name("vrrpd-scripts".into());
+        let started = thread.spawn(move || runner.run());
+        started.map_err(|error| Failure::System("start a thread", error))
+    }
+}
+
+struct Runner {
+    scripts: Scripts,
+    inbox: Receiver<Order>,
+    wake: Arc<EventFd>,
+    handle: Handle,
+    journal: Journal,
+    /// It ends, then at the latest.
+    until: Option<Duration>,
+}
+
+impl Runner {
+    fn run(&mut self) {
+        loop {
+            while let Ok(order) = self.inbox.try_recv() {
+                self.obey(order);
+            }
+            let now = clock::now();
+            for event in self.scripts.step(now) {
+                if let ScriptEvent::Tracker { id, status, .. } = &event {
+                    // A driver that has ended follows nothing.
+                    let _ = self.handle.set_tracker(*id, *status);
+                }
+                self.journal.tell(Happening::Script(event));
+            }
+            if let Some(until) = self.until
+                && (self.scripts.is_idle() || until <= now)
+            {
+                self.scripts.kill();
+                return;
+            }
+            self.wait(now);
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Begin(snapshot) => self.scripts.begin(&snapshot),
+            Order::Report(report) => self.scripts.report(&report),
+            Order::Removing(routers) => self.scripts.expect_removal(routers),
+            Order::Follow(file) => {
+                // What is wrong was said when it was read.
+                let _ = self.scripts.follow(&file.plan, &file.config);
+            }
+            Order::Stopping => self.scripts.expect_stop(),
+            Order::End => self.until = Some(clock::now().saturating_add(LAST_WAIT)),
+        }
+    }
+
+    fn wait(&self, now: Duration) {
+        let deadlines = [self.scripts.next_deadline(), self.until];
+        let timeout = deadlines.into_iter().flatten().min().map(|deadline| {
+            let left = deadline.saturating_sub(now).as_micros().div_ceil(1_000);
+            PollTimeout::from(u16::try_from(left).unwrap_or(u16::MAX))
+        });
+        let polled = self.scripts.descriptors();
+        let mut descriptors = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
+        let polled = polled.into_iter();
+        descriptors.extend(polled.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)));
+        // Whatever it says, the next look shows what there is to do.
+        let _ = poll(&mut descriptors, timeout.unwrap_or(PollTimeout::NONE));
+        // It does not block: nothing there is nothing to take.
+        let _ = self.wake.read();
+    }
+}

@@ -1,0 +1,251 @@
+//! The live view on a terminal: what the routers are, and what happened last.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::thread::{self, JoinHandle};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use lvs_vrrp::event::State;
+use lvs_vrrp::net::{Handle, RouterSnapshot, Snapshot};
+use lvs_vrrp::node::RouterId;
+use rustix::termios::tcgetwinsize;
+
+use crate::failure::Failure;
+use crate::happening;
+use crate::journal::{Entry, Journal};
+use crate::names::Names;
+use crate::output::print;
+
+/// How often it is drawn at least.
+const REFRESH: Duration = Duration::from_millis(250);
+/// So many happenings are kept.
+const LAST: usize = 100;
+
+/// Another screen, without cursor, where long lines are cut.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
+/// All as it was.
+const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+
+/// The screen, given back when this goes.
+struct Screen;
+
+impl Screen {
+    fn enter() -> Self {
+        // Who cannot see it needs it no more.
+        let _ = print(ENTER);
+        Self
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = print(LEAVE);
+    }
+}
+
+/// Shows how things are until the journal ends.
+pub(crate) fn show(
+    journal: Journal,
+    names: Names,
+    handle: Handle,
+) -> Result<JoinHandle<()>, Failure> {
+    let thread = thread::Builder::new().name("vrrpd-output".into());
+    let started = thread.spawn(move || {
+        let _screen = Screen::enter();
+        let mut view = View::default();
+        let mut next = Instant::now();
+        while let Some(entries) = journal.take(Some(next)) {
+            next = Instant::now() + REFRESH;
+            view.remember(&entries, &names);
+            // At the end there is nobody to ask.
+            if let Ok(snapshot) = handle.snapshot() {
+                view.see(snapshot);
+            }
+            let size = tcgetwinsize(io::stdout());
+            let rows = size.map_or(24, |size| usize::from(size.ws_row));
+            // Who cannot see it needs it no more.
+            let _ = print(&view.draw(&names, rows.max(4)));
+        }
+    });
+    started.map_err(|error| Failure::System("start a thread", error))
+}
+
+/// What is shown.
+#[derive(Debug, Default)]
+struct View {
+    snapshot: Option<Snapshot>,
+    /// When the counters of each router were seen to grow.
+    adverts: BTreeMap<RouterId, (u64, Duration)>,
+    happenings: VecDeque<String>,
+    rows: usize,
+}
+
+impl View {
+    fn remember(&mut self, entries: &VecDeque<Entry>, names: &Names) {
+        for entry in entries {
+            let (event, fields) = happening::fields(&entry.what, names);
+            let mut line = format!("{} {event}", clock(entry.at));
+            for (key, value) in fields.as_object().into_iter().flatten() {
+                let _ = match value {
+                    serde_json::Value::Null => Ok(()),
+                    serde_json::Value::String(text) => write!(line, " {key}={text}"),
+                    value => write!(line, " {key}={value}"),
+                };
+            }
+            // What comes from elsewhere must not move the cursor.
+            line.retain(|char| !char.is_control());
+            self.happenings.push_back(line);
+        }
+        while self.happenings.len() > LAST {
+            self.happenings.pop_front();
+        }
+    }
+
+    fn see(&mut self, snapshot: Snapshot) {
+        for router in &snapshot.routers {
+            let count = adverts(router);
+            let seen = self.adverts.entry(router.id).or_default();
+            if seen.0 != count {
+                *seen = (count, snapshot.at);
+            }
+        }
+        self.snapshot = Some(snapshot);
+    }
+
+    /// A screen of so many lines, drawn over the last one.
+    fn draw(&mut self, names: &Names, rows: usize) -> String {
+        let mut lines = vec![format!(
+            "{:<16} {:<15} {:>4} {:<4} {:<10} {:>7} {:>4} {:<21} {:>7} {:>9} {:>9} {:>8}",
+            "ROUTER",
+            "INTERFACE",
+            "VRID",
+            "",
+            "STATE",
+            "FOR",
+            "PRIO",
+            "ACTIVE",
+            "LAST",
+            "SENT",
+            "RECEIVED",
+            "REJECTED"
+        )];
+        if let Some(snapshot) = &self.snapshot {
+            let routers = snapshot.routers.iter();
+            lines.extend(routers.map(|router| self.line(router, snapshot.at, names)));
+        }
+        // At least some lines are for what happened.
+        lines.truncate(rows.saturating_sub(rows / 3).max(2));
+        lines.push(String::new());
+        let left = rows.saturating_sub(lines.len());
+        let skipped = self.happenings.len().saturating_sub(left);
+        lines.extend(self.happenings.iter().skip(skipped).cloned());
+        lines.truncate(rows);
+        let mut text = String::from("\x1b[H");
+        if core::mem::replace(&mut self.rows, rows) != rows {
+            text.push_str("\x1b[2J");
+        }
+        for (number, line) in lines.iter().enumerate() {
+            // After the last line nothing may scroll.
+            let end = if number == 0 { "" } else { "\r\n" };
+            let _ = write!(text, "{end}{line}\x1b[K");
+        }
+        text.push_str("\x1b[J");
+        text
+    }
+
+    fn line(&self, router: &RouterSnapshot, now: Duration, names: &Names) -> String {
+        let name = names
+            .of(router.id)
+            .map_or_else(String::new, |name| name.router);
+        let active = match (router.state, router.active) {
+            (State::Active, _) => "this one".to_owned(),
+            (_, Some(rank)) => format!("{} ({})", rank.address(), rank.priority().get()),
+            _ => String::new(),
+        };
+        let last = self
+            .adverts
+            .get(&router.id)
+            .filter(|(count, _)| *count != 0);
+        let last = last.map_or_else(String::new, |(_, at)| age(now.saturating_sub(*at)));
+        let state = match router.init_reason {
+            Some(reason) => happening::token(&reason),
+            None => router.state.to_string(),
+        };
+        let color = match router.state {
+            State::Active => "\x1b[32m",
+            State::Backup => "",
+            State::Initialize => "\x1b[31m",
+        };
+        format!(
+            "{name:<16} {:<15} {:>4} {:<4} {color}{state:<10}\x1b[0m {:>7} {:>4} {active:<21} \
+             {last:>7} {:>9} {:>9} {:>8}",
+            router.interface,
+            router.vrid.get(),
+            router.family.to_string(),
+            age(now.saturating_sub(router.since)),
+            router.priority.get(),
+            router.counters.sent(),
+            router.counters.received(),
+            router.counters.rejected_in_all(),
+        )
+    }
+}
+
+fn adverts(router: &RouterSnapshot) -> u64 {
+    let counters = &router.counters;
+    counters.sent().saturating_add(counters.received())
+}
+
+/// `0.3s`, `42s`, `7m 5s`, `3h 2m`
+fn age(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..10 => format!("{}.{}s", seconds, time.subsec_millis() / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// The time of day, UTC.
+fn clock(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = since.as_secs() % 86_400;
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let millis = since.subsec_millis();
+    format!("{hours:02}:{minutes:02}:{:02}.{millis:03}", seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        for (millis, expected) in [
+            (340, "0.3s"),
+            (42_900, "42s"),
+            (425_000, "7m05s"),
+            (10_920_000, "3h02m"),
+        ] {
+            assert_eq!(age(Duration::from_millis(millis)), expected);
+        }
+        let at = UNIX_EPOCH + Duration::from_millis(86_400_000 + 3_723_004);
+        assert_eq!(clock(at), "01:02:03.004");
+    }
+
+    #[test]
+    fn a_screen_never_has_more_lines_than_the_terminal() {
+        let mut view = View::default();
+        for number in 0..50 {
+            view.happenings.push_back(format!("line {number}"));
+        }
+        for rows in [4, 5, 24, 60] {
+            let text = view.draw(&Names::default(), rows);
+            assert!(text.matches("\r\n").count() < rows, "{rows}");
+            assert!(text.contains("line 49"), "{rows}: {text:?}");
+        }
+    }
+}
