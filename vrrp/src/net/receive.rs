@@ -2,7 +2,7 @@
 //! wants them.
 //!
 //! A receiver is shared by all virtual routers of its interface and family, so that each packet is
-//! delivered once (`VRRP-099`).
+//! delivered once (spec 3.8).
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -112,7 +112,7 @@ fn judge(meta: &Meta, bytes: &[u8]) -> Result<u8, Reason> {
 
 const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
-/// `VRRP-099`: what comes to the interface and the group is heard once, with TTL or hop limit,
+/// What comes to the interface and the group is heard once, with TTL or hop limit,
 /// source, destination and time of receipt; and not by the sender itself.
 #[test]
 #[ignore = "needs root, for network namespaces and raw sockets"]
