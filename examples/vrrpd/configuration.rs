@@ -116,6 +116,12 @@ impl Configuration {
         }
     }
 
+    /// The network namespace it is run in, if not in this one.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        let file = self.file.as_ref()?;
+        file.config.globals().net_namespace.as_deref()
+    }
+
     pub(crate) fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }

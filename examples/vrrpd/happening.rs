@@ -285,6 +285,9 @@ fn snapshot(taken: &Snapshot, names: &Names) -> Value {
             "active": router.active.map(|rank| rank.address()),
             "active_priority": router.active.map(|rank| rank.priority().get()),
             "interval_cs": router.interval.centiseconds(),
+            "seconds_since_advert": router
+                .last_advert
+                .map(|at| taken.at.saturating_sub(at).as_secs_f64()),
             "received": router.counters.received(),
             "received_resignations": router.counters.received_resignations(),
             "sent": router.counters.sent(),

@@ -1,7 +1,9 @@
 //! The program as it runs: the driver on a thread of its own, signals on this one.
 
+use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
@@ -10,6 +12,7 @@ use lvs_vrrp::event::ShutdownMode;
 use lvs_vrrp::net::{AsyncDriver, Driver, DriverError, DriverEventKind, Handle};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, setns};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::arguments::{Arguments, Runtime};
@@ -48,6 +51,9 @@ impl<'a> Program<'a> {
         mut configuration: Configuration,
         signals: Signals,
     ) -> Result<Self, Failure> {
+        if let Some(name) = configuration.namespace() {
+            enter(name)?;
+        }
         let journal = Journal::default();
         let names = Names::default();
         names.set(&configuration.names);
@@ -177,6 +183,9 @@ impl<'a> Program<'a> {
         if !configuration.is_usable(is_strict) {
             return Err(configuration.refused(is_strict).to_string());
         }
+        if configuration.namespace() != self.configuration.namespace() {
+            return Err("net_namespace cannot change while it runs".to_owned());
+        }
         let stays = |id| configuration.names.contains_key(&id);
         let known = self.configuration.names.keys().copied();
         self.orders
@@ -195,6 +204,13 @@ impl<'a> Program<'a> {
         self.configuration = configuration;
         Ok(())
     }
+}
+
+/// Goes into a network namespace, before there are other threads.
+fn enter(name: &str) -> Result<(), Failure> {
+    let namespace = File::open(Path::new("/run/netns").join(name));
+    let namespace = namespace.map_err(|error| Failure::System("open net_namespace", error))?;
+    setns(namespace, CloneFlags::CLONE_NEWNET).map_err(Failure::system("enter net_namespace"))
 }
 
 /// Runs the driver on a thread of its own, which says how it ended.

@@ -2,14 +2,13 @@
 
 use core::fmt::Write as _;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lvs_vrrp::event::State;
 use lvs_vrrp::net::{Handle, RouterSnapshot, Snapshot};
-use lvs_vrrp::node::RouterId;
 use rustix::termios::tcgetwinsize;
 
 use crate::failure::Failure;
@@ -61,7 +60,7 @@ pub(crate) fn show(
             view.remember(&entries, &names);
             // At the end there is nobody to ask.
             if let Ok(snapshot) = handle.snapshot() {
-                view.see(snapshot);
+                view.snapshot = Some(snapshot);
             }
             let size = tcgetwinsize(io::stdout());
             let rows = size.map_or(24, |size| usize::from(size.ws_row));
@@ -76,8 +75,6 @@ pub(crate) fn show(
 #[derive(Debug, Default)]
 struct View {
     snapshot: Option<Snapshot>,
-    /// When the counters of each router were seen to grow.
-    adverts: BTreeMap<RouterId, (u64, Duration)>,
     happenings: VecDeque<String>,
     rows: usize,
 }
@@ -103,17 +100,6 @@ impl View {
         }
     }
 
-    fn see(&mut self, snapshot: Snapshot) {
-        for router in &snapshot.routers {
-            let count = adverts(router);
-            let seen = self.adverts.entry(router.id).or_default();
-            if seen.0 != count {
-                *seen = (count, snapshot.at);
-            }
-        }
-        self.snapshot = Some(snapshot);
-    }
-
     /// A screen of so many lines, drawn over the last one.
     fn draw(&mut self, names: &Names, rows: usize) -> String {
         let mut lines = vec![format!(
@@ -133,7 +119,7 @@ impl View {
         )];
         if let Some(snapshot) = &self.snapshot {
             let routers = snapshot.routers.iter();
-            lines.extend(routers.map(|router| self.line(router, snapshot.at, names)));
+            lines.extend(routers.map(|router| line(router, snapshot.at, names)));
         }
         // At least some lines are for what happened.
         lines.truncate(rows.saturating_sub(rows / 3).max(2));
@@ -154,48 +140,40 @@ impl View {
         text.push_str("\x1b[J");
         text
     }
-
-    fn line(&self, router: &RouterSnapshot, now: Duration, names: &Names) -> String {
-        let name = names
-            .of(router.id)
-            .map_or_else(String::new, |name| name.router);
-        let active = match (router.state, router.active) {
-            (State::Active, _) => "this one".to_owned(),
-            (_, Some(rank)) => format!("{} ({})", rank.address(), rank.priority().get()),
-            _ => String::new(),
-        };
-        let last = self
-            .adverts
-            .get(&router.id)
-            .filter(|(count, _)| *count != 0);
-        let last = last.map_or_else(String::new, |(_, at)| age(now.saturating_sub(*at)));
-        let state = match router.init_reason {
-            Some(reason) => happening::token(&reason),
-            None => router.state.to_string(),
-        };
-        let color = match router.state {
-            State::Active => "\x1b[32m",
-            State::Backup => "",
-            State::Initialize => "\x1b[31m",
-        };
-        format!(
-            "{name:<16} {:<15} {:>4} {:<4} {color}{state:<10}\x1b[0m {:>7} {:>4} {active:<21} \
-             {last:>7} {:>9} {:>9} {:>8}",
-            router.interface,
-            router.vrid.get(),
-            router.family.to_string(),
-            age(now.saturating_sub(router.since)),
-            router.priority.get(),
-            router.counters.sent(),
-            router.counters.received(),
-            router.counters.rejected_in_all(),
-        )
-    }
 }
 
-fn adverts(router: &RouterSnapshot) -> u64 {
-    let counters = &router.counters;
-    counters.sent().saturating_add(counters.received())
+fn line(router: &RouterSnapshot, now: Duration, names: &Names) -> String {
+    let name = names
+        .of(router.id)
+        .map_or_else(String::new, |name| name.router);
+    let active = match (router.state, router.active) {
+        (State::Active, _) => "this one".to_owned(),
+        (_, Some(rank)) => format!("{} ({})", rank.address(), rank.priority().get()),
+        _ => String::new(),
+    };
+    let last = router.last_advert.map(|at| age(now.saturating_sub(at)));
+    let last = last.unwrap_or_default();
+    let state = match router.init_reason {
+        Some(reason) => happening::token(&reason),
+        None => router.state.to_string(),
+    };
+    let color = match router.state {
+        State::Active => "\x1b[32m",
+        State::Backup => "",
+        State::Initialize => "\x1b[31m",
+    };
+    format!(
+        "{name:<16} {:<15} {:>4} {:<4} {color}{state:<10}\x1b[0m {:>7} {:>4} {active:<21} \
+             {last:>7} {:>9} {:>9} {:>8}",
+        router.interface,
+        router.vrid.get(),
+        router.family.to_string(),
+        age(now.saturating_sub(router.since)),
+        router.priority.get(),
+        router.counters.sent(),
+        router.counters.received(),
+        router.counters.rejected_in_all(),
+    )
 }
 
 /// `0.3s`, `42s`, `7m 5s`, `3h 2m`

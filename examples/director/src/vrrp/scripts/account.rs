@@ -55,6 +55,10 @@ impl<'a> Accounts<'a> {
         }
     }
 
+    pub(super) fn warn(&mut self, position: &Position, message: String) {
+        self.messages.warning(position, message);
+    }
+
     /// The same for the command of a keyword of `global_defs`.
     pub(super) fn global(&mut self, command: &Command, keyword: &str) -> Option<Program> {
         let position = self.position(keyword);

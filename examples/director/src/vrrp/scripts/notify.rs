@@ -219,7 +219,7 @@ impl Commands {
             let command = command.as_ref()?;
             accounts.program(command, &owner, position)
         };
-        Self {
+        let commands = Self {
             master: program("notify_master", &notify.master),
             backup: program("notify_backup", &notify.backup),
             fault: program("notify_fault", &notify.fault),
@@ -231,7 +231,14 @@ impl Commands {
                 &notify.master_rx_lower_priority,
             ),
             tells_priorities: notify.priority_changes,
+        };
+        if notify.smtp_alert {
+            accounts.warn(
+                position,
+                format!("{owner}: smtp_alert is not supported; ignored"),
+            );
         }
+        commands
     }
 
     /// What is run for a change, in this order.

@@ -1,0 +1,15 @@
+//! The tool `vrrpd`, run as a program.
+
+#[cfg(test)]
+#[path = "../example/mod.rs"]
+mod example;
+#[cfg(test)]
+mod network;
+#[cfg(test)]
+mod refusing;
+#[cfg(test)]
+mod running;
+#[cfg(test)]
+mod scripts;
+#[cfg(test)]
+mod terminal;

@@ -1,0 +1,116 @@
+//! Virtual routers at work, in network namespaces.
+
+use core::time::Duration;
+use std::fs;
+use std::thread::sleep;
+
+use nix::sys::signal::Signal;
+
+use crate::network::Network;
+
+const ROUTER: &str = "-i va --vrid 51 --address 192.0.2.1/24 --interval 100ms";
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_router_takes_its_address_and_leaves_it() {
+    for driver in ["blocking", "tokio"] {
+        let network = Network::new();
+        let mut vrrpd = network.start(&format!("{ROUTER} --priority 150 --driver {driver}"));
+        let active = vrrpd.wait_state("va/51", "active");
+        assert_eq!(active["cause"], "active-timeout");
+        assert_eq!(active["reason"], "no-response");
+        assert_eq!(active["priority"], 150);
+        assert_eq!(active["interface"], "va");
+        assert!(network.has("192.0.2.1/24"), "{driver}");
+        let snapshot = vrrpd.snapshot();
+        let router = &snapshot["routers"][0];
+        assert_eq!(router["state"], "active");
+        assert!(router["sent"].as_u64() >= Some(1), "{router}");
+        assert_eq!(vrrpd.stop(), Some(0));
+        assert!(!network.has("192.0.2.1/24"), "{driver}");
+        let last = vrrpd
+            .seen
+            .iter()
+            .rev()
+            .find(|event| event["event"] == "state");
+        assert_eq!(last.unwrap()["cause"], "shutdown");
+        // Nothing is missing, and all is in order.
+        for (event, number) in vrrpd.seen.iter().zip(1..) {
+            assert_eq!(event["sequence"], number);
+            assert!(event["time"].as_f64() > Some(1e9), "{event}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn an_end_is_said_with_priority_0_and_the_backup_takes_over_within_the_skew() {
+    let network = Network::new();
+    let other = Network::new();
+    network.give_end_to(&other);
+    let mut first = network.start(&format!("{ROUTER} --priority 150"));
+    first.wait_state("va/51", "active");
+    let mut second = other.start("-i vb --vrid 51 --address 192.0.2.1/24 --interval 100ms");
+    second.wait_state("vb/51", "backup");
+    // It advertises ten times a second.
+    let heard = (0..50).any(|_| {
+        sleep(Duration::from_millis(20));
+        second.snapshot()["routers"][0]["active"] == "192.0.2.11"
+    });
+    assert!(heard, "{:?}", second.seen.last());
+    assert_eq!(first.stop(), Some(0));
+    second.wait_state("vb/51", "active");
+    let router = &second.snapshot()["routers"][0];
+    assert_eq!(router["received_resignations"], 1);
+    assert!(!network.has("192.0.2.1/24"));
+    assert_eq!(second.stop(), Some(0));
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn reading_again_adds_and_removes_routers_and_leaves_others_alone() {
+    let network = Network::new();
+    let router = |id: u8, name: &str| {
+        format!(
+            "vrrp_instance {name} {{\n  interface va\n  version 3\n  advert_int 0.1\n  \
+             virtual_router_id {id}\n  virtual_ipaddress {{ 192.0.2.{id}/24 }}\n}}\n"
+        )
+    };
+    let (one, two) = (router(51, "ONE"), router(52, "TWO"));
+    let path = network.write("ha.conf", &one);
+    let mut vrrpd = network.start("--use-file ha.conf");
+    vrrpd.wait_state("ONE", "active");
+    fs::write(&path, format!("{two}{one}")).unwrap();
+    vrrpd.signal(Signal::SIGHUP);
+    let reloaded = vrrpd.wait_event("reloaded");
+    assert_eq!(reloaded["routers"].as_array().map(Vec::len), Some(2));
+    vrrpd.wait_state("TWO", "active");
+    assert!(network.has("192.0.2.52/24") && network.has("192.0.2.51/24"));
+    // A mistake changes nothing.
+    fs::write(&path, two.replace("192.0.2.52/24", "nonsense")).unwrap();
+    vrrpd.signal(Signal::SIGHUP);
+    let kept = vrrpd.wait_event("not-reloaded");
+    assert!(kept["reason"].as_str().unwrap().contains("error"), "{kept}");
+    let named = vrrpd.seen.iter().find(|event| event["severity"] == "error");
+    assert!(named.unwrap()["line"].is_u64(), "{named:?}");
+    assert_eq!(
+        vrrpd.snapshot()["routers"].as_array().map(Vec::len),
+        Some(2)
+    );
+    fs::write(&path, &two).unwrap();
+    vrrpd.signal(Signal::SIGHUP);
+    vrrpd.wait_event("reloaded");
+    let gone = vrrpd.wait_state("ONE", "initialize");
+    assert_eq!(gone["cause"], "shutdown");
+    assert!(!network.has("192.0.2.51/24") && network.has("192.0.2.52/24"));
+    // The one that stayed never changed its state.
+    let states = |name: &str| {
+        let seen = vrrpd.seen.iter();
+        let seen = seen.filter(|event| event["event"] == "state" && event["router"] == name);
+        seen.map(|event| event["to"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(states("TWO"), ["backup", "active"]);
+    assert_eq!(states("ONE"), ["backup", "active", "initialize"]);
+    assert_eq!(vrrpd.stop(), Some(0));
+    assert!(!network.has("192.0.2.52/24"));
+}
