@@ -9,7 +9,7 @@ use crate::network::Network;
 fn a_terminal_shows_the_routers_and_is_given_back() {
     let network = Network::new();
     let command = network.command();
-    let words: Vec<_> = std::iter::once(command.get_program())
+    let words: Vec<_> = core::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|word| word.to_str().unwrap())
         .collect();
