@@ -12,6 +12,7 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
+use std::thread;
 
 use lvs_vrrp::Family;
 use tempfile::TempDir;
@@ -184,16 +185,20 @@ impl Lab {
     /// Waits until the client believes that the virtual address has this MAC. It asks nobody: what
     /// it knows it was told.
     pub(crate) fn wait_for_neighbour(&self, mac: &str) {
-        let address = self.virtual_address();
         let mut seen = None;
         let found = (0..400).any(|_| {
-            seen = neighbours::mac(&self.client, address);
+            seen = self.neighbour();
             seen.as_deref() == Some(mac) || {
-                std::thread::sleep(Duration::from_millis(10));
+                thread::sleep(Duration::from_millis(10));
                 false
             }
         });
-        assert!(found, "the client has {seen:?} for {address}, not {mac}");
+        assert!(found, "the client has {seen:?}, not {mac}");
+    }
+
+    /// The MAC that the client has for the virtual address.
+    pub(crate) fn neighbour(&self) -> Option<String> {
+        neighbours::mac(&self.client, self.virtual_address())
     }
 
     /// Prints and gives for how long whom the address belonged to since then.

@@ -3,7 +3,33 @@
 //!
 //! Each test makes a network of namespaces of its own ([`lab`]), starts two routers in it, and looks
 //! at who holds the virtual address ([`holding`]), at the client's cache ([`neighbours`]) and at the
-//! counters of both.
+//! counters of both. What the tests do is in [`cells`], with whom and how in [`matrix`]; recorded
+//! advertisements are in [`replay`].
+//!
+//! For how long both routers hold the address, and for how long nobody does, is printed by each test
+//! (`--show-output`). Both hold it
+//!
+//! * after one was killed: as long as the kernel keeps what it left, which is the lifetime of ours,
+//!   and without end with the peers, so that the test takes them off the network;
+//! * while what one sends does not arrive, and until the next advertisement that does;
+//! * when a peer takes it from us: until we have heard its first advertisement, which keepalived and
+//!   FRR send when they install the address, and not before;
+//! * with different passwords.
+//!
+//! # Cells that are not there
+//!
+//! | Peer | What it cannot do | Instead |
+//! |---|---|---|
+//! | both | VRRPv2 with IPv6, which no standard has | |
+//! | both | the checksum of VRRPv3 over IPv4 without pseudo-header: they refuse it | [`replay`] |
+//! | both | VRRPv2 with less than a second from one advertisement to the next | cells with one second |
+//! | keepalived 2.2.7 | unicast over IPv6 with a hop limit of 255: it sends 64 | we are set to bear 64 |
+//! | FRR 8.4.4 | authentication, of either kind | keepalived only |
+//! | FRR 8.4.4 | unicast | keepalived only |
+//! | FRR 8.4.4 | the MAC of the interface: it needs a device with the virtual one | it has that in each cell |
+//! | FRR 8.4.4 | announcements after both were Active | who was mute is the same, but not what the client has then |
+//! | FRR 8.4.4 | counters of what it refuses, and of priority 0 | ours |
+//! | FRR 8.4.4 | a skew time of less than a hundredth of a second, or parts of it | take-overs up to 10 ms early |
 
 #![cfg(target_os = "linux")]
 #![expect(

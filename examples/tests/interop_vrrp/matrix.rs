@@ -82,9 +82,15 @@ cells! {
     keepalived_v2_unicast: Blocking, Keepalived, V2, Ipv4, unicast, heard;
     keepalived_v3_ipv4_unicast: Blocking, Keepalived, V3, Ipv4, unicast, heard;
     keepalived_v3_ipv6_unicast: Blocking, Keepalived, V3, Ipv6, unicast, heard;
+    keepalived_v2_virtual_mac: Blocking, Keepalived, V2, Ipv4, virtual_mac, heard;
+    keepalived_v3_ipv4_virtual_mac: Blocking, Keepalived, V3, Ipv4, virtual_mac, all;
+    keepalived_v3_ipv6_virtual_mac: Blocking, Keepalived, V3, Ipv6, virtual_mac, heard;
     frr_v2_ipv4: Blocking, Frr, V2, Ipv4, plain, all;
     frr_v3_ipv4: Blocking, Frr, V3, Ipv4, plain, all;
     frr_v3_ipv6: Blocking, Frr, V3, Ipv6, plain, all;
+    frr_v2_virtual_mac: Blocking, Frr, V2, Ipv4, virtual_mac, heard;
+    frr_v3_ipv4_virtual_mac: Blocking, Frr, V3, Ipv4, virtual_mac, all;
+    frr_v3_ipv6_virtual_mac: Blocking, Frr, V3, Ipv6, virtual_mac, heard;
     peers_v3_ipv4_virtual_mac: Keepalived, Frr, V3, Ipv4, virtual_mac, heard;
     keepalived_v2_ipv4_tokio: Tokio, Keepalived, V2, Ipv4, plain, driven;
     keepalived_v3_ipv4_tokio: Tokio, Keepalived, V3, Ipv4, plain, driven;

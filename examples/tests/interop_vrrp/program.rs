@@ -46,6 +46,15 @@ impl Program {
         }
     }
 
+    /// For how long its first words as Active may not be heard: FRR's device has no carrier yet when it
+    /// sends the first advertisement.
+    pub(crate) const fn unheard(self, settings: &Settings) -> Duration {
+        match self {
+            Self::Frr => settings.interval,
+            Self::Keepalived | Self::Blocking | Self::Tokio => Duration::ZERO,
+        }
+    }
+
     /// How long a virtual address stays at most when the program was killed; `None`: until somebody
     /// removes it.
     pub(crate) fn lifetime(self, settings: &Settings) -> Option<Duration> {

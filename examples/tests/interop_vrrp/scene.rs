@@ -15,9 +15,9 @@ use crate::settings::Settings;
 /// What a take-over may take longer than its timers say: programs start and answer on a machine that
 /// has other work, too.
 pub(crate) const SLACK: Duration = Duration::from_millis(600);
-/// For how long both may hold the address when one takes it from the other, which has to hear of it
-/// first.
-pub(crate) const YIELD: Duration = Duration::from_millis(250);
+/// How long it may take to give the address up after having heard of a better router, and to take it
+/// after the other was told.
+pub(crate) const YIELD: Duration = Duration::from_millis(100);
 
 /// The higher priority and the lower one.
 pub(crate) const HIGH: u8 = 200;
@@ -91,13 +91,26 @@ impl Scene {
 
     /// Waits until the client's cache has the MAC of this one.
     pub(crate) fn client_knows(&self, side: Side) {
+        self.lab.wait_for_neighbour(&self.mac(side));
+    }
+
+    /// The client's cache has the MAC of this one, and has it still after packets went to and fro.
+    pub(crate) fn client_stays(&self, side: Side) {
+        for _ in 0..2 {
+            assert_eq!(self.lab.neighbour(), Some(self.mac(side)));
+            self.lab.ping();
+        }
+        assert_eq!(self.lab.neighbour(), Some(self.mac(side)));
+    }
+
+    /// The MAC that this one has for the virtual address.
+    fn mac(&self, side: Side) -> String {
         let settings = self.settings(side, LOW);
-        let mac = if settings.has_virtual_mac || self.program(side).needs_virtual_mac() {
+        if settings.has_virtual_mac || self.program(side).needs_virtual_mac() {
             settings.mac()
         } else {
             side.own_mac()
-        };
-        self.lab.wait_for_neighbour(&mac);
+        }
     }
 
     /// What a router counted that was Active all the time.
