@@ -58,9 +58,7 @@ impl Network {
 
     /// Whether the interface has this address.
     pub(crate) fn has(&self, address: &str) -> bool {
-        let arguments = ["-n", &self.name, "-br", "addr", "show", "dev", "va"];
-        let output = Command::new("ip").args(arguments).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
+        let text = self.ask("-br addr show dev va");
         text.split_whitespace().any(|word| word == address)
     }
 
@@ -87,7 +85,26 @@ impl Network {
 
     /// The tool with these arguments.
     pub(crate) fn start(&self, arguments: &str) -> Running {
-        let mut command = self.command();
+        Running::start(self.command(), arguments)
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What `ip` says in here.
+    pub(crate) fn ask(&self, arguments: &str) -> String {
+        let mut command = Command::new("ip");
+        command.args(["-n", &self.name]);
+        let output = command.args(arguments.split(' ')).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Running {
+    /// Runs this command with these arguments.
+    pub(crate) fn start(mut command: Command, arguments: &str) -> Self {
         let mut child = command
             .args(arguments.split_whitespace())
             .stdin(Stdio::null())

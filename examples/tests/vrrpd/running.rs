@@ -6,7 +6,8 @@ use std::thread::sleep;
 
 use nix::sys::signal::Signal;
 
-use crate::network::Network;
+use crate::example;
+use crate::network::{Network, Running};
 
 const ROUTER: &str = "-i va --vrid 51 --address 192.0.2.1/24 --interval 100ms";
 
@@ -113,4 +114,60 @@ fn reading_again_adds_and_removes_routers_and_leaves_others_alone() {
     assert_eq!(states("ONE"), ["backup", "active", "initialize"]);
     assert_eq!(vrrpd.stop(), Some(0));
     assert!(!network.has("192.0.2.52/24"));
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_virtual_mac_has_a_device_of_its_own() {
+    let network = Network::new();
+    for (flag, device) in [("--virtual-mac", "vrrp.51"), ("--virtual-mac=vm0", "vm0")] {
+        let mut vrrpd = network.start(&format!("{ROUTER} {flag}"));
+        vrrpd.wait_state("va/51", "active");
+        let link = network.ask(&format!("-br link show dev {device}"));
+        assert!(link.contains("00:00:5e:00:01:33"), "{link}");
+        let addresses = network.ask(&format!("-br addr show dev {device}"));
+        assert!(addresses.contains("192.0.2.1/24"), "{addresses}");
+        assert_eq!(vrrpd.stop(), Some(0));
+        assert_eq!(network.ask(&format!("-br link show dev {device}")), "");
+    }
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_file_may_name_the_network_namespace() {
+    let network = Network::new();
+    let path = network.write(
+        "ha.conf",
+        &format!(
+            "global_defs {{\n  net_namespace {}\n}}\nvrrp_instance ONE {{\n  interface va\n  \
+             version 3\n  advert_int 0.1\n  virtual_router_id 51\n  virtual_ipaddress {{ \
+             192.0.2.1/24 }}\n}}\n",
+            network.name()
+        ),
+    );
+    let arguments = format!("--use-file {}", path.display());
+    let mut vrrpd = Running::start(example::command("vrrpd"), &arguments);
+    vrrpd.wait_state("ONE", "active");
+    assert!(network.has("192.0.2.1/24"));
+    assert_eq!(vrrpd.stop(), Some(0));
+    assert!(!network.has("192.0.2.1/24"));
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn what_is_refused_is_told_with_its_reason() {
+    let network = Network::new();
+    let other = Network::new();
+    network.give_end_to(&other);
+    let router = "--vrid 51 --address 192.0.2.1/24 --version 2";
+    let mut first = network.start(&format!(
+        "-i va {router} --priority owner --password secret"
+    ));
+    first.wait_state("va/51", "active");
+    let mut second = other.start(&format!("-i vb {router} --password other"));
+    let told = second.wait_event("rejected");
+    assert_eq!(told["reason"], "auth-failure", "{told}");
+    assert_eq!(told["source"], "192.0.2.11");
+    assert_eq!(second.stop(), Some(0));
+    assert_eq!(first.stop(), Some(0));
 }

@@ -4,6 +4,8 @@ use core::time::Duration;
 use std::fs;
 use std::time::Instant;
 
+use nix::sys::signal::Signal;
+
 use crate::network::Network;
 
 const ROUTER: &str = "  interface va\n  version 3\n  advert_int 0.1\n  virtual_router_id 51\n  \
@@ -151,4 +153,28 @@ fn notifications_run_in_order_one_at_a_time() {
         "GROUP G BACKUP 0\nGROUP G MASTER 0\nGROUP G STOP 0\n"
     );
     assert!(!pipe.exists());
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_removed_router_is_told_of_as_deleted() {
+    let network = Network::new();
+    let told = network.path("told");
+    let two = "vrrp_instance TWO {\n  interface va\n  version 3\n  virtual_router_id 52\n  \
+               virtual_ipaddress { 192.0.2.2/24 }\n}\n";
+    let path = network.write(
+        "ha.conf",
+        &format!(
+            "global_defs {{\n  script_user root\n}}\nvrrp_instance ONE {{\n{ROUTER}  \
+             notify_deleted \"/bin/sh -c 'echo deleted >> {}'\"\n}}\n{two}",
+            told.display()
+        ),
+    );
+    let mut vrrpd = network.start("--use-file ha.conf");
+    vrrpd.wait_state("ONE", "active");
+    fs::write(&path, two).unwrap();
+    vrrpd.signal(Signal::SIGHUP);
+    assert_eq!(vrrpd.wait_event("notified")["state"], "DELETED");
+    assert_eq!(fs::read_to_string(&told).unwrap(), "deleted\n");
+    assert_eq!(vrrpd.stop(), Some(0));
 }

@@ -315,3 +315,148 @@ impl Router {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lvs_vrrp::address::{Family, InterfaceIndex};
+    use lvs_vrrp::event::NewActiveReason;
+    use lvs_vrrp::node::Subject;
+    use lvs_vrrp::{Priority, Rank};
+
+    use super::*;
+    use crate::keepalived::Config;
+
+    /// Instances A and B in group G; both are told of their deletion if `tells`.
+    fn plan(names: &[&str], tells: bool, before: Option<&Plan>) -> Plan {
+        let mut text = String::new();
+        for (name, id) in names.iter().zip(1..) {
+            let deleted = if tells { "notify_deleted" } else { "" };
+            text += &format!(
+                "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {id}\n {deleted}\n \
+                 virtual_ipaddress {{ 192.0.2.{id} }}\n}}\n"
+            );
+        }
+        text += &format!("vrrp_sync_group G {{ group {{ {} }} }}\n", names.join(" "));
+        let config = Config::parse("t.conf", &text);
+        let plan = match before {
+            Some(before) => before.following(&config),
+            None => Plan::new(&config),
+        };
+        assert_eq!(
+            plan.routers().len(),
+            names.len(),
+            "{:?}",
+            plan.diagnostics()
+        );
+        plan
+    }
+
+    fn report(router: u32, kind: ReportKind) -> Report {
+        Report {
+            sequence: 1,
+            at: core::time::Duration::ZERO,
+            subject: Subject {
+                router: Some(RouterId::new(router)),
+                interface: InterfaceIndex::new(1),
+                family: Family::Ipv4,
+                vrid: None,
+            },
+            kind,
+        }
+    }
+
+    fn moves(changes: &mut Changes, router: u32, to: State, event: LastEvent) -> Vec<String> {
+        let transition = Transition {
+            from: State::Backup,
+            to,
+            event,
+            reason: NewActiveReason::NotActive,
+            priority: Priority::new(100),
+        };
+        let kind = ReportKind::Router(Notification::Transition(transition));
+        let told = changes.report(&report(router, kind));
+        told.iter().map(ToString::to_string).collect()
+    }
+
+    fn begun(tells: bool) -> (Changes, Plan) {
+        let plan = plan(&["A", "B"], tells, None);
+        let mut changes = Changes::default();
+        changes.follow(&plan);
+        for router in [1, 2] {
+            moves(&mut changes, router, State::Backup, LastEvent::Startup);
+        }
+        (changes, plan)
+    }
+
+    #[test]
+    fn a_group_is_told_of_when_all_its_members_are_there() {
+        let (mut changes, _) = begun(false);
+        let (active, down) = (LastEvent::ActiveTimeout, LastEvent::InterfaceDown);
+        let told = moves(&mut changes, 1, State::Active, active);
+        assert_eq!(told, ["INSTANCE \"A\" MASTER 100"]);
+        let told = moves(&mut changes, 2, State::Active, active);
+        assert_eq!(told, ["INSTANCE \"B\" MASTER 100", "GROUP \"G\" MASTER 0"]);
+        // One that cannot run is enough.
+        let told = moves(&mut changes, 1, State::Initialize, down);
+        assert_eq!(told, ["INSTANCE \"A\" FAULT 100", "GROUP \"G\" FAULT 0"]);
+        let told = moves(&mut changes, 2, State::Initialize, LastEvent::Group);
+        assert_eq!(told, ["INSTANCE \"B\" FAULT 100"]);
+    }
+
+    #[test]
+    fn an_end_is_a_stop_only_when_all_end() {
+        let (mut changes, _) = begun(false);
+        changes.expect_stop();
+        let told = moves(&mut changes, 1, State::Initialize, LastEvent::Shutdown);
+        assert_eq!(told, ["INSTANCE \"A\" STOP 100"]);
+        let told = moves(&mut changes, 2, State::Initialize, LastEvent::Shutdown);
+        assert_eq!(told, ["INSTANCE \"B\" STOP 100", "GROUP \"G\" STOP 0"]);
+        let told = moves(&mut changes, 2, State::Initialize, LastEvent::Handover);
+        assert!(told.is_empty());
+    }
+
+    #[test]
+    fn a_removal_is_told_once_as_the_file_wants_it() {
+        for (tells, expected) in [
+            (true, "INSTANCE \"B\" DELETED 100"),
+            (false, "INSTANCE \"B\" FAULT 100"),
+        ] {
+            let (mut changes, before) = begun(tells);
+            let after = plan(&["A"], tells, Some(&before));
+            assert!(changes.expect_removal([RouterId::new(2)]).is_empty());
+            changes.follow(&after);
+            let told = moves(&mut changes, 2, State::Initialize, LastEvent::Shutdown);
+            assert_eq!(told, [expected]);
+            let told = moves(&mut changes, 2, State::Initialize, LastEvent::Shutdown);
+            assert!(told.is_empty(), "{told:?}");
+            // Refused, the other stays what it was.
+            assert!(changes.expect_removal([RouterId::new(1)]).is_empty());
+            changes.follow(&after);
+            let told = moves(&mut changes, 1, State::Initialize, LastEvent::InterfaceDown);
+            assert_eq!(told.first().unwrap(), "INSTANCE \"A\" FAULT 100");
+        }
+    }
+
+    #[test]
+    fn one_that_never_ran_is_told_of_at_once() {
+        let before = plan(&["A", "B"], true, None);
+        let mut changes = Changes::default();
+        changes.follow(&before);
+        let told = changes.expect_removal([RouterId::new(2)]);
+        let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["INSTANCE \"B\" DELETED 100"]);
+    }
+
+    #[test]
+    fn priorities_and_losing_advertisements_are_told() {
+        let (mut changes, _) = begun(false);
+        let (from, to) = (Priority::new(100), Priority::new(80));
+        let kind = ReportKind::Router(Notification::Priority { from, to });
+        let told = changes.report(&report(1, kind));
+        assert_eq!(told[0].to_string(), "INSTANCE \"A\" BACKUP_PRIO 80");
+        let rank = Rank::new(Priority::new(50), "192.0.2.9".parse().unwrap());
+        let kind = ReportKind::Router(Notification::LosingAdvert(rank));
+        let told = changes.report(&report(1, kind));
+        assert_eq!(told[0].to_string(), "INSTANCE \"A\" MASTER_RX_LOWER_PRI 80");
+    }
+}

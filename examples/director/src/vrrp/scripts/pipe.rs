@@ -173,7 +173,7 @@ impl Pipe {
 
     fn close(&mut self) {
         if let Some(reader) = self.reader.take() {
-            reader.terminate();
+            reader.end();
         }
         if self.file.take().is_some() && self.is_ours {
             // It may have gone already.

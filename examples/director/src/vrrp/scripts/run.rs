@@ -1,6 +1,7 @@
 //! A command that runs, with its output read and thrown away.
 
 use core::fmt;
+use core::time::Duration;
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -8,6 +9,9 @@ use lvs_healthcheck::probe::{ChildStatus, Signal};
 use lvs_healthcheck::{Child, Command as Program};
 use nix::errno::Errno;
 use nix::unistd::read;
+
+/// What is to end gets so much time.
+const END_WAIT: Duration = Duration::from_millis(100);
 
 /// How a command ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,6 +79,16 @@ impl Run {
     /// Asks its process group to end.
     pub(super) fn terminate(&self) {
         self.child.signal(Signal::Term);
+    }
+
+    /// Ends its process group: it is asked, given a moment, and killed. No zombie is left.
+    pub(super) fn end(mut self) {
+        self.terminate();
+        self.child.reap_within(END_WAIT);
+        if !self.child.is_reaped() {
+            self.kill();
+            self.child.reap_within(END_WAIT);
+        }
     }
 
     /// Reads its output, and says how it ended if it has.

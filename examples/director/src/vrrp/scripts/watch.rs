@@ -138,12 +138,11 @@ impl Watch {
 
     /// Nothing is followed any more.
     pub(super) fn stop(&mut self) {
-        for script in &mut self.scripts {
-            if let Some(run) = &mut script.what.run {
-                run.kill();
+        for script in core::mem::take(self).scripts {
+            if let Some(run) = script.what.run {
+                run.end();
             }
         }
-        *self = Self::default();
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
