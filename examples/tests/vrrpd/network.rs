@@ -121,7 +121,7 @@ impl Running {
                 }
             }
         });
-        Running {
+        Self {
             child,
             events,
             seen: Vec::new(),
