@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::happening::Happening;
 use crate::journal::Journal;
 use crate::names::Names;
-use crate::output;
+use crate::output::{self, Output};
 use crate::scripting::{Orders, Scripting};
 use crate::signals::{Signal, Signals};
 use crate::view;
@@ -38,7 +38,7 @@ pub(crate) struct Program<'a> {
     ended: Receiver<Result<(), DriverError>>,
     /// Becomes readable when it has ended.
     end: Arc<EventFd>,
-    output: JoinHandle<()>,
+    output: Output,
     orders: Orders,
     scripts: Option<JoinHandle<()>>,
     is_stopping: bool,
@@ -74,10 +74,11 @@ impl<'a> Program<'a> {
             listener.tell(Happening::Driver(event.kind.clone()));
         });
         journal.tell(Happening::Started);
+        let (told, named, asked) = (journal.clone(), names.clone(), handle.clone());
         let output = if io::stdout().is_terminal() && !arguments.json {
-            view::show(journal.clone(), names.clone(), handle.clone())?
+            Output::start(move || view::show(&told, &named, &asked))?
         } else {
-            output::print_lines(journal.clone(), names.clone())?
+            Output::start(move || output::print_lines(&told, &named))?
         };
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let end = EventFd::from_flags(flags).map_err(Failure::system("open an eventfd"))?;
@@ -128,8 +129,7 @@ impl<'a> Program<'a> {
         }
         self.journal.tell(Happening::Stopped);
         self.journal.end();
-        // It ends with the journal, and does not panic.
-        let _ = self.output.join();
+        self.output.finish();
         Ok(ended?)
     }
 

@@ -4,14 +4,12 @@ use core::fmt::Write as _;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
-use std::thread::{self, JoinHandle};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lvs_vrrp::event::State;
 use lvs_vrrp::net::{Handle, RouterSnapshot, Snapshot};
 use rustix::termios::tcgetwinsize;
 
-use crate::failure::Failure;
 use crate::happening;
 use crate::journal::{Entry, Journal};
 use crate::names::Names;
@@ -45,30 +43,22 @@ impl Drop for Screen {
 }
 
 /// Shows how things are until the journal ends.
-pub(crate) fn show(
-    journal: Journal,
-    names: Names,
-    handle: Handle,
-) -> Result<JoinHandle<()>, Failure> {
-    let thread = thread::Builder::new().name("vrrpd-output".into());
-    let started = thread.spawn(move || {
-        let _screen = Screen::enter();
-        let mut view = View::default();
-        let mut next = Instant::now();
-        while let Some(entries) = journal.take(Some(next)) {
-            next = Instant::now() + REFRESH;
-            view.remember(&entries, &names);
-            // At the end there is nobody to ask.
-            if let Ok(snapshot) = handle.snapshot() {
-                view.snapshot = Some(snapshot);
-            }
-            let size = tcgetwinsize(io::stdout());
-            let rows = size.map_or(24, |size| usize::from(size.ws_row));
-            // Who cannot see it needs it no more.
-            let _ = print(&view.draw(&names, rows.max(4)));
+pub(crate) fn show(journal: &Journal, names: &Names, handle: &Handle) {
+    let _screen = Screen::enter();
+    let mut view = View::default();
+    let mut next = Instant::now();
+    while let Some(entries) = journal.take(Some(next)) {
+        next = Instant::now() + REFRESH;
+        view.remember(&entries, names);
+        // At the end there is nobody to ask.
+        if let Ok(snapshot) = handle.snapshot() {
+            view.snapshot = Some(snapshot);
         }
-    });
-    started.map_err(|error| Failure::System("start a thread", error))
+        let size = tcgetwinsize(io::stdout());
+        let rows = size.map_or(24, |size| usize::from(size.ws_row));
+        // Who cannot see it needs it no more.
+        let _ = print(&view.draw(names, rows.max(4)));
+    }
 }
 
 /// What is shown.

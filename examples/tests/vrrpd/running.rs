@@ -2,9 +2,12 @@
 
 use core::time::Duration;
 use std::fs;
+use std::process::Stdio;
 use std::thread::sleep;
+use std::time::Instant;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::example;
 use crate::network::{Network, Running};
@@ -170,4 +173,33 @@ fn what_is_refused_is_told_with_its_reason() {
     assert_eq!(told["source"], "192.0.2.11");
     assert_eq!(second.stop(), Some(0));
     assert_eq!(first.stop(), Some(0));
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn nobody_waits_for_who_does_not_read() {
+    let network = Network::new();
+    let mut child = network
+        .command()
+        .args(ROUTER.split(' '))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    // More than a pipe holds, as soon as it runs: until then the signal would end it.
+    let until = Instant::now() + Duration::from_secs(20);
+    while !network.has("192.0.2.1/24") {
+        assert!(Instant::now() < until);
+        sleep(Duration::from_millis(20));
+    }
+    for _ in 0..400 {
+        kill(pid, Signal::SIGUSR1).unwrap();
+        sleep(Duration::from_millis(4));
+    }
+    kill(pid, Signal::SIGTERM).unwrap();
+    while network.has("192.0.2.1/24") {
+        assert!(Instant::now() < until);
+        sleep(Duration::from_millis(20));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
