@@ -62,9 +62,6 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "file", conflicts_with = "interface")]
     pub(crate) strict: bool,
 
-    #[command(flatten)]
-    pub(crate) router: RouterFlags,
-
     /// For how long the kernel keeps an address when this program does not renew it any more, such
     /// as 5s, or unlimited [default: three times the down interval, at least 3s]
     #[arg(long, value_name = "TIME", value_parser = flags::lifetime)]
@@ -77,6 +74,9 @@ pub(crate) struct Arguments {
     /// Print JSON on a terminal, too
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) router: RouterFlags,
 }
 
 /// One virtual router.
@@ -107,15 +107,15 @@ pub(crate) struct RouterFlags {
     pub(crate) addresses: Vec<Address>,
 
     /// 1 to 254, or owner (255)
-    #[arg(long, value_name = "N", value_parser = flags::priority, default_value = "100")]
+    #[arg(long, value_name = "N", value_parser = flags::priority, conflicts_with = "file", default_value = "100")]
     pub(crate) priority: u8,
 
     /// From one advertisement to the next: 10ms to 40.95s in VRRPv3, whole seconds in VRRPv2
-    #[arg(long, value_name = "TIME", value_parser = flags::interval, default_value = "1s")]
+    #[arg(long, value_name = "TIME", value_parser = flags::interval, conflicts_with = "file", default_value = "1s")]
     pub(crate) interval: Interval,
 
     /// Version of the protocol: 2 or 3
-    #[arg(long, value_name = "N", value_parser = flags::version, default_value = "3")]
+    #[arg(long, value_name = "N", value_parser = flags::version, conflicts_with = "file", default_value = "3")]
     pub(crate) version: Version,
 
     /// Leave an Active of lower priority alone
@@ -182,7 +182,7 @@ pub(crate) struct RouterFlags {
     pub(crate) tracked: Vec<Tracked>,
 
     /// Which standard to keep to: linux, strict-3768, strict-5798, strict-9568
-    #[arg(long, value_name = "NAME", default_value_t = Profile::Linux)]
+    #[arg(long, value_name = "NAME", default_value_t = Profile::Linux, conflicts_with = "file")]
     pub(crate) profile: Profile,
 }
 
@@ -230,6 +230,10 @@ mod tests {
             "vrrpd -f x.conf -i eth0 --vrid 51 --address 192.0.2.1",
             "vrrpd -f x.conf --vrid 51",
             "vrrpd -f x.conf --nopreempt",
+            "vrrpd -f x.conf --priority 150",
+            "vrrpd -f x.conf --interval 1s",
+            "vrrpd -f x.conf --version 2",
+            "vrrpd -f x.conf --profile linux",
             "vrrpd -i eth0 --vrid 51 --address 192.0.2.1 --strict",
             "vrrpd -i eth0 --vrid 51 --address 192.0.2.1 --ah",
         ] {
