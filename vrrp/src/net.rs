@@ -52,6 +52,12 @@
 //! | a process that stood still | until it wakes up: it hears what came in, and gives way (OP-5) |
 //! | a cut link | while it is cut: a [lease](mod@crate::lease) is the remedy |
 //!
+//! # Accept mode
+//!
+//! An address that is installed accepts packets. RFC 9568 by default wants those of who is no owner
+//! not to (accept mode off): that takes a packet filter, which is the program's:
+//! [`Hooks::data_plane`] has the rules. Who balances load wants them accepted, and no filter.
+//!
 //! # Threads
 //!
 //! | Thread | Does |

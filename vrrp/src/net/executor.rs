@@ -5,6 +5,7 @@
 //! driver, which never waits for them.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -49,8 +50,24 @@ pub trait Hooks: Send {
         JobResult::Done
     }
 
-    /// Makes the data plane behave like this: whether packets to the addresses are accepted is a
-    /// matter of the program's packet filter.
+    /// Makes the data plane behave like this, as far as it is the program's: accept mode off.
+    ///
+    /// The driver sees to neighbours being answered and to forwarding, but an address that is there is
+    /// one that accepts packets. Where `serves` and not `accepts` (the default of RFC 9568 for all but
+    /// owners), the program has to drop them with its packet filter, but never neighbour
+    /// solicitations and advertisements (`VRRP-047`). With nft(8), for `192.0.2.100` and
+    /// `2001:db8::100`:
+    ///
+    /// ```text
+    /// add table inet vrrp
+    /// add chain inet vrrp input { type filter hook input priority filter; }
+    /// add rule inet vrrp input ip daddr 192.0.2.100 drop
+    /// add rule inet vrrp input ip6 daddr 2001:db8::100 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    /// add rule inet vrrp input ip6 daddr 2001:db8::100 drop
+    /// ```
+    ///
+    /// and otherwise `delete table inet vrrp`. Who balances load wants accept mode on
+    /// ([`RouterConfig::with_accept_mode`](crate::RouterConfig::with_accept_mode)), and no filter.
     fn data_plane(&mut self, router: RouterId, plane: DataPlane) -> JobResult {
         let _ = (router, plane);
         JobResult::Done
@@ -206,7 +223,7 @@ pub(super) fn start_addresses(
 fn perform(book: &mut AddressBook, macvlans: &mut Macvlans, task: AddressTask) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     match task {
-        AddressTask::Change(jobs) => change(book, jobs, &mut outcomes),
+        AddressTask::Change(jobs) => change(book, macvlans, jobs, &mut outcomes),
         AddressTask::Renew(now) => {
             for (key, renewed) in book.renew_due(now) {
                 tell_renewed(key, renewed, &mut outcomes);
@@ -219,7 +236,15 @@ fn perform(book: &mut AddressBook, macvlans: &mut Macvlans, task: AddressTask) -
             }
         }
         AddressTask::MakeDevice(router, wanted) => {
-            outcomes.extend(make_device(macvlans, router, wanted));
+            let made = make_device(macvlans, router, wanted);
+            // Its addresses come later, if at all.
+            for outcome in &made {
+                if let Outcome::Device(_, device) = outcome {
+                    let rests = macvlans.set_at_rest(device.index, true);
+                    outcomes.extend(rests.err().map(Outcome::Failed));
+                }
+            }
+            outcomes.extend(made);
         }
         AddressTask::RemoveDevice(index) => {
             outcomes.extend(macvlans.remove(index).err().map(Outcome::Failed));
@@ -278,19 +303,44 @@ fn tell_renewed(key: AddressKey, renewed: Result<Renewed, NetError>, outcomes: &
     }
 }
 
-/// All that is to be installed goes to the kernel at once, then all that is to be removed.
-fn change(book: &mut AddressBook, jobs: Vec<AddressJob>, outcomes: &mut Vec<Outcome>) {
+/// All that is to be installed goes to the kernel at once, then all that is to be removed. Devices of
+/// virtual MACs that have addresses take what comes to them, the others rest.
+fn change(
+    book: &mut AddressBook,
+    macvlans: &Macvlans,
+    jobs: Vec<AddressJob>,
+    outcomes: &mut Vec<Outcome>,
+) {
     let install: Vec<_> = jobs.iter().flat_map(|job| &job.install).cloned().collect();
     let remove: Vec<_> = jobs.iter().flat_map(|job| &job.remove).copied().collect();
     let mut installed = Vec::new().into_iter();
+    // Those that cannot be made to take anything.
+    let mut refusing = BTreeSet::new();
     if !install.is_empty() {
+        let devices: BTreeSet<_> = install.iter().map(|new| new.key().interface).collect();
+        for device in devices {
+            if let Err(error) = macvlans.set_at_rest(device, false) {
+                refusing.insert(device);
+                outcomes.push(Outcome::Failed(error));
+            }
+        }
         installed = book.install(clock::now(), &install).into_iter();
     }
     let mut removed = Vec::new().into_iter();
     if !remove.is_empty() {
         removed = book.remove(&remove).into_iter();
+        let devices: BTreeSet<_> = remove.iter().map(|old| old.interface).collect();
+        for device in devices {
+            let mut held = book.held();
+            if !held.any(|(address, _)| address.key().interface == device) {
+                let rests = macvlans.set_at_rest(device, true);
+                outcomes.extend(rests.err().map(Outcome::Failed));
+            }
+        }
     }
     for job in jobs {
+        let mut wanted = job.install.iter();
+        let is_refused = wanted.any(|new| refusing.contains(&new.key().interface));
         let installed = installed.by_ref().take(job.install.len());
         let removed = removed.by_ref().take(job.remove.len());
         let failures = installed
@@ -298,7 +348,7 @@ fn change(book: &mut AddressBook, jobs: Vec<AddressJob>, outcomes: &mut Vec<Outc
             .chain(removed.filter_map(Result::err));
         let before = outcomes.len();
         outcomes.extend(failures.map(Outcome::Failed));
-        let result = if outcomes.len() == before {
+        let result = if outcomes.len() == before && !is_refused {
             JobResult::Done
         } else {
             JobResult::Failed

@@ -14,7 +14,9 @@
 //! | `net.ipv4.conf.*.arp_filter` | | 1 |
 //! | `net.ipv4.conf.*.arp_announce` | | at least 2 |
 //! | `net.ipv4.conf.*.accept_local`, `promote_secondaries` | 1 | |
-//! | `net.ipv4.conf.*.rp_filter` | 0 | |
+//! | `net.ipv4.conf.*.rp_filter` | 0, at rest 1 | |
+//! | `net.ipv4.conf.*.forwarding` | as the interface's, at rest 0 | |
+//! | `net.ipv6.conf.*.disable_ipv6` | as it is, at rest 1 | |
 //! | `net.ipv6.conf.*.addr_gen_mode` | 1 (none) | |
 //! | `net.ipv6.conf.*.accept_ra`, `autoconf` | 0 | |
 //!
@@ -32,6 +34,15 @@
 //! groups of the address from there: also while the router is Backup, so that switches look for the
 //! Active here. Who sends whole frames instead, as the driver does, needs no such address:
 //! [`VirtualMac::with_link_local`].
+//!
+//! # At rest
+//!
+//! While the router is Backup nothing that comes to the virtual MAC may be accepted or forwarded
+//! (`VRRP-056`), though a switch may bring it: when it does not know where the Active is. A device
+//! [at rest](Macvlans::set_at_rest) drops the packets of its family: those of IPv4, as it does not
+//! forward and no route leads back through it; those of IPv6, as that is off there. It sends
+//! advertisements all the same, those of IPv6 as whole frames. The driver lets devices rest that have no
+//! address.
 //!
 //! # Whose device is it?
 //!
@@ -133,6 +144,7 @@ impl VirtualMac {
 #[derive(Debug)]
 struct Device {
     name: String,
+    family: Family,
     base: InterfaceIndex,
     base_name: String,
     // Copies of the interface's addresses; `None` where it gets none.
@@ -239,6 +251,7 @@ impl Macvlans {
         };
         let device = Device {
             name,
+            family: virtual_mac.family,
             base: virtual_mac.base,
             base_name,
             link_locals: virtual_mac.has_link_local.then(Vec::new),
@@ -353,6 +366,41 @@ impl Macvlans {
         results.into_iter().collect()
     }
 
+    /// Whether a device drops the packets of its family that come to it, as that of a Backup has to, or
+    /// takes them: the default. To be called before its first address is installed, and after the last is removed:
+    /// a device at rest can have no IPv6 address. One that is gone, or not ours, is left alone.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn set_at_rest(&self, index: InterfaceIndex, is_at_rest: bool) -> Result<(), NetError> {
+        let Some(device) = self.devices.get(&index) else {
+            return Ok(());
+        };
+        let name = &*device.name;
+        let settings = match device.family {
+            Family::Ipv4 => {
+                let of_base = Sysctl::ipv4(&device.base_name, "forwarding").read()?;
+                let forwarding = of_base.filter(|_| !is_at_rest).unwrap_or_default();
+                [
+                    Some((Sysctl::ipv4(name, "rp_filter"), is_at_rest.into())),
+                    Some((Sysctl::ipv4(name, "forwarding"), forwarding)),
+                ]
+            }
+            Family::Ipv6 => [
+                Some((Sysctl::ipv6(name, "disable_ipv6"), is_at_rest.into())),
+                None,
+            ],
+        };
+        for (sysctl, value) in settings.into_iter().flatten() {
+            // Writing what is there already has a cost, too.
+            if sysctl.read()?.is_some_and(|now| now != value) {
+                sysctl.write(value)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets the devices and leaves them as they are, for a successor (spec §3.7 `Handover`),
     /// which takes them over when it creates the same.
     pub fn forget(&mut self) {
@@ -395,6 +443,7 @@ impl Macvlans {
         self.hold_base(&base_name, Some(mark.before))?;
         let device = Device {
             name,
+            family: virtual_mac.family,
             base: virtual_mac.base,
             base_name,
             link_locals: virtual_mac.has_link_local.then_some(copies),

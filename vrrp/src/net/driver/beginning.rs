@@ -67,7 +67,12 @@ impl Beginning {
         };
         let mut resolved = config.resolve(&view)?;
         let placed = left.map(|left| take_over(&mut book, &resolved, left));
-        let placed = placed.transpose()?.unwrap_or_default();
+        let placed: BTreeMap<_, Placed> = placed.transpose()?.unwrap_or_default();
+        for device in devices.values() {
+            let mut there = placed.values().map(|placed| placed.address.key());
+            let has_address = there.any(|key| key.interface == device.index);
+            macvlans.set_at_rest(device.index, !has_address)?;
+        }
         let configured: Vec<_> = resolved.addresses.values().cloned().collect();
         let removed = book.remove_leftovers(&configured)?;
         if left.is_some() {
