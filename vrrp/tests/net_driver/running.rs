@@ -42,7 +42,7 @@ impl Running {
         Self::begin(host, move || Driver::resume(config, &left).unwrap())
     }
 
-    fn begin(host: &Host, make: impl FnOnce() -> Driver + Send + 'static) -> Self {
+    pub(crate) fn begin(host: &Host, make: impl FnOnce() -> Driver + Send + 'static) -> Self {
         let (begun, begins) = mpsc::channel();
         let thread = host.spawn(move || {
             let mut driver = make();

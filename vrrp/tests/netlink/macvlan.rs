@@ -456,6 +456,7 @@ fn received(device: &str) -> u64 {
     numbers.nth(1).unwrap()
 }
 
+/// VRRP-115: Proxy ARP of the interface, which would tell its own MAC, is warned of.
 #[test]
 #[ignore = "needs a kernel with dummy devices: run through .ci/test"]
 fn the_review_names_what_is_in_the_way() {

@@ -167,6 +167,11 @@ impl Switch {
         }
     }
 
+    /// Makes it a hub: whatever comes goes to all.
+    pub(crate) fn forget_at_once(&self) {
+        self.host.ip("link set dev br0 type bridge ageing_time 0");
+    }
+
     /// Connects a host by an interface of this name, with these addresses.
     pub(crate) fn connect(&self, host: &Host, name: &str, addresses: &[&str]) {
         let port = self.ports.fetch_add(1, Ordering::Relaxed);
