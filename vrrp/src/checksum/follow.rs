@@ -1,5 +1,6 @@
 //! Follows the checksum form of the peers.
 
+use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -35,9 +36,9 @@ pub struct FormFollower {
 /// So many routers of a form are remembered: those that were heard last.
 const MAX_SPEAKERS: usize = 4;
 
-/// The routers heard in a form.
-#[derive(Clone, Copy, Debug)]
-struct Speakers([Option<Heard>; MAX_SPEAKERS]);
+/// The routers heard in a form; there is no room for any until one is heard.
+#[derive(Clone, Debug)]
+struct Speakers(Vec<Heard>);
 
 /// A router, and until when it counts as being heard.
 #[derive(Clone, Copy, Debug)]
@@ -47,25 +48,29 @@ struct Heard {
 }
 
 impl Speakers {
-    const NONE: Self = Self([None; MAX_SPEAKERS]);
+    const NONE: Self = Self(Vec::new());
 
     fn forget(&mut self, is_forgotten: impl Fn(&Heard) -> bool) {
-        for place in &mut self.0 {
-            let _ = place.take_if(|heard| is_forgotten(heard));
-        }
+        self.0.retain(|heard| !is_forgotten(heard));
     }
 
-    /// Replaces the same router, or an empty place, or whoever is silent for the longest time.
+    /// Replaces the same router, or takes a free place, or that of whoever is silent for the longest
+    /// time.
     fn remember(&mut self, heard: Heard) {
-        self.forget(|other| other.source == heard.source);
-        let longest_silent = |place: &&mut Option<Heard>| place.map(|heard| heard.until);
-        if let Some(place) = self.0.iter_mut().min_by_key(longest_silent) {
-            *place = Some(heard);
+        let is_same = |other: &&mut Heard| other.source == heard.source;
+        if let Some(same) = self.0.iter_mut().find(is_same) {
+            *same = heard;
+        } else if self.0.len() < MAX_SPEAKERS {
+            // Mostly there is one.
+            self.0.reserve_exact(1);
+            self.0.push(heard);
+        } else if let Some(silent) = self.0.iter_mut().min_by_key(|other| other.until) {
+            *silent = heard;
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.0.iter().all(Option::is_none)
+        self.0.is_empty()
     }
 }
 

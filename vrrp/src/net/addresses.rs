@@ -212,7 +212,7 @@ impl AddressBook {
             let request = match there {
                 There::Ours(there) if address.can_replace(there) => address.replacement(self.tag),
                 There::Ours(there) => {
-                    requests.push(Request::new(there.removal(), 0));
+                    requests.push(Request::new(&there.removal(), 0));
                     address.addition(self.tag)
                 }
                 There::Absent | There::Foreign => address.addition(self.tag),
@@ -267,7 +267,7 @@ impl AddressBook {
             plan.push(match self.find(&present, *key, held) {
                 There::Absent => (Removed::Absent, None),
                 There::Ours(there) => {
-                    requests.push(Request::new(there.removal(), 0));
+                    requests.push(Request::new(&there.removal(), 0));
                     (Removed::Removed, requests.len().checked_sub(1))
                 }
                 There::Foreign => (Removed::Foreign, None),
@@ -451,7 +451,7 @@ impl AddressBook {
         for there in &left {
             promotion.hold(key_of(there), there.prefix_len)?;
         }
-        let requests = left.iter().map(|there| Request::new(there.removal(), 0));
+        let requests = left.iter().map(|there| Request::new(&there.removal(), 0));
         let outcomes = self.netlink.execute(&requests.collect::<Vec<_>>());
         let mut first_error = Ok(());
         for (there, outcome) in left.iter().zip(outcomes) {

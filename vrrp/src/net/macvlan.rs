@@ -60,7 +60,6 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoMacVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
@@ -69,7 +68,7 @@ use nix::errno::Errno;
 use self::mark::Mark;
 use super::addresses::{TAG, VirtualAddress};
 use super::netlink::link::LinkRecord;
-use super::netlink::{NetlinkCause, Request, Rtnetlink};
+use super::netlink::{NetlinkCause, Request, RequestMessage, Rtnetlink};
 use super::sysctl::{self, Sysctl, Sysctls};
 use super::{NetError, Operation};
 use crate::address::{Family, InterfaceIndex};
@@ -481,13 +480,13 @@ impl Macvlans {
         attributes.extend(base.group.map(LinkAttribute::Group));
         attributes.extend(vrf.map(|vrf| LinkAttribute::Controller(vrf.get())));
         let flags = NLM_F_CREATE | NLM_F_EXCL;
-        let create = Request::new(RouteNetlinkMessage::NewLink(message), flags);
+        let create = Request::new(&RequestMessage::NewLink(message), flags);
 
         let mut message = LinkMessage::default();
         let attributes = &mut message.attributes;
         attributes.push(LinkAttribute::IfName(name.into()));
         attributes.push(LinkAttribute::IfAlias(mark.to_string()));
-        let set_mark = Request::new(RouteNetlinkMessage::SetLink(message), 0);
+        let set_mark = Request::new(&RequestMessage::SetLink(message), 0);
 
         let mut outcomes = self.netlink.execute(&[create, set_mark]).into_iter();
         let fail = |cause: NetlinkCause| cause.of(Operation::CreateDevice, name);
@@ -528,7 +527,7 @@ impl Macvlans {
         message.header.index = index.get();
         message.header.flags = LinkFlags::Up;
         message.header.change_mask = LinkFlags::Up;
-        let set_up = Request::new(RouteNetlinkMessage::SetLink(message), 0);
+        let set_up = Request::new(&RequestMessage::SetLink(message), 0);
         let outcomes = self.netlink.execute(&[set_up]);
         for outcome in outcomes {
             outcome.map_err(|cause| cause.of(Operation::ChangeDevice, &name))?;
@@ -566,7 +565,7 @@ impl Macvlans {
         }
         for stale in copies.iter().filter(|copy| !wanted.contains(copy)) {
             if let Some(there) = on_device(stale) {
-                requests.push(Request::new(there.removal(), 0));
+                requests.push(Request::new(&there.removal(), 0));
             }
         }
         if let Some(device) = self.devices.get_mut(&index) {
@@ -585,7 +584,7 @@ impl Macvlans {
     fn delete(&mut self, index: InterfaceIndex, name: &str) -> Result<(), NetError> {
         let mut message = LinkMessage::default();
         message.header.index = index.get();
-        let request = Request::new(RouteNetlinkMessage::DelLink(message), 0);
+        let request = Request::new(&RequestMessage::DelLink(message), 0);
         for outcome in self.netlink.execute(&[request]) {
             match outcome {
                 Err(cause) if cause.is(Errno::ENODEV) => {}

@@ -17,11 +17,10 @@ use core::time::Duration;
 use std::time::Instant;
 
 use netlink_packet_core::NLM_F_DUMP;
-use netlink_packet_route::RouteNetlinkMessage;
 
 pub(crate) use self::error::NetlinkCause;
 use self::message::{Message, Reply, messages};
-pub(crate) use self::request::Request;
+pub(crate) use self::request::{Request, RequestMessage};
 pub(crate) use self::socket::{NetlinkSocket, Received};
 use crate::net::{NetError, Operation};
 
@@ -108,7 +107,7 @@ impl Rtnetlink {
     pub(crate) fn list<T>(
         &mut self,
         operation: Operation,
-        what: &RouteNetlinkMessage,
+        what: &RequestMessage,
         decode: impl Fn(u16, &[u8]) -> Option<T>,
     ) -> Result<Vec<T>, NetError> {
         for _ in 0..TRIES {
@@ -127,13 +126,13 @@ impl Rtnetlink {
     /// `false` if it was disturbed.
     fn list_once(
         &mut self,
-        what: &RouteNetlinkMessage,
+        what: &RequestMessage,
         mut entry: impl FnMut(&Message<'_>),
     ) -> Result<bool, NetlinkCause> {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
         let mut datagram = Vec::new();
-        Request::new(what.clone(), NLM_F_DUMP).emit(sequence, &mut datagram);
+        Request::new(what, NLM_F_DUMP).emit(sequence, &mut datagram);
         self.socket.send(&datagram)?;
         let mut is_whole = true;
         let mut end = Ok(());
@@ -200,9 +199,9 @@ mod tests {
         let interface = InterfaceIndex::new(0x7fff_ffff);
         let message = |n| {
             let address = IpAddr::V4(Ipv4Addr::from(n));
-            RouteNetlinkMessage::DelAddress(address::message(interface, address, 32))
+            RequestMessage::DelAddress(address::message(interface, address, 32))
         };
-        (1..=count).map(|n| Request::new(message(n), 0)).collect()
+        (1..=count).map(|n| Request::new(&message(n), 0)).collect()
     }
 
     fn is_refused(outcome: &Outcome) -> bool {

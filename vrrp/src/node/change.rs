@@ -123,9 +123,15 @@ impl Node {
     }
 
     fn adopt_routers(&mut self) -> Result<(), NodeError> {
-        let setups = self.config.routers.clone();
+        let ids: Vec<RouterId> = self.config.routers.keys().copied().collect();
+        let is_new = |id: &&RouterId| self.routers.key_of(**id).is_none();
+        let more = ids.iter().filter(is_new).count();
+        self.routers.reserve(more);
         let groups = self.config.groups_of_routers();
-        for (id, setup) in setups {
+        for id in ids {
+            let Some(setup) = self.config.routers.get(&id).cloned() else {
+                continue;
+            };
             let group = groups.get(&id).copied();
             let config = self.config.machine_config(&setup, group);
             let known = self.routers.key_of(id);

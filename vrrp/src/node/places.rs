@@ -51,6 +51,11 @@ impl Places {
         })
     }
 
+    /// Makes room for so many more at once: growing step by step leaves holes behind.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.routers.reserve_exact(more);
+    }
+
     /// Puts a router in that is configured, and gives its place.
     pub(super) fn insert(&mut self, router: Router) -> usize {
         let key = self.free.pop().unwrap_or(self.routers.len());

@@ -6,12 +6,11 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressProtocol, CacheInfo};
 
 use crate::address::InterfaceIndex;
 use crate::net::links::InterfaceAddress;
-use crate::net::netlink::{Request, address};
+use crate::net::netlink::{Request, RequestMessage, address};
 
 /// Bytes of a label at most: `IFNAMSIZ` without the zero byte.
 const LABEL: usize = 15;
@@ -243,15 +242,15 @@ impl VirtualAddress {
 
     /// Adds it; refused if it is there.
     pub(crate) fn addition(&self, tag: Option<u8>) -> Request {
-        Request::new(self.message(tag), NLM_F_CREATE | NLM_F_EXCL)
+        Request::new(&self.message(tag), NLM_F_CREATE | NLM_F_EXCL)
     }
 
     /// Sets what it is like, above all its lifetime, and adds it if it is not there.
     pub(super) fn replacement(&self, tag: Option<u8>) -> Request {
-        Request::new(self.message(tag), NLM_F_CREATE | NLM_F_REPLACE)
+        Request::new(&self.message(tag), NLM_F_CREATE | NLM_F_REPLACE)
     }
 
-    fn message(&self, tag: Option<u8>) -> RouteNetlinkMessage {
+    fn message(&self, tag: Option<u8>) -> RequestMessage {
         let AddressKey { interface, address } = self.key;
         let mut message = address::message(interface, address, self.prefix_len);
         message.header.scope = self.scope.into();
@@ -271,7 +270,7 @@ impl VirtualAddress {
         attributes.extend(self.label.clone().map(AddressAttribute::Label));
         let tag = tag.map(AddressProtocol::from);
         attributes.extend(tag.map(AddressAttribute::Protocol));
-        RouteNetlinkMessage::NewAddress(message)
+        RequestMessage::NewAddress(message)
     }
 }
 

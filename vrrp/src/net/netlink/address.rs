@@ -6,13 +6,13 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use netlink_packet_core::Parseable;
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeader, AddressHeaderFlags, AddressMessage,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::Rtnetlink;
 use super::message::attributes_of;
+use super::{RequestMessage, Rtnetlink};
 use crate::address::{Family, InterfaceIndex};
 use crate::net::{NetError, Operation};
 
@@ -106,12 +106,12 @@ impl InterfaceAddress {
     }
 
     /// The message to remove it.
-    pub(crate) fn removal(&self) -> RouteNetlinkMessage {
+    pub(crate) fn removal(&self) -> RequestMessage {
         let mut message = message(self.interface, self.address, self.prefix_len);
         message
             .attributes
             .extend(self.label.clone().map(AddressAttribute::Label));
-        RouteNetlinkMessage::DelAddress(message)
+        RequestMessage::DelAddress(message)
     }
 }
 
@@ -154,7 +154,7 @@ impl Rtnetlink {
         for family in families {
             let mut message = AddressMessage::default();
             message.header.family = family_of(family);
-            let what = RouteNetlinkMessage::GetAddress(message);
+            let what = RequestMessage::GetAddress(message);
             all.extend(self.list(Operation::ReadLinks, &what, |kind, payload| {
                 (kind == ADDED).then(|| InterfaceAddress::read(payload))?
             })?);

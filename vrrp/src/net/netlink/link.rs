@@ -3,11 +3,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::Rtnetlink;
 use super::message::{attributes_of, number, text};
+use super::{RequestMessage, Rtnetlink};
 use crate::address::{InterfaceIndex, MacAddress};
 use crate::net::{NetError, Operation};
 
@@ -100,7 +100,7 @@ impl LinkRecord {
 impl Rtnetlink {
     /// Lists all links.
     pub(crate) fn links(&mut self) -> Result<Vec<LinkRecord>, NetError> {
-        let what = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        let what = RequestMessage::GetLink(LinkMessage::default());
         self.list(Operation::ReadLinks, &what, |kind, payload| {
             (kind == ADDED).then(|| LinkRecord::read(payload))?
         })
