@@ -177,6 +177,7 @@ fn a_full_queue_is_told_and_passes() {
     high.until_state(1, State::Active);
     let low = Running::start(&other, router(100).driver());
     low.until_state(1, State::Backup);
+    let watches = (Watch::new(&one, ADDRESS), Watch::new(&other, ADDRESS));
     // Room for one frame, which takes ages to leave.
     one.run(
         "tc",
@@ -197,13 +198,19 @@ fn a_full_queue_is_told_and_passes() {
         DriverEventKind::Report(report) => matches!(report.kind, ReportKind::SendFailed { .. }),
         _ => false,
     });
-    low.until_state(1, State::Active);
+    let from = low.until_state(1, State::Active).at;
     one.run("tc", "qdisc del dev eth0 root");
+    let drained = clock::now();
     low.until_state(1, State::Backup);
     assert_eq!(high.router(1).state, State::Active);
     assert!(one.holds(ADDRESS) && !other.holds(ADDRESS));
     high.stop(ShutdownMode::Graceful);
     low.stop(ShutdownMode::Graceful);
+    // As with a cut link: while nothing leaves.
+    let both = overlap(&watches.0.end(), &watches.1.end());
+    println!("a full queue: held by both for {both:?}");
+    let patience = Duration::from_millis(300);
+    assert!(both < drained - from + patience, "{both:?}");
 }
 
 /// Without one of the rights it does not begin, and says which.
