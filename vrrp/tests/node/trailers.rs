@@ -270,3 +270,70 @@ fn wrong_settings_are_refused() {
     }
     assert_eq!(of(plain().with_key(key(2))).validate(), Ok(()));
 }
+
+/// Spec 1.9: the numbers of each source are compared with its own last one, also after a third
+/// packet; a source that is one of many is forgotten when it was heard longest ago.
+#[test]
+fn each_source_has_numbers_of_its_own() {
+    use lvs_vrrp::codec::{Advertisement, Transmission};
+
+    let of = || TrailerConfig::new(TrailerMode::Enforce, key(1)).monotonic();
+    let router = router_config(1);
+    let advertisement = Advertisement {
+        version: lvs_vrrp::Version::V3,
+        vrid: vrid(1),
+        priority: Priority::new(200),
+        interval: lvs_vrrp::Interval::DEFAULT,
+        addresses: router.addresses().as_addresses(),
+    };
+    let packet = |source: u8, sequence: u64| {
+        let mut bytes = [0; 1500];
+        let key = key(1);
+        let length = Transmission::multicast([192, 0, 2, source].into())
+            .with_trailer(&key, sequence)
+            .emit_packet(&advertisement, &mut bytes)
+            .unwrap();
+        bytes[..length].to_vec()
+    };
+    let mut rig = rig(of(), OWN);
+    let mut is_accepted = |source, sequence| {
+        let counters = |rig: &Rig| rig.node.router_counters(id(1)).unwrap().received();
+        let before = counters(&rig);
+        rig.now += ms(100);
+        rig.hear_bytes(&packet(source, sequence));
+        counters(&rig) > before
+    };
+    assert!(is_accepted(100, 1000) && is_accepted(100, 1002));
+    assert!(!is_accepted(100, 1001) && is_accepted(101, 500));
+    assert!(is_accepted(101, 501) && !is_accepted(100, 1002));
+    // 64 are remembered, those with the highest numbers.
+    for source in 120..182 {
+        assert!(is_accepted(source, 2000));
+    }
+    assert!(is_accepted(200, 2000));
+    assert!(!is_accepted(100, 1002) && is_accepted(101, 501));
+}
+
+/// Where only growth is asked for, a peer whose clock was set back is let in by a start; where the
+/// time is compared, a start does not make old packets new.
+#[test]
+fn a_start_forgets_numbers_only_without_a_window() {
+    for monotonic in [true, false] {
+        let trailer = TrailerConfig::new(TrailerMode::Enforce, key(1));
+        let trailer = if monotonic {
+            trailer.monotonic()
+        } else {
+            trailer
+        };
+        let (at, packet) = sent(trailer.clone());
+        let mut rig = rig(trailer, OWN);
+        rig.now = at;
+        rig.hear_bytes(&packet);
+        for is_up in [false, true] {
+            rig.node.link(rig.now, LAN, is_up, &[address(OWN)]);
+        }
+        rig.hear_bytes(&packet);
+        let counters = rig.node.router_counters(id(1)).unwrap();
+        assert_eq!(counters.received(), 1 + u64::from(monotonic));
+    }
+}
