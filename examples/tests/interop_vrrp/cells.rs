@@ -88,15 +88,10 @@ pub(crate) fn higher_returns(scene: &Scene, higher: Side) {
     assert_eq!((seen.times_active, seen.errors), (1, 0), "{seen:?}");
     let report = scene.ends();
     assert!(report.gap <= YIELD, "{report}");
-    match higher {
-        // The driver gives the loser time to hear of it before it installs addresses.
-        Side::Us => report.is_clean(),
-        // The loser hears of it when the peer has begun, or later.
-        Side::Peer => {
-            let unheard = scene.program(higher).unheard(&scene.settings(higher, HIGH));
-            assert!(report.overlap <= unheard + YIELD, "{report}");
-        }
-    }
+    // The loser has to hear of it. Our driver waits 5 ms for that before it installs addresses, which
+    // is enough unless the machine is busy; peers do not wait.
+    let unheard = scene.program(higher).unheard(&scene.settings(higher, HIGH));
+    assert!(report.overlap <= unheard + YIELD, "{report}");
 }
 
 /// One with the higher priority comes back, and leaves the address where it is.

@@ -12,8 +12,9 @@
 //! * after one was killed: as long as the kernel keeps what it left, which is the lifetime of ours,
 //!   and without end with the peers, so that the test takes them off the network;
 //! * while what one sends does not arrive, and until the next advertisement that does;
-//! * when a peer takes it from us: until we have heard its first advertisement, which keepalived and
-//!   FRR send when they install the address, and not before;
+//! * when a better router returns: until the other has heard its first advertisement. keepalived and
+//!   FRR install the address at once; ours waits 5 ms, so that with it both hold the address only if
+//!   the peer is slow;
 //! * with different passwords.
 //!
 //! # Cells that are not there

@@ -19,9 +19,9 @@ pub(crate) const SLACK: Duration = Duration::from_millis(600);
 /// after the other was told.
 pub(crate) const YIELD: Duration = Duration::from_millis(100);
 
-/// The higher priority and the lower one.
+/// The higher priority, and the lower one, whose skew time is nearly an interval.
 pub(crate) const HIGH: u8 = 200;
-pub(crate) const LOW: u8 = 100;
+pub(crate) const LOW: u8 = 10;
 
 /// Changes what the router of a side is set to.
 pub(crate) type Way = fn(Settings, Side) -> Settings;

@@ -78,7 +78,7 @@ impl Vrrpd {
 
 /// What the tests set with version 2: two thirds of it, which may be left when it is killed, are more
 /// than a down interval.
-const LIFETIME_V2: Duration = Duration::from_secs(6);
+const LIFETIME_V2: Duration = Duration::from_secs(7);
 
 impl Router for Vrrpd {
     fn kill(&mut self) {
