@@ -26,6 +26,12 @@ Signals:
   SIGUSR1            print how things are
   SIGTERM, SIGINT    resign, remove the addresses, end
 
+Accept mode: packets to the addresses are accepted while they are here. Who does not want that
+(keepalived's no_accept) needs a packet filter, such as
+  nft 'add table inet vrrp; add chain inet vrrp input { type filter hook input priority filter; }'
+  nft add rule inet vrrp input ip daddr 192.0.2.1 drop
+and for IPv6 one that lets neighbour solicitations and advertisements pass.
+
 JSON, one object a line when the output is no terminal: sequence (where numbers are missing, lines
 were dropped because nobody read them), time (seconds since 1970), event, and what belongs to it.
 Privileges: CAP_NET_RAW for advertisements, CAP_NET_ADMIN for addresses; --check needs none.

@@ -201,3 +201,26 @@ fn the_virtual_mac_makes_no_address() {
     assert_eq!(addresses(), ["2001:db8::100/64", "fe80::100/64"]);
     active.stop(ShutdownMode::Graceful);
 }
+
+/// The device of a successor takes what comes to it as before.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_successor_answers() {
+    for family in FAMILIES {
+        let scene = Scene::new();
+        let words = words(family);
+        let (active, backup) = scene.run(family);
+        assert!(is_reached(&scene.client, words.address, ""));
+        let left = active.stop(ShutdownMode::Handover);
+        let next = Running::resume(&scene.one, driver(family, 200), left);
+        next.until_state(1, State::Active);
+        scene.client.ip("neighbour flush dev eth0");
+        assert!(is_reached(&scene.client, words.address, ""));
+        assert_eq!(known(&scene.client, words.address), words.mac);
+        assert_eq!(backup.router(1).state, State::Backup);
+        next.stop(ShutdownMode::Graceful);
+        backup.until_state(1, State::Active);
+        assert!(is_reached(&scene.client, words.address, ""));
+        backup.stop(ShutdownMode::Graceful);
+    }
+}
