@@ -12,7 +12,7 @@
 //! | CPU | user and system time of the process, all its threads |
 //! | waits | voluntary context switches: how often it had to be woken |
 //! | forced | how often it was put aside for others |
-//! | memory | resident, with what it shares with others |
+//! | memory | resident: all of it, with programs and libraries, and what is its own (heap, stacks) |
 //! | installed | from the kill of the Active to the last of 250 addresses at the other |
 //! | announced | from the kill to the moment when each address has been announced at least once |
 //!
@@ -49,7 +49,7 @@ use std::thread;
 use figures::{Figures, judge};
 use host::Host;
 use layout::{Layout, Maker, Program};
-use usage::{Rate, Usage, resident};
+use usage::{Memory, Rate, Usage, memory};
 use watch::{Addresses, Capture, Kind, wall};
 
 type Result<T> = core::result::Result<T, Box<dyn Error>>;
@@ -132,28 +132,30 @@ struct Role {
     waits: Figures,
     forced: Figures,
     memory_mb: Figures,
+    own_memory_mb: Figures,
 }
 
 impl Role {
-    fn add(&mut self, rate: &Rate, adverts: f64, memory_kb: u64) {
+    fn add(&mut self, rate: &Rate, adverts: f64, memory: Memory) {
         self.cpu_percent.add(rate.cpu * 100.0);
         self.cpu_per_advert_us.add(rate.cpu * 1e6 / adverts);
         self.adverts.add(adverts);
         self.waits.add(rate.waits);
         self.forced.add(rate.forced);
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        self.memory_mb.add(memory_kb as f64 / 1024.0);
+        self.memory_mb.add(memory.all);
+        self.own_memory_mb.add(memory.own);
     }
 
     fn print(&self, name: &str) {
         println!(
-            "{name:<22} {:>4.2} % {:>6.1} µs  {:>5.0}  {:>5.0}  {:>5.0}  {:.2} MB",
+            "{name:<22} {:>4.2} % {:>6.1} µs  {:>5.0}  {:>5.0}  {:>5.0}  {:.2} MB, own {:.2} MB",
             self.cpu_percent,
             self.cpu_per_advert_us,
             self.adverts,
             self.waits,
             self.forced,
-            self.memory_mb
+            self.memory_mb,
+            self.own_memory_mb
         );
     }
 }
@@ -177,7 +179,7 @@ fn compare(rounds: u64, duration: Duration) -> Result<()> {
     println!(
         "250 virtual routers × 10 adverts/s, {rounds} rounds of {duration:?}: median (least–most)"
     );
-    println!("CPU of a core, CPU per advert, adverts/s, waits/s, forced/s, memory");
+    println!("CPU of a core, CPU per advert, adverts/s, waits/s, forced/s, memory, of it its own");
     let lines = |name: &str, roles: &[Role; 2]| {
         roles[0].print(&format!("{name} Active"));
         roles[1].print(&format!("{name} Backup"));
@@ -235,7 +237,7 @@ fn measure(
     for (role, pid) in pids.into_iter().enumerate() {
         let rate = Usage::of(pid)?.since(&before[role]);
         let adverts = [rate.sent, rate.received][role];
-        column.roles[role].add(&rate, adverts, resident(pid)?);
+        column.roles[role].add(&rate, adverts, memory(pid)?);
     }
     let announcements = Capture::start(&hosts[0], Kind::Arp)?;
     let mut addresses = Addresses::of(&hosts[1])?;
@@ -282,7 +284,7 @@ fn measure_floor(hosts: &[Host; 2], duration: Duration, roles: &mut [Role; 2]) -
     for (role, pid) in pids.into_iter().enumerate() {
         let rate = Usage::of(pid)?.since(&before[role]);
         let adverts = [rate.sent, rate.received][role];
-        roles[role].add(&rate, adverts, resident(pid)?);
+        roles[role].add(&rate, adverts, memory(pid)?);
     }
     Ok(())
 }

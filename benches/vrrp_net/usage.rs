@@ -83,12 +83,24 @@ impl Usage {
     }
 }
 
-/// The memory it has resident, in kB.
-pub(crate) fn resident(pid: Pid) -> Result<u64> {
-    field(
-        &fs::read_to_string(format!("/proc/{pid}/status"))?,
-        "VmRSS:",
-    )
+/// Resident memory, in MB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// All of it, programs and libraries too, which others may share.
+    pub(crate) all: f64,
+    /// What no file has: heap and stacks.
+    pub(crate) own: f64,
+}
+
+/// The memory it has now.
+pub(crate) fn memory(pid: Pid) -> Result<Memory> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let megabytes = |name| -> Result<f64> { Ok(field(&status, name)? as f64 / 1024.0) };
+    Ok(Memory {
+        all: megabytes("VmRSS:")?,
+        own: megabytes("RssAnon:")?,
+    })
 }
 
 fn field(status: &str, name: &str) -> Result<u64> {
