@@ -47,6 +47,14 @@ fn setup(router: &PlannedRouter, messages: &mut Messages) -> RouterSetup {
             false => virtual_mac,
         });
     }
+    if !router.config.accepts() {
+        let message = format!(
+            "vrrp_instance {}: packets to its addresses are accepted all the same; accept mode off \
+             takes a packet filter of your own",
+            router.name
+        );
+        messages.warning(&router.position, message);
+    }
     for track in &router.tracks {
         setup = setup.with_track(*track);
     }
