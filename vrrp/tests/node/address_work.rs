@@ -454,7 +454,7 @@ fn a_late_removal_is_told_when_it_ends() {
         let mut rig = Rig::active(config(1));
         rig.hear(1, 200, HIGHER);
         rig.take_reports();
-        rig.now += ms(if late { 1000 } else { 999 });
+        rig.now += ms(if late { 1001 } else { 1000 });
         if ticks {
             rig.node.tick(rig.now);
         }

