@@ -261,6 +261,12 @@ pub enum DriverError {
         /// The address.
         address: IpAddr,
     },
+    /// A thread of the driver panicked. The addresses go when their lifetimes end.
+    #[error("the thread {thread} has ended: it panicked")]
+    ThreadEnded {
+        /// Its name.
+        thread: &'static str,
+    },
     /// The driver has ended, or was dropped.
     #[error("the driver does not run any more")]
     Ended,

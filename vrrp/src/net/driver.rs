@@ -29,7 +29,8 @@ pub use handle::{Handle, RouterSnapshot, Snapshot};
 /// Runs virtual routers on the thread that calls [`run`](Self::run).
 ///
 /// It has two more threads: `vrrp-addresses`, which waits for the kernel's answers to requests about
-/// addresses, and `vrrp-hooks`, if the program has [`Hooks`]. Dropped it stops at once: addresses
+/// addresses, and `vrrp-hooks`, if the program has [`Hooks`]. Dropped it stops at once, but for the
+/// request or the hook that is under way: addresses
 /// stay until their lifetime ends, and nobody resigns; [`Handle::shutdown`] is the way to leave.
 #[derive(Debug)]
 pub struct Driver {
@@ -108,7 +109,8 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// Where the system cannot wait or set a timer; everything else is an event.
+    /// Where the system cannot wait or set a timer, and where a thread of the driver has ended;
+    /// everything else is an event.
     ///
     /// # Blocking
     ///

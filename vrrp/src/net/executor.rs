@@ -2,23 +2,23 @@
 //!
 //! A driver has one thread for the kernel's addresses, since those requests wait while somebody else
 //! configures the network; and one for the program's [`Hooks`], if it has any. Both end with the
-//! driver, which never waits for them.
+//! driver, which never waits for them; what they have not begun by then is not done.
+
+mod worker;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::sync::mpsc::Sender;
 
-use nix::sys::eventfd::EventFd;
-
+use super::NetError;
 use super::addresses::{AddressBook, AddressKey, Renewed, VirtualAddress};
 use super::clock;
 use super::config::Device;
 use super::macvlan::{Macvlans, VirtualMac};
-use super::{NetError, Operation};
 use crate::address::InterfaceIndex;
 use crate::event::DataPlane;
 use crate::group::GroupId;
@@ -27,9 +27,13 @@ use crate::node::RouterId;
 use crate::priority::Rank;
 use crate::timer::Timestamp;
 
+pub(super) use worker::Outbox;
+
 /// What a program does beside the addresses, on a thread of its own, one call after the other.
 ///
-/// Whatever it waits for delays only what has to wait for it (OP-1): never advertisements.
+/// Whatever it waits for delays only what has to wait for it (OP-1): never advertisements. One that
+/// panics has [failed](JobResult::Failed), and is told as
+/// [`HookPanicked`](super::DriverEventKind::HookPanicked).
 pub trait Hooks: Send {
     /// Makes everything ready that must be there before the addresses are, such as the IPVS table.
     /// Where it fails the router steps down, and tries again later.
@@ -142,64 +146,35 @@ pub(super) enum Outcome {
     NoDevice(RouterId),
     /// The last task is done.
     Left,
+    /// A hook panicked, and said this.
+    HookPanicked(String),
+    /// The thread of this name does nothing any more.
+    Ended(&'static str),
     /// Something failed, and will be tried again or was told of as a job.
     Failed(NetError),
 }
 
-/// Where threads leave what they tell, and how they wake the driver.
-#[derive(Clone, Debug)]
-pub(super) struct Outbox {
-    outcomes: Sender<Outcome>,
-    wake: Arc<EventFd>,
-}
-
-impl Outbox {
-    pub(super) fn new(wake: Arc<EventFd>) -> (Self, Receiver<Outcome>) {
-        let (outcomes, inbox) = mpsc::channel();
-        (Self { outcomes, wake }, inbox)
-    }
-
-    /// Says whether somebody is there to hear it.
-    fn tell(&self, outcomes: impl IntoIterator<Item = Outcome>) -> bool {
-        let mut told = outcomes
-            .into_iter()
-            .map(|outcome| self.outcomes.send(outcome));
-        let is_heard = told.all(|told| told.is_ok());
-        // It fails only when the counter is at its end; then the driver is awake.
-        let _ = self.wake.write(1);
-        is_heard
-    }
-}
-
-fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), NetError> {
-    let thread = thread::Builder::new().name(name.into());
-    let started = thread.stack_size(256 << 10).spawn(run);
-    let failed = |error| NetError::new(Operation::StartThread, name, error);
-    started.map(drop).map_err(failed)
-}
-
-/// Starts the thread of the hooks.
+/// Starts the thread of the hooks. One that panics has failed, and the others are called as ever.
 pub(super) fn start_hooks(
     mut hooks: Box<dyn Hooks>,
     outbox: Outbox,
 ) -> Result<Sender<(JobId, HookCall)>, NetError> {
-    let (calls, inbox) = mpsc::channel();
-    start("vrrp-hooks", move || {
-        for (id, call) in inbox {
-            let result = match call {
-                HookCall::Prepare(router) => hooks.prepare(router),
-                HookCall::Establish(router) => hooks.establish(router),
-                HookCall::Settle(router) => hooks.settle(router),
-                HookCall::DataPlane(router, plane) => hooks.data_plane(router, plane),
-                HookCall::AcquireGuard(group, rank) => hooks.acquire_guard(group, rank),
-                HookCall::ReleaseGuard(group) => hooks.release_guard(group),
-            };
-            if !outbox.tell([Outcome::Job(id, result)]) {
-                return;
-            }
-        }
-    })?;
-    Ok(calls)
+    worker::start("vrrp-hooks", outbox, move |(id, call)| {
+        let called = catch_unwind(AssertUnwindSafe(|| match call {
+            HookCall::Prepare(router) => hooks.prepare(router),
+            HookCall::Establish(router) => hooks.establish(router),
+            HookCall::Settle(router) => hooks.settle(router),
+            HookCall::DataPlane(router, plane) => hooks.data_plane(router, plane),
+            HookCall::AcquireGuard(group, rank) => hooks.acquire_guard(group, rank),
+            HookCall::ReleaseGuard(group) => hooks.release_guard(group),
+        }));
+        let (result, panic) = match called {
+            Ok(result) => (result, None),
+            Err(panic) => (JobResult::Failed, Some(worker::said(&*panic))),
+        };
+        let panic = panic.map(Outcome::HookPanicked);
+        panic.into_iter().chain([Outcome::Job(id, result)])
+    })
 }
 
 /// Starts the thread of the addresses, in the network namespace of this one.
@@ -208,16 +183,9 @@ pub(super) fn start_addresses(
     mut macvlans: Macvlans,
     outbox: Outbox,
 ) -> Result<Sender<AddressTask>, NetError> {
-    let (tasks, inbox) = mpsc::channel::<AddressTask>();
-    start("vrrp-addresses", move || {
-        for task in inbox {
-            let outcomes = perform(&mut book, &mut macvlans, task);
-            if !outbox.tell(outcomes) {
-                return;
-            }
-        }
-    })?;
-    Ok(tasks)
+    worker::start("vrrp-addresses", outbox, move |task| {
+        perform(&mut book, &mut macvlans, task)
+    })
 }
 
 fn perform(book: &mut AddressBook, macvlans: &mut Macvlans, task: AddressTask) -> Vec<Outcome> {

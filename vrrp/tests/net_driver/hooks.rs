@@ -7,8 +7,8 @@ use std::thread;
 use lvs_vrrp::event::{DataPlane, ShutdownMode};
 use lvs_vrrp::group::{GroupConfig, GroupId};
 use lvs_vrrp::job::JobResult;
-use lvs_vrrp::net::{DriverConfig, Handle, Hooks, clock};
-use lvs_vrrp::node::RouterId;
+use lvs_vrrp::net::{DriverConfig, DriverEventKind, Handle, Hooks, clock};
+use lvs_vrrp::node::{RouterId, Settings};
 use lvs_vrrp::receive::Peer;
 use lvs_vrrp::{GuardStatus, Priority, Rank, State, Version};
 
@@ -87,6 +87,38 @@ fn a_slow_hook_delays_no_advertisement() {
     high.stop(ShutdownMode::Graceful);
     assert_eq!(said(&called), ["serves not", "settle"]);
     low.stop(ShutdownMode::Graceful);
+}
+
+/// Panics when it is called for the first time.
+struct Panicking(bool);
+
+impl Hooks for Panicking {
+    fn prepare(&mut self, _: RouterId) -> JobResult {
+        assert!(core::mem::replace(&mut self.0, true), "not yet");
+        JobResult::Done
+    }
+}
+
+/// It is as if the hook had failed: the router steps down, and tries again.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_hook_that_panics_has_failed() {
+    let (_switch, one, _other) = network();
+    let mut settings = Settings::default();
+    settings.install_retry = Duration::from_millis(500);
+    let config = driver(200).with_settings(settings);
+    let running = Running::start_with(&one, config, |driver| {
+        driver.set_hooks(Panicking(false)).unwrap();
+    });
+    running.until("a panic", |kind| match kind {
+        DriverEventKind::HookPanicked(said) => said == "not yet",
+        _ => false,
+    });
+    running.until_state(1, State::Initialize);
+    running.until_state(1, State::Active);
+    eventually(|| one.holds(ADDRESS), |holds| *holds);
+    running.stop(ShutdownMode::Graceful);
+    assert!(!one.holds(ADDRESS));
 }
 
 /// An arbiter that grants at once, for a while.

@@ -1,17 +1,20 @@
 //! What other threads tell a driver, and ask it.
 
 use core::time::Duration;
+use std::sync::mpsc;
 use std::thread;
 
 use lvs_vrrp::codec::{AhFlavour, AhKey, Authentication};
 use lvs_vrrp::event::ShutdownMode;
-use lvs_vrrp::net::{AddressSetup, DriverConfig, DriverError, DriverEventKind, RouterSetup};
+use lvs_vrrp::net::{
+    AddressSetup, Driver, DriverConfig, DriverError, DriverEventKind, RouterSetup,
+};
 use lvs_vrrp::node::RouterId;
 use lvs_vrrp::receive::Versions;
 use lvs_vrrp::track::{Track, TrackerId};
 use lvs_vrrp::{AddressList, Interval, Priority, RouterConfig, State, Version, Vrid};
 
-use crate::network::{Host, Switch, eventually};
+use crate::network::{Host, PATIENCE, Switch, eventually};
 use crate::running::Running;
 use crate::watch::{Watch, overlap};
 
@@ -78,6 +81,32 @@ fn a_snapshot_says_how_things_are() {
     assert!(matches!(handle.snapshot(), Err(DriverError::Ended)));
     low.stop(ShutdownMode::Graceful);
     assert!(!other.holds("192.0.2.100"));
+}
+
+/// Also while the driver itself is still there.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn nobody_waits_for_a_driver_that_has_ended() {
+    let (_switch, one, _other) = network();
+    let setup = DriverConfig::new().with_router(ONE, router("eth0", 51, 200, "192.0.2.100"));
+    let again = setup.clone();
+    let (answer, answers) = mpsc::channel();
+    one.enter(move || {
+        let mut driver = Driver::new(setup).unwrap();
+        let handle = driver.handle();
+        handle.shutdown(ShutdownMode::Graceful).unwrap();
+        driver.run().unwrap();
+        let asking = thread::spawn(move || {
+            answer.send(handle.snapshot().map(drop)).unwrap();
+            answer.send(handle.reload(again)).unwrap();
+        });
+        for _ in 0..2 {
+            let said = answers.recv_timeout(PATIENCE).unwrap();
+            assert!(matches!(said, Err(DriverError::Ended)), "{said:?}");
+        }
+        asking.join().unwrap();
+        drop(driver);
+    });
 }
 
 /// What is as it was keeps its state; addresses change by the difference; interfaces may come later.

@@ -80,6 +80,8 @@ pub(super) struct Engine {
     is_handed_over: bool,
     /// It ends, then at the latest.
     stopping: Option<Timestamp>,
+    /// A thread that nothing goes without has ended.
+    broken: Option<&'static str>,
 }
 
 /// Whether there is more to do.
@@ -146,6 +148,7 @@ impl Engine {
             has_begun: false,
             is_handed_over: false,
             stopping: None,
+            broken: None,
         };
         // What cannot be opened at the start cannot be hoped for later.
         let errors = engine
@@ -201,6 +204,10 @@ impl Engine {
         if ready.contains(&Ready::Woken) {
             self.take_outcomes();
             self.take_commands();
+        }
+        if let Some(thread) = self.broken {
+            self.end();
+            return Err(DriverError::ThreadEnded { thread });
         }
         let now = clock::now();
         self.node.tick(now);
@@ -260,6 +267,8 @@ impl Engine {
                 Outcome::Gone(key) => {
                     self.missing.insert(key);
                 }
+                Outcome::HookPanicked(said) => self.tell(DriverEventKind::HookPanicked(said)),
+                Outcome::Ended(thread) => self.broken = Some(thread),
                 Outcome::Failed(error) => self.tell(DriverEventKind::Failed(Arc::new(error))),
             }
         }
@@ -324,7 +333,9 @@ impl Engine {
         false
     }
 
+    /// Nobody is told anything any more, nor answered.
     fn end(&mut self) {
+        self.commands = mpsc::channel().1;
         for stream in &self.streams {
             stream.end();
         }
@@ -332,7 +343,7 @@ impl Engine {
 
     /// Gives something to the thread of the addresses.
     pub(super) fn post(&mut self, task: AddressTask) {
-        // The thread goes only after the driver.
+        // The thread goes only after the driver, or tells of its end.
         let _ = self.addresses.send(task);
     }
 
@@ -381,6 +392,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.outbox.close();
         self.end();
     }
 }

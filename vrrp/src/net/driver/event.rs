@@ -57,6 +57,8 @@ pub enum DriverEventKind {
     DeviceDeleted(Leftover),
     /// Somebody had removed this virtual address, and it is there again.
     AddressRestored(AddressKey),
+    /// A hook of the program panicked, and said this. It counts as failed.
+    HookPanicked(String),
     /// The system refused something. What that means to a virtual router is a report of its own.
     Failed(Arc<NetError>),
 }

@@ -357,7 +357,7 @@ impl Engine {
         match &self.hooks {
             Some(hooks) => {
                 self.jobs_out = self.jobs_out.saturating_add(1);
-                // The thread goes only after the driver, or when a hook has panicked.
+                // The thread goes only after the driver, or tells of its end.
                 if hooks.send((id, call)).is_err() {
                     self.jobs_out = self.jobs_out.saturating_sub(1);
                     self.complete(id, JobResult::Failed);
