@@ -7,7 +7,6 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
-use core::time::Duration;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -25,6 +24,7 @@ use super::clock::Moment;
 use super::{NetError, Operation};
 use crate::address::{Family, InterfaceIndex};
 use crate::receive::Meta;
+use crate::timer::Timestamp;
 
 /// The longest packet: IPv6 addresses, 255 of them, headers, and what an AH adds.
 const SLOT: usize = 4608;
@@ -32,6 +32,9 @@ const SLOT: usize = 4608;
 const SLOTS: usize = 32;
 /// So many at first: mostly one waits.
 const FEW: usize = 4;
+/// More than fit into the longest queue ([`Receiver::make_room`]): a packet takes at least 576 bytes
+/// there, and the kernel doubles what it is asked for.
+const QUEUE: usize = 1 << 15;
 
 /// Room for the packets of one read, to be used by one receiver after the other.
 pub struct ReceiveBuffer {
@@ -79,6 +82,9 @@ pub struct Receiver {
     name: alloc::string::String,
     interface: InterfaceIndex,
     family: Family,
+    /// All that had come before was read then.
+    drained: Moment,
+    truncated: u64,
 }
 
 impl Receiver {
@@ -114,6 +120,8 @@ impl Receiver {
             name: name.into(),
             interface,
             family,
+            drained: Moment::now(),
+            truncated: 0,
         };
         receiver
             .configure()
@@ -200,49 +208,58 @@ impl Receiver {
             .map_err(|error| NetError::new(Operation::ConfigureSocket, &*self.name, error))
     }
 
-    /// Takes all packets that are there, in order, and says how many there were.
+    /// Takes all packets that are there, in order, and says how many there were: all that came before
+    /// the call, however long they have waited.
     ///
     /// What comes in while it reads may be left for the next call, so that a flood ends. Nothing is
-    /// allocated for a packet.
+    /// allocated for a packet. The time of receipt is the kernel's; after the wall clock was set,
+    /// which that is measured by, it is the time of reading.
     ///
     /// # Errors
     ///
     /// Where the system cannot read, such as when the interface has gone; what was taken before
     /// counts.
     pub fn drain(
-        &self,
+        &mut self,
         buffer: &mut ReceiveBuffer,
         mut each: impl FnMut(&Meta, &[u8]),
     ) -> Result<usize, NetError> {
-        let began = super::clock::now();
-        let (mut total, mut slots) = (0_usize, FEW);
+        let began = Moment::now();
+        let mut draining = Draining::new(began.boot());
         loop {
-            let mut last = Duration::ZERO;
-            let read = self.read(buffer, slots, |meta, bytes| {
-                last = meta.received_at();
+            let mut last = None;
+            let slots = draining.slots();
+            let read = self.read(buffer, slots, |came, meta, bytes| {
+                last = came;
                 each(meta, bytes);
             });
-            let read = match read {
-                Ok(read) => read,
-                Err(Errno::EAGAIN) => return Ok(total),
-                Err(Errno::EINTR) => continue,
+            match read {
+                Ok(read) if draining.goes_on(read, last) => {}
+                Ok(_) | Err(Errno::EAGAIN) => {
+                    self.drained = began;
+                    return Ok(draining.total);
+                }
+                Err(Errno::EINTR) => {}
                 Err(errno) => {
                     return Err(NetError::new(Operation::Receive, &*self.name, errno));
                 }
-            };
-            total = total.saturating_add(read);
-            if read < slots || last > began {
-                return Ok(total);
             }
-            slots = SLOTS;
         }
     }
 
+    /// How many packets were longer than any advertisement, or came with more than was asked for, and
+    /// were dropped.
+    #[must_use]
+    pub const fn truncated(&self) -> u64 {
+        self.truncated
+    }
+
+    /// Of each packet when it came, if that is known, what is to be said of it, and its bytes.
     fn read(
-        &self,
+        &mut self,
         buffer: &mut ReceiveBuffer,
         slots: usize,
-        mut each: impl FnMut(&Meta, &[u8]),
+        mut each: impl FnMut(Option<Timestamp>, &Meta, &[u8]),
     ) -> Result<usize, Errno> {
         let ancillary = match self.family {
             Family::Ipv4 => cmsg_space!(TimeSpec),
@@ -265,26 +282,34 @@ impl Receiver {
             None,
         )?;
         let moment = Moment::now();
-        let mut count = 0_usize;
+        let cut = MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC;
+        let (mut count, mut truncated) = (0_usize, self.truncated);
         for message in received {
             count = count.saturating_add(1);
             let bytes = message.iovs().next().unwrap_or_default();
-            if let Some(meta) = self.meta(&message, moment) {
-                each(&meta, bytes);
+            if message.flags.intersects(cut) {
+                truncated = truncated.saturating_add(1);
+            } else if let Some((came, meta)) = self.meta(&message, moment) {
+                each(came, &meta, bytes);
             }
         }
+        self.truncated = truncated;
         Ok(count)
     }
 
     /// `None` for a packet of IPv6 of which the kernel does not say how it came: never seen, as it
     /// was asked for.
-    fn meta(&self, message: &RecvMsg<'_, '_, SockaddrIn6>, moment: Moment) -> Option<Meta> {
-        let mut at = moment.boot();
+    fn meta(
+        &self,
+        message: &RecvMsg<'_, '_, SockaddrIn6>,
+        moment: Moment,
+    ) -> Option<(Option<Timestamp>, Meta)> {
+        let mut came = None;
         let (mut destination, mut hop_limit) = (None, None);
         for control in message.cmsgs().into_iter().flatten() {
             match control {
                 ControlMessageOwned::ScmTimestampns(wall) => {
-                    at = moment.at_wall(wall.into());
+                    came = moment.at_wall(wall.into(), self.drained);
                 }
                 ControlMessageOwned::Ipv6PacketInfo(info) => {
                     destination = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr));
@@ -295,24 +320,91 @@ impl Receiver {
                 _ => {}
             }
         }
-        match self.family {
-            Family::Ipv4 => Some(Meta::ipv4(self.interface, at)),
+        let at = came.unwrap_or_else(|| moment.boot());
+        let meta = match self.family {
+            Family::Ipv4 => Meta::ipv4(self.interface, at),
             Family::Ipv6 => {
                 let source = message.address.as_ref()?.ip();
-                Some(Meta::ipv6_payload(
-                    self.interface,
-                    at,
-                    source,
-                    destination?,
-                    hop_limit?,
-                ))
+                Meta::ipv6_payload(self.interface, at, source, destination?, hop_limit?)
             }
-        }
+        };
+        Some((came, meta))
+    }
+}
+
+/// How far the reading of a queue is.
+#[derive(Clone, Copy, Debug)]
+struct Draining {
+    began: Timestamp,
+    total: usize,
+}
+
+impl Draining {
+    const fn new(began: Timestamp) -> Self {
+        Self { began, total: 0 }
+    }
+
+    /// So many are to be read next.
+    const fn slots(&self) -> usize {
+        if self.total == 0 { FEW } else { SLOTS }
+    }
+
+    /// Counts what was read, the last of which came at this time, as far as that is known; whether
+    /// there may be more that came before it began.
+    fn goes_on(&mut self, read: usize, last: Option<Timestamp>) -> bool {
+        let is_empty = read < self.slots();
+        self.total = self.total.saturating_add(read);
+        !is_empty && self.total < QUEUE && last.is_none_or(|last| last <= self.began)
     }
 }
 
 impl AsFd for Receiver {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    const BEGAN: Timestamp = Duration::from_secs(1000);
+
+    /// How many are read of a queue in which the packets have waited for so long, if that is known.
+    fn read_of(queue: usize, age: impl Fn(usize) -> Option<Duration>) -> usize {
+        let mut draining = Draining::new(BEGAN);
+        loop {
+            let read = draining.slots().min(queue - draining.total);
+            let last = (draining.total + read).checked_sub(1);
+            let last = last.and_then(&age).map(|age| BEGAN - age);
+            if !draining.goes_on(read, last) {
+                return draining.total;
+            }
+        }
+    }
+
+    #[test]
+    fn all_that_waited_is_read_however_old_it_is() {
+        for queue in [0, 1, 4, 5, 36, 37, 660, 10_000] {
+            for seconds in [0, 59, 61, 900] {
+                let old = |_| Some(Duration::from_secs(seconds));
+                assert_eq!(read_of(queue, old), queue, "{queue} {seconds}");
+            }
+            assert_eq!(read_of(queue, |_| None), queue, "{queue}, clock set");
+        }
+    }
+
+    /// 100 waited; the others came while it read.
+    #[test]
+    fn a_flood_ends() {
+        let mut draining = Draining::new(BEGAN);
+        let came = |place| BEGAN + Duration::from_nanos(u64::from(place > 100));
+        while draining.goes_on(draining.slots(), Some(came(draining.total))) {}
+        assert!((100..200).contains(&draining.total), "{}", draining.total);
+        let mut draining = Draining::new(BEGAN);
+        while draining.goes_on(draining.slots(), None) {}
+        assert!(draining.total < QUEUE + SLOTS, "{}", draining.total);
     }
 }

@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use lvs_vrrp::event::ShutdownMode;
-use lvs_vrrp::net::{DriverEventKind, Lifetime, clock};
+use lvs_vrrp::event::{InitReason, ShutdownMode};
+use lvs_vrrp::net::{DriverEventKind, Lifetime, Operation, clock};
 use lvs_vrrp::node::ReportKind;
 use lvs_vrrp::{State, Version};
 use nix::sys::signal::{Signal, kill};
@@ -133,6 +133,76 @@ fn a_process_that_stood_still_gives_way() {
     assert!(both < down * 2 + Duration::from_millis(200), "{both:?}");
     stopped.stop();
     low.stop(ShutdownMode::Graceful);
+}
+
+/// Spec 2.10 rule 1: what came in is heard before time passes, however long it stood still. The Backup
+/// without preemption is the higher one, and would stay Active.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_backup_that_stood_still_stays_backup() {
+    for (on_tokio, preempts) in [(false, true), (false, false), (true, true), (true, false)] {
+        let (_switch, one, other) = network();
+        let active = Running::start(&one, router(150).driver());
+        active.until_state(1, State::Active);
+        let still = Router {
+            preempts,
+            on_tokio,
+            ..router(if preempts { 100 } else { 200 })
+        };
+        let down = still.config().active_down_interval();
+        let mut stopped = still.start(&other);
+        stopped.until("Backup");
+        thread::sleep(down);
+        let watch = Watch::new(&other, ADDRESS);
+        let since = active.router(1).since;
+        let id = Pid::from_raw(i32::try_from(stopped.running.0.id()).unwrap());
+        for times in 1..=4 {
+            kill(id, Signal::SIGSTOP).unwrap();
+            thread::sleep(down * times);
+            kill(id, Signal::SIGCONT).unwrap();
+            thread::sleep(down);
+        }
+        let there = active.router(1);
+        assert_eq!((there.state, there.since), (State::Active, since));
+        let held = watch.end();
+        assert!(held.is_empty(), "{on_tokio} {preempts}: {held:?}");
+        active.stop(ShutdownMode::Graceful);
+        let said = stopped.until("Active");
+        assert!(!said.contains("Backup"), "{on_tokio} {preempts}: {said}");
+        stopped.stop();
+    }
+}
+
+/// A router that hears nothing would take itself for the only one.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn who_cannot_hear_waits_until_it_can() {
+    let (switch, one, _other) = network();
+    let running = Running::start(&one, router(100).driver());
+    running.until_state(1, State::Active);
+    one.ip("link delete dev eth0");
+    running.until_state(1, State::Initialize);
+    one.sysctl("ipv4/igmp_max_memberships", "0");
+    switch.connect(&one, "eth0", &["192.0.2.1/24"]);
+    let failed = running.until("a failure", |kind| {
+        matches!(kind, DriverEventKind::Failed(_))
+    });
+    let DriverEventKind::Failed(error) = failed.kind else {
+        unreachable!("it was looked at");
+    };
+    assert_eq!(error.operation(), Operation::JoinGroup, "{error}");
+    thread::sleep(Duration::from_secs(1));
+    let deaf = running.router(1);
+    assert_eq!(
+        (deaf.state, deaf.init_reason),
+        (State::Initialize, Some(InitReason::NoSource))
+    );
+    assert!(!one.holds(ADDRESS));
+    // Nothing about links tells it.
+    one.sysctl("ipv4/igmp_max_memberships", "20");
+    running.until_state(1, State::Active);
+    assert!(one.holds(ADDRESS));
+    running.stop(ShutdownMode::Graceful);
 }
 
 /// OP-4: what a dead process left is removed by the next one before it is Backup.

@@ -86,7 +86,7 @@ fn send(sender: &Sender, batch: &SendBatch) {
 }
 
 /// Reads until so many packets have come.
-fn hear(receiver: &Receiver, count: usize) -> Vec<(Meta, Vec<u8>)> {
+fn hear(receiver: &mut Receiver, count: usize) -> Vec<(Meta, Vec<u8>)> {
     let (mut buffer, mut heard) = (ReceiveBuffer::new(), Vec::new());
     eventually(
         || {
@@ -119,9 +119,9 @@ const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 fn advertisements_arrive_with_what_the_ladder_wants_to_know() {
     let (left, right) = pair();
     for family in FAMILIES {
-        let hearing = receiver(&right, "b", family);
+        let mut hearing = receiver(&right, "b", family);
         hearing.join(family.group()).unwrap();
-        let own = receiver(&left, "a", family);
+        let mut own = receiver(&left, "a", family);
         own.join(family.group()).unwrap();
         let sending = sender(&left, "a", family);
         let mut batch = SendBatch::new();
@@ -130,7 +130,7 @@ fn advertisements_arrive_with_what_the_ladder_wants_to_know() {
         let before = clock::now();
         send(&sending, &batch);
         let after = clock::now();
-        let heard = hear(&hearing, 2);
+        let heard = hear(&mut hearing, 2);
         let found: Vec<_> = heard
             .iter()
             .map(|(meta, bytes)| judge(meta, bytes))
@@ -159,7 +159,7 @@ fn advertisements_arrive_with_what_the_ladder_wants_to_know() {
 fn packets_that_waited_are_as_old_as_they_are() {
     let (left, right) = pair();
     for family in FAMILIES {
-        let hearing = receiver(&right, "b", family);
+        let mut hearing = receiver(&right, "b", family);
         hearing.join(family.group()).unwrap();
         hearing.make_room(250).unwrap();
         let sending = sender(&left, "a", family);
@@ -170,7 +170,7 @@ fn packets_that_waited_are_as_old_as_they_are() {
         send(&sending, &batch);
         let sent = clock::now();
         thread::sleep(Duration::from_millis(300));
-        let heard = hear(&hearing, 250);
+        let heard = hear(&mut hearing, 250);
         let vrids: Vec<_> = heard
             .iter()
             .map(|(meta, bytes)| judge(meta, bytes).unwrap())
@@ -210,14 +210,14 @@ fn unicast_is_heard_and_other_groups_are_not() {
             };
             heard.iter().map(|(_, bytes)| message(bytes)).collect()
         };
-        let hearing = receiver(&right, "b", family);
+        let mut hearing = receiver(&right, "b", family);
         send(&sending, &batch);
-        assert_eq!(vrids(hear(&hearing, 1)), [3], "{family:?}");
+        assert_eq!(vrids(hear(&mut hearing, 1)), [3], "{family:?}");
         hearing.join(family.group()).unwrap();
         hearing.join(other).unwrap();
         hearing.leave(family.group()).unwrap();
         send(&sending, &batch);
-        assert_eq!(vrids(hear(&hearing, 2)), [2, 3], "{family:?}");
+        assert_eq!(vrids(hear(&mut hearing, 2)), [2, 3], "{family:?}");
     }
 }
 
@@ -227,7 +227,7 @@ fn unicast_is_heard_and_other_groups_are_not() {
 fn authentication_headers_are_heard() {
     let (left, right) = pair();
     let here = InterfaceIndex::new(index(&right, "b"));
-    let hearing = right
+    let mut hearing = right
         .enter(|| Receiver::open("b", here, Family::Ipv4, Carrier::AuthenticationHeader).unwrap());
     hearing.join(Family::Ipv4.group()).unwrap();
     let sending = sender(&left, "a", Family::Ipv4);
@@ -250,7 +250,7 @@ fn authentication_headers_are_heard() {
         })
         .unwrap();
     send(&sending, &batch);
-    let heard = hear(&hearing, 1);
+    let heard = hear(&mut hearing, 1);
     assert_eq!(heard.len(), 1);
     let (_, bytes) = &heard[0];
     assert_eq!((bytes[9], bytes[20 + 24 + 1]), (51, 7), "{bytes:?}");
@@ -264,7 +264,7 @@ fn a_full_queue_is_told() {
     // Nothing leaves within the test: each second a byte, and room for few packets.
     for family in FAMILIES {
         let sending = sender(&left, "a", family);
-        let hearing = receiver(&right, "b", family);
+        let mut hearing = receiver(&right, "b", family);
         hearing.join(family.group()).unwrap();
         left.run(
             "tc",
@@ -300,7 +300,7 @@ fn a_full_queue_is_told() {
         send(&sending, &batch);
         eventually(
             || {
-                hear(&hearing, 1)
+                hear(&mut hearing, 1)
                     .iter()
                     .any(|(meta, bytes)| judge(meta, bytes) == Ok(77))
             },

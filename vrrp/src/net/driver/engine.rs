@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -27,6 +28,12 @@ use crate::net::links::LinkMonitor;
 use crate::net::{NetError, ReceiveBuffer};
 use crate::node::{HandOver, Node, RouterId};
 use crate::timer::Timestamp;
+
+/// Receiving takes no longer than this, or this process stood still meanwhile.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// So often it is received again, as it took long.
+const TRIES: usize = 4;
 
 /// For how long a driver that stops waits for its jobs.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,10 +64,14 @@ pub(super) struct Engine {
     /// Addresses that were removed, by us or by others.
     pub(super) missing: BTreeSet<AddressKey>,
     pub(super) sockets: Sockets,
-    /// A receiver was closed, as it failed.
-    pub(super) has_closed: bool,
+    /// Sockets are opened again then, as some could not be, or have failed.
+    pub(super) sockets_due: Option<Timestamp>,
+    /// What was told of why they could not be opened.
+    pub(super) sockets_said: BTreeSet<String>,
     pub(super) batches: Batches,
     buffer: ReceiveBuffer,
+    /// Of receivers that are looked at once more; emptied each time, with the room kept.
+    ready: Vec<Ready>,
     commands: Inbox<Command>,
     handle: Handle,
     outcomes: Inbox<Outcome>,
@@ -130,9 +141,11 @@ impl Engine {
             delayed: VecDeque::new(),
             missing: BTreeSet::new(),
             sockets: Sockets::default(),
-            has_closed: false,
+            sockets_due: None,
+            sockets_said: BTreeSet::new(),
             batches: Batches::default(),
             buffer: ReceiveBuffer::new(),
+            ready: Vec::new(),
             commands: inbox,
             handle,
             outcomes,
@@ -193,11 +206,7 @@ impl Engine {
         for kind in core::mem::take(&mut self.unsaid) {
             self.tell(kind);
         }
-        for ready in ready {
-            if let Ready::Receiver(number) = *ready {
-                self.receive(number);
-            }
-        }
+        self.receive_all(ready);
         if ready.contains(&Ready::Links) {
             self.read_links();
         }
@@ -209,7 +218,10 @@ impl Engine {
             self.end();
             return Err(DriverError::ThreadEnded { thread });
         }
-        let now = clock::now();
+        if self.sockets_due.is_some_and(|at| at <= clock::now()) {
+            self.open_sockets();
+        }
+        let now = self.hear_before_time_passes()?;
         self.node.tick(now);
         if self.next_renewal.is_some_and(|at| at <= now) {
             self.next_renewal = None;
@@ -228,6 +240,7 @@ impl Engine {
             self.node.next_deadline(),
             delayed,
             self.next_renewal,
+            self.sockets_due,
             self.stopping,
         ];
         let deadline = deadlines.into_iter().flatten().min();
@@ -235,8 +248,37 @@ impl Engine {
         Ok(Progress::Runs)
     }
 
+    /// The time that may pass: whatever came before it has been heard, also when this process stood
+    /// still a moment ago, or something took long (spec 2.10 rule 1, OP-5).
+    fn hear_before_time_passes(&mut self) -> Result<Timestamp, DriverError> {
+        let mut heard_at = clock::now();
+        for _ in 0..TRIES {
+            if self.node.next_deadline().is_none_or(|at| at > heard_at) {
+                break;
+            }
+            let mut ready = core::mem::take(&mut self.ready);
+            self.waiting.find_receivers(&mut ready)?;
+            self.receive_all(&ready);
+            self.ready = ready;
+            let now = clock::now();
+            if now.saturating_sub(heard_at) < MOMENT {
+                break;
+            }
+            heard_at = now;
+        }
+        Ok(heard_at)
+    }
+
+    fn receive_all(&mut self, ready: &[Ready]) {
+        for ready in ready {
+            if let Ready::Receiver(number) = *ready {
+                self.receive(number);
+            }
+        }
+    }
+
     fn receive(&mut self, number: u64) {
-        let Some(receiver) = self.sockets.receiver(number) else {
+        let Some(receiver) = self.sockets.receiver_mut(number) else {
             return;
         };
         let now = clock::now();
@@ -245,9 +287,9 @@ impl Engine {
             node.receive(now.max(meta.received_at()), meta, bytes);
         });
         if let Err(error) = drained {
-            // It is closed, so that it is not ready for ever; the next change of links opens it.
+            // It is closed, so that it is not ready for ever, and opened again.
             self.sockets.close(number);
-            self.has_closed = true;
+            self.sockets_due = Some(now);
             self.tell(DriverEventKind::Failed(Arc::new(error)));
         }
     }

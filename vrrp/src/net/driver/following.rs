@@ -2,17 +2,22 @@
 //! somebody else removes.
 
 use alloc::collections::BTreeSet;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::engine::Engine;
 use super::event::DriverEventKind;
-use crate::address::InterfaceIndex;
+use crate::address::{Family, InterfaceIndex};
 use crate::net::clock;
 use crate::net::config::{Device, View};
 use crate::net::executor::{AddressJob, AddressTask};
 use crate::node::RouterId;
 use crate::timer::Timestamp;
+
+/// How long it takes until sockets are opened again that could not be opened.
+const RETRY: Duration = Duration::from_millis(250);
 
 impl Engine {
     pub(super) fn read_links(&mut self) {
@@ -56,9 +61,20 @@ impl Engine {
                 self.post(AddressTask::RemoveDevice(index));
             }
             self.resolve_again(now);
-        } else if self.has_closed {
+        } else if self.sockets_due.is_some() {
             self.open_sockets();
         }
+        self.tell_links(now, changed);
+        let links = self.monitor.links();
+        for (tracker, name) in &self.config.link_trackers {
+            let is_up = links.by_name(name).is_some_and(|link| link.is_running);
+            self.node.set_tracker(now, *tracker, is_up);
+        }
+    }
+
+    /// Tells the node how these interfaces are now. Where something is not heard, nothing can be
+    /// advertised from either: a deaf router takes itself for the only one.
+    fn tell_links(&mut self, now: Timestamp, changed: &BTreeSet<InterfaceIndex>) {
         let links = self.monitor.links();
         for (name, place) in &self.resolved.places {
             if !changed.contains(&place.index) {
@@ -66,12 +82,10 @@ impl Engine {
             }
             let link = links.by_name(name);
             let is_up = link.is_some_and(|link| link.is_running);
-            let sources = link.map(|link| link.sources(self.tag)).unwrap_or_default();
+            let mut sources = link.map(|link| link.sources(self.tag)).unwrap_or_default();
+            let sockets = &self.sockets;
+            sources.retain(|source| sockets.hears(place.index, Family::of(*source)));
             self.node.link(now, place.index, is_up, &sources);
-        }
-        for (tracker, name) in &self.config.link_trackers {
-            let is_up = links.by_name(name).is_some_and(|link| link.is_running);
-            self.node.set_tracker(now, *tracker, is_up);
         }
     }
 
@@ -216,13 +230,22 @@ impl Engine {
         }
     }
 
-    fn open_sockets(&mut self) {
-        self.has_closed = false;
+    pub(super) fn open_sockets(&mut self) {
+        let mut changed: BTreeSet<_> = self.sockets.deaf().collect();
         let errors = self
             .sockets
             .adopt(&self.config, &self.resolved, &self.waiting);
+        changed.extend(self.sockets.deaf());
+        let now = clock::now();
+        self.tell_links(now, &changed);
+        self.sockets_due = (!errors.is_empty()).then(|| now.saturating_add(RETRY));
+        let before = core::mem::take(&mut self.sockets_said);
         for error in errors {
-            self.tell(DriverEventKind::Failed(Arc::new(error)));
+            let said = error.to_string();
+            if !before.contains(&said) && !self.sockets_said.contains(&said) {
+                self.tell(DriverEventKind::Failed(Arc::new(error)));
+            }
+            self.sockets_said.insert(said);
         }
     }
 }

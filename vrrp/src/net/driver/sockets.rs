@@ -36,14 +36,17 @@ struct Open {
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     receivers: BTreeMap<Ear, Open>,
+    numbers: BTreeMap<u64, Ear>,
     senders: BTreeMap<(InterfaceIndex, Family), Sender>,
     frames: BTreeMap<InterfaceIndex, FrameSender>,
     next_number: u64,
+    deaf: BTreeSet<(InterfaceIndex, Family)>,
 }
 
 impl Sockets {
     /// Opens what is needed and not open, and closes what is not needed any more. What cannot be
-    /// opened is given back, and tried again with the next change.
+    /// opened is given back, and tried again with the next call; until then [`hears`](Self::hears)
+    /// says where that leaves routers without a part of what is said.
     pub(super) fn adopt(
         &mut self,
         config: &DriverConfig,
@@ -72,7 +75,7 @@ impl Sockets {
             for device in [index, mouth] {
                 if let Some(name) = resolved.names.get(&device) {
                     faces.insert(device, name);
-                    mouths.insert((device, family), name);
+                    mouths.insert((device, family), (name, index));
                 }
             }
         }
@@ -82,21 +85,33 @@ impl Sockets {
                 faces.insert(device, name);
             }
         }
+        self.deaf.clear();
         self.receivers.retain(|ear, _| ears.contains_key(ear));
         self.senders.retain(|mouth, _| mouths.contains_key(mouth));
         self.frames.retain(|face, _| faces.contains_key(face));
         for (ear, wanted) in ears {
             if let Err(error) = self.listen(ear, wanted, waiting) {
+                // Or it would be taken for one that hears all it should.
+                self.receivers.remove(&ear);
+                self.deaf.insert((ear.0, ear.1));
                 errors.push(error);
             }
         }
-        for ((index, family), name) in mouths {
+        self.numbers = self
+            .receivers
+            .iter()
+            .map(|(ear, open)| (open.number, *ear))
+            .collect();
+        for ((index, family), (name, interface)) in mouths {
             if self.senders.contains_key(&(index, family)) {
                 continue;
             }
             match Sender::open(name, index.get(), family) {
                 Ok(sender) => drop(self.senders.insert((index, family), sender)),
-                Err(error) => errors.push(error),
+                Err(error) => {
+                    self.deaf.insert((interface, family));
+                    errors.push(error);
+                }
             }
         }
         for (index, name) in faces {
@@ -141,16 +156,27 @@ impl Sockets {
     }
 
     /// The receiver of this number.
-    pub(super) fn receiver(&self, number: u64) -> Option<&Receiver> {
-        let mut receivers = self.receivers.values();
-        receivers
-            .find(|open| open.number == number)
-            .map(|open| &open.receiver)
+    pub(super) fn receiver_mut(&mut self, number: u64) -> Option<&mut Receiver> {
+        let ear = self.numbers.get(&number)?;
+        self.receivers.get_mut(ear).map(|open| &mut open.receiver)
     }
 
-    /// Closes sockets of interfaces that have gone.
+    /// Closes a receiver that has failed.
     pub(super) fn close(&mut self, number: u64) {
-        self.receivers.retain(|_, open| open.number != number);
+        if let Some(ear) = self.numbers.remove(&number) {
+            self.receivers.remove(&ear);
+            self.deaf.insert((ear.0, ear.1));
+        }
+    }
+
+    /// Whether all is open that routers of this family need there.
+    pub(super) fn hears(&self, interface: InterfaceIndex, family: Family) -> bool {
+        !self.deaf.contains(&(interface, family))
+    }
+
+    /// Where not all is open.
+    pub(super) fn deaf(&self) -> impl Iterator<Item = InterfaceIndex> {
+        self.deaf.iter().map(|(interface, _)| *interface)
     }
 
     pub(super) fn sender(&self, device: InterfaceIndex, family: Family) -> Option<&Sender> {

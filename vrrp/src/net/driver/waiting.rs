@@ -1,6 +1,7 @@
 //! What a driver waits for: descriptors, a deadline, and being woken.
 
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 use std::os::fd::AsFd;
@@ -14,7 +15,8 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use crate::net::{NetError, Operation};
 use crate::timer::Timestamp;
 
-/// So many descriptors are told of at once; the others come with the next call.
+/// So many descriptors are told of with one call at first; where more are ready, there is room for
+/// more from then on.
 const AT_ONCE: usize = 64;
 
 /// Which descriptor is ready.
@@ -60,6 +62,7 @@ pub(super) struct Waiting {
     deadline: Option<Timestamp>,
     has_fired: bool,
     wake: Arc<EventFd>,
+    events: Vec<EpollEvent>,
 }
 
 impl Waiting {
@@ -81,6 +84,7 @@ impl Waiting {
             deadline: None,
             has_fired: false,
             wake,
+            events: vec![EpollEvent::empty(); AT_ONCE],
         })
     }
 
@@ -119,26 +123,14 @@ impl Waiting {
         .map_err(failed)
     }
 
-    /// Waits until something is ready, but no longer than this (`None`: for ever), and says what.
+    /// Waits until something is ready, but no longer than this (`None`: for ever), and says what: all
+    /// of it, or time would pass for routers whose packets have not been looked at.
     pub(super) fn wait(
         &mut self,
         timeout: Option<Duration>,
         ready: &mut Vec<Ready>,
     ) -> Result<(), NetError> {
-        ready.clear();
-        let timeout = timeout.map_or(EpollTimeout::NONE, |timeout| {
-            // Rounded up, or it would spin through the last millisecond.
-            let timeout = timeout.saturating_add(Duration::from_nanos(999_999));
-            EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::MAX)
-        });
-        let mut events = [EpollEvent::empty(); AT_ONCE];
-        let count = match self.epoll.wait(&mut events, timeout) {
-            Ok(count) => count,
-            Err(Errno::EINTR) => 0,
-            Err(errno) => return Err(failed(errno)),
-        };
-        let found = events.iter().take(count);
-        ready.extend(found.map(|event| Ready::unpack(event.data())));
+        self.find(timeout, ready)?;
         for ready in &*ready {
             match ready {
                 // Whatever is set next ends its being ready.
@@ -149,6 +141,43 @@ impl Waiting {
         }
         Ok(())
     }
+
+    /// The receivers that have packets now. What else is ready stays so.
+    pub(super) fn find_receivers(&mut self, ready: &mut Vec<Ready>) -> Result<(), NetError> {
+        self.find(Some(Duration::ZERO), ready)?;
+        ready.retain(|ready| matches!(ready, Ready::Receiver(_)));
+        Ok(())
+    }
+
+    fn find(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<(), NetError> {
+        ready.clear();
+        let mut timeout = timeout.map_or(EpollTimeout::NONE, |timeout| {
+            // Rounded up, or it would spin through the last millisecond.
+            let timeout = timeout.saturating_add(Duration::from_nanos(999_999));
+            EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::MAX)
+        });
+        loop {
+            let room = self.events.len();
+            let count = match self.epoll.wait(&mut self.events, timeout) {
+                Ok(count) => count,
+                // A signal, or the end of a stop: what came in meanwhile is ready, and is not told.
+                Err(Errno::EINTR) => {
+                    timeout = EpollTimeout::ZERO;
+                    continue;
+                }
+                Err(errno) => return Err(failed(errno)),
+            };
+            if count < room {
+                let found = self.events.iter().take(count);
+                ready.extend(found.map(|event| Ready::unpack(event.data())));
+                return Ok(());
+            }
+            // There may be more. What is ready is told again.
+            let room = room.saturating_mul(2);
+            self.events.resize(room, EpollEvent::empty());
+            timeout = EpollTimeout::ZERO;
+        }
+    }
 }
 
 fn event(ready: Ready) -> EpollEvent {
@@ -157,4 +186,36 @@ fn event(ready: Ready) -> EpollEvent {
 
 fn failed(errno: Errno) -> NetError {
     NetError::new(Operation::Wait, "", errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_are_ready_all_are_told() {
+        let mut waiting = Waiting::new().unwrap();
+        let mut counters = Vec::new();
+        for number in 0..300 {
+            let counter = EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap();
+            counter.write(1).unwrap();
+            waiting.add(&counter, Ready::Receiver(number)).unwrap();
+            counters.push(counter);
+        }
+        let all: Vec<_> = (0..300).map(Ready::Receiver).collect();
+        let told = |ready: &[Ready]| {
+            let all = all.iter().filter(|one| ready.contains(one));
+            (ready.len(), all.count())
+        };
+        let mut ready = Vec::new();
+        waiting.wait(None, &mut ready).unwrap();
+        assert_eq!(told(&ready), (300, 300));
+        waiting.waker().write(1).unwrap();
+        waiting.find_receivers(&mut ready).unwrap();
+        assert_eq!(told(&ready), (300, 300));
+        // Nobody has taken it away.
+        waiting.wait(None, &mut ready).unwrap();
+        assert!(ready.contains(&Ready::Woken));
+        assert_eq!(told(&ready), (301, 300));
+    }
 }
