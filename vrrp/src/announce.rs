@@ -58,7 +58,8 @@ pub struct Rounds {
     /// or another one of its group; 5. 0: not.
     pub losing_repeat: u8,
     /// After what time a second such round follows, counted from the last such advertisement that
-    /// was followed by a round; `None`, the default: there is none.
+    /// was followed by a round; 5 s. The other router may have announced them once more when it gave
+    /// way, so it is to be longer than the interval. `None`: there is none.
     pub losing_second_round: Option<Duration>,
 }
 
@@ -70,7 +71,7 @@ impl Default for Rounds {
             refresh: None,
             refresh_repeat: 1,
             losing_repeat: 5,
-            losing_second_round: None,
+            losing_second_round: Some(Duration::from_secs(5)),
         }
     }
 }

@@ -101,15 +101,18 @@ fn rounds_begin_with_one_frame() {
     assert_eq!(announced(&mut rig).len(), 1);
 }
 
-/// Spec 3.5: the second round belongs to a take-over. A loser that is heard gets one round.
+/// Spec 3.5: a loser that is heard gets a round, and a second one only if that is wanted.
 #[test]
-fn an_advertisement_that_loses_begins_one_round_only() {
-    let mut rig = Rig::active(config(1));
-    rig.run(ms(20_000));
-    announced(&mut rig);
-    rig.hear(1, 50, LOWER);
-    rig.run(ms(20_000));
-    assert_eq!(announced(&mut rig).len(), 5);
+fn an_advertisement_that_loses_begins_its_own_rounds_only() {
+    let without = settings(|settings| settings.announce.rounds.losing_second_round = None);
+    for (config, frames) in [(config(1), 10), (config(1).with_settings(without), 5)] {
+        let mut rig = Rig::active(config);
+        rig.run(ms(20_000));
+        announced(&mut rig);
+        rig.hear(1, 50, LOWER);
+        rig.run(ms(20_000));
+        assert_eq!(announced(&mut rig).len(), frames);
+    }
 }
 
 #[test]
