@@ -4,8 +4,9 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, value_parser};
 use lvs_vrrp::net::Lifetime;
+use lvs_vrrp::net::addresses::TAG;
 use lvs_vrrp::receive::Peer;
 use lvs_vrrp::{Interval, Profile, Version, Vrid};
 
@@ -72,6 +73,11 @@ pub(crate) struct Arguments {
     /// as 5s, or unlimited [default: three times the down interval, at least 3s]
     #[arg(long, value_name = "TIME", value_parser = flags::lifetime)]
     pub(crate) lifetime: Option<Lifetime>,
+
+    /// What addresses and devices are marked with, 4 to 255; each vrrpd in a network namespace needs
+    /// a number of its own
+    #[arg(long, value_name = "NUMBER", default_value_t = TAG, value_parser = value_parser!(u8).range(4..))]
+    pub(crate) tag: u8,
 
     /// Which loop runs the virtual routers
     #[arg(long, value_enum, default_value_t = Runtime::Blocking)]

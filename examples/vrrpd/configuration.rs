@@ -81,6 +81,7 @@ impl Configuration {
             }
             configuration.driver = driver;
         }
+        configuration.driver = configuration.driver.with_tag(arguments.tag);
         configuration.invalid = configuration.driver.validate().err();
         Ok(configuration)
     }

@@ -73,6 +73,7 @@
 
 pub mod addresses;
 mod announce;
+mod claim;
 pub mod clock;
 mod config;
 mod driver;

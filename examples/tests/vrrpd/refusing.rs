@@ -125,6 +125,7 @@ fn flags_are_checked_like_files() {
         ("--version 2 --interval 100ms", ""),
         ("--password secret", ""),
         ("--lifetime 0s", "0 is no lifetime"),
+        ("--tag 3", "4..=255"),
         ("--peer 192.0.2.2@9-3", "no range of times to live"),
         ("--track-interface eth1:300", "-253..=253"),
         ("--nopreempt --preempt-delay 5s", "cannot be used with"),

@@ -154,7 +154,12 @@ impl AddressBook {
     ///
     /// The operating system's.
     pub fn open() -> Result<Self, NetError> {
-        Self::open_with_tag(keeps_tags().then_some(TAG))
+        Self::open_for(TAG)
+    }
+
+    /// As [`open_with_tag`](Self::open_with_tag), where the kernel keeps such numbers.
+    pub(super) fn open_for(tag: u8) -> Result<Self, NetError> {
+        Self::open_with_tag(keeps_tags().then_some(tag))
     }
 
     /// As [`open`](Self::open), with another number: two programs with virtual addresses in the

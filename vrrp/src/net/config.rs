@@ -9,7 +9,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::NetError;
-use super::addresses::{AddressError, VirtualAddress};
+use super::addresses::{AddressError, TAG, VirtualAddress};
 use crate::address::InterfaceIndex;
 use crate::announce::Rounds;
 use crate::config::RouterConfig;
@@ -261,6 +261,26 @@ pub enum DriverError {
         /// The address.
         address: IpAddr,
     },
+    /// A tag that is not a driver's.
+    #[error("tag {value}: 0 to 3 are the kernel's, 4 to 255 a driver's")]
+    Tag {
+        /// The tag.
+        value: u8,
+    },
+    /// Another driver in this network namespace has the tag.
+    #[error("tag {value}: another driver in this network namespace has it; give this one another")]
+    TagInUse {
+        /// The tag.
+        value: u8,
+    },
+    /// A driver cannot get another tag while it runs.
+    #[error("tag {value}: this driver runs with {running}")]
+    TagChanged {
+        /// The new one.
+        value: u8,
+        /// The one it runs with.
+        running: u8,
+    },
     /// A thread of the driver panicked. The addresses go when their lifetimes end.
     #[error("the thread {thread} has ended: it panicked")]
     ThreadEnded {
@@ -297,6 +317,7 @@ pub struct DriverConfig {
     spacings: BTreeMap<String, Duration>,
     settings: Settings,
     pub(super) gap: Duration,
+    pub(super) tag: u8,
 }
 
 impl Default for DriverConfig {
@@ -310,6 +331,7 @@ impl Default for DriverConfig {
             spacings: BTreeMap::new(),
             settings: Settings::default(),
             gap: Duration::from_millis(5),
+            tag: TAG,
         }
     }
 }
@@ -374,6 +396,18 @@ impl DriverConfig {
     /// resigned; 5 ms. Without it both hold the addresses for some 100 microseconds.
     pub const fn with_gap(mut self, gap: Duration) -> Self {
         self.gap = gap;
+        self
+    }
+
+    /// Sets what its addresses ([`AddressBook::open_with_tag`]) and devices with virtual MACs are
+    /// marked with, 4 to 255; [`TAG`]. What bears it and is not the driver's own is left over from a
+    /// dead process, and removed: so each driver in a network namespace needs its own, and one that
+    /// asks for that of another is [refused](DriverError::TagInUse). On kernels before 5.18
+    /// addresses bear none: there no two drivers may be configured with the same address.
+    ///
+    /// [`AddressBook::open_with_tag`]: super::addresses::AddressBook::open_with_tag
+    pub const fn with_tag(mut self, tag: u8) -> Self {
+        self.tag = tag;
         self
     }
 

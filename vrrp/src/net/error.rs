@@ -48,6 +48,8 @@ pub enum Operation {
     Wait,
     /// Start a thread.
     StartThread,
+    /// Claim a tag, so that no other driver uses it.
+    ClaimTag,
 }
 
 impl Operation {
@@ -90,6 +92,7 @@ impl fmt::Display for Operation {
             Self::WriteSysctl => "write a kernel setting",
             Self::Wait => "wait for events",
             Self::StartThread => "start a thread",
+            Self::ClaimTag => "claim a tag",
         })
     }
 }

@@ -16,8 +16,9 @@ use std::sync::mpsc::Sender;
 
 use super::NetError;
 use super::addresses::{AddressBook, AddressKey, Renewed, VirtualAddress};
+use super::claim::Claim;
 use super::clock;
-use super::config::Device;
+use super::config::{Device, DriverError};
 use super::macvlan::{Macvlans, VirtualMac};
 use crate::address::InterfaceIndex;
 use crate::event::DataPlane;
@@ -111,9 +112,39 @@ pub(super) struct AddressJob {
     pub(super) remove: Vec<AddressKey>,
 }
 
+/// What the driver has in the kernel, and the means to change it.
+#[derive(Debug)]
+pub(super) struct Holdings {
+    pub(super) book: AddressBook,
+    pub(super) macvlans: Macvlans,
+    /// `None` when a successor may have it.
+    claim: Option<Claim>,
+}
+
+impl Holdings {
+    /// Begins without any, with a tag that nobody else has.
+    pub(super) fn open(tag: u8) -> Result<Self, DriverError> {
+        let claim = Some(Claim::new(tag)?);
+        Ok(Self {
+            book: AddressBook::open_for(tag)?,
+            macvlans: Macvlans::open_with_tag(tag)?,
+            claim,
+        })
+    }
+
+    /// Removes them all, as nothing came of it: whatever fails then, something else has failed first.
+    pub(super) fn undo(&mut self) {
+        let held: Vec<_> = self.book.held().map(|(address, _)| address.key()).collect();
+        drop(self.book.remove(&held));
+        let _ = self.macvlans.remove_all();
+    }
+}
+
 /// Something for the thread of the addresses.
 #[derive(Debug)]
 pub(super) enum AddressTask {
+    /// The first: what all others are about.
+    Begin(Box<Holdings>),
     Change(Vec<AddressJob>),
     /// Those that are due at this time.
     Renew(Timestamp),
@@ -178,19 +209,29 @@ pub(super) fn start_hooks(
 }
 
 /// Starts the thread of the addresses, in the network namespace of this one.
-pub(super) fn start_addresses(
-    mut book: AddressBook,
-    mut macvlans: Macvlans,
-    outbox: Outbox,
-) -> Result<Sender<AddressTask>, NetError> {
-    worker::start("vrrp-addresses", outbox, move |task| {
-        perform(&mut book, &mut macvlans, task)
+pub(super) fn start_addresses(outbox: Outbox) -> Result<Sender<AddressTask>, NetError> {
+    let mut all = None;
+    worker::start("vrrp-addresses", outbox, move |task| match task {
+        AddressTask::Begin(holdings) => {
+            all = Some(holdings);
+            Vec::new()
+        }
+        task => {
+            let outcomes = all.as_mut().map(|holdings| perform(holdings, task));
+            outcomes.unwrap_or_default()
+        }
     })
 }
 
-fn perform(book: &mut AddressBook, macvlans: &mut Macvlans, task: AddressTask) -> Vec<Outcome> {
+fn perform(holdings: &mut Holdings, task: AddressTask) -> Vec<Outcome> {
+    let Holdings {
+        book,
+        macvlans,
+        claim,
+    } = holdings;
     let mut outcomes = Vec::new();
     match task {
+        AddressTask::Begin(_) => {}
         AddressTask::Change(jobs) => change(book, macvlans, jobs, &mut outcomes),
         AddressTask::Renew(now) => {
             for (key, renewed) in book.renew_due(now) {
@@ -219,6 +260,7 @@ fn perform(book: &mut AddressBook, macvlans: &mut Macvlans, task: AddressTask) -
         }
         AddressTask::RemoveDevices => {
             outcomes.extend(macvlans.remove_all().err().map(Outcome::Failed));
+            *claim = None;
             outcomes.push(Outcome::Left);
         }
         AddressTask::Leave => {
@@ -232,6 +274,7 @@ fn perform(book: &mut AddressBook, macvlans: &mut Macvlans, task: AddressTask) -
             );
             book.forget();
             macvlans.forget();
+            *claim = None;
             outcomes.push(Outcome::Left);
         }
     }

@@ -20,7 +20,7 @@
 //! | `net.ipv6.conf.*.addr_gen_mode` | 1 (none) | |
 //! | `net.ipv6.conf.*.accept_ra`, `autoconf` | 0 | |
 //!
-//! Those of the interface are restored when its last device leaves. Without `arp_announce` the
+//! Those of the interface are restored when its last device leaves, whichever program's that is. Without `arp_announce` the
 //! interface would ask for its neighbours in the name of a virtual address, and they would learn its
 //! own MAC address for that (VRRP: "never the physical one"; spec §2.9). The virtual MAC makes no IPv6
 //! addresses (RFC 9568 §7.4). Membership reports for groups are sent from the interface, as nothing
@@ -170,11 +170,11 @@ impl Macvlans {
             let mut vrfs = links.iter().filter(|link| link.is_kind("vrf"));
             vrfs.any(|vrf| vrf.index == *controller)
         });
-        // What was before is written on every device of this interface.
+        // What was before is written on every device of this interface, whichever program's.
         let mut of_base = links
             .iter()
             .filter(|link| link.base == Some(virtual_mac.base));
-        let earlier = of_base.find_map(|link| self.mark_of(link));
+        let earlier = of_base.find_map(any_mark_of);
         let before = self.hold_base(&base_name, earlier.map(|mark| mark.before))?;
         let mark = Mark {
             tag: self.tag,
@@ -224,6 +224,10 @@ impl Macvlans {
             self.delete(index, &name)?;
         }
         self.devices.remove(&index);
+        if self.is_shared(base, &links) {
+            self.leave_base(&base_name);
+            return Ok(());
+        }
         self.release_base(&base_name)
     }
 
@@ -284,6 +288,8 @@ impl Macvlans {
             let restored = self.delete(link.index, &name).and_then(|()| {
                 let index = link.index;
                 removed.push(Leftover { index, name });
+                let is_shared = link.base.is_some_and(|base| self.is_shared(base, &links));
+                let base_name = base_name.filter(|_| !is_shared);
                 base_name.map_or(Ok(()), |base_name| self.restore_base(base_name, &mark))
             });
             if first_error.is_ok() {
@@ -349,8 +355,13 @@ impl Macvlans {
     }
 
     fn mark_of(&self, link: &LinkRecord) -> Option<Mark> {
-        let mark = link.alias.as_deref().and_then(|alias| alias.parse().ok());
-        mark.filter(|mark: &Mark| mark.tag == self.tag && link.is_kind("macvlan"))
+        any_mark_of(link).filter(|mark| mark.tag == self.tag)
+    }
+
+    /// Whether another program has devices on this interface: the last one restores its settings.
+    fn is_shared(&self, base: InterfaceIndex, links: &[LinkRecord]) -> bool {
+        let mut of_base = links.iter().filter(|link| link.base == Some(base));
+        of_base.any(|link| any_mark_of(link).is_some_and(|mark| mark.tag != self.tag))
     }
 
     /// Whether an earlier process left this device behind for this virtual router.
@@ -569,6 +580,13 @@ impl Macvlans {
         results.into_iter().collect()
     }
 
+    /// Leaves the interface as it is, since somebody else needs that.
+    fn leave_base(&mut self, base_name: &str) {
+        for (setting, _) in OF_BASE {
+            self.sysctls.leave(&Sysctl::ipv4(base_name, setting));
+        }
+    }
+
     /// As an earlier process would have done.
     fn restore_base(&self, base_name: &str, mark: &Mark) -> Result<(), NetError> {
         for ((setting, least), before) in OF_BASE.into_iter().zip(mark.before) {
@@ -579,4 +597,10 @@ impl Macvlans {
         }
         Ok(())
     }
+}
+
+/// The mark of whichever program.
+fn any_mark_of(link: &LinkRecord) -> Option<Mark> {
+    let mark = link.alias.as_deref().and_then(|alias| alias.parse().ok());
+    mark.filter(|_| link.is_kind("macvlan"))
 }

@@ -86,7 +86,7 @@ impl Sysctl {
 
 /// A setting that somebody needs.
 #[derive(Debug)]
-struct Held {
+pub(crate) struct Held {
     count: usize,
     before: i32,
     value: i32,
@@ -134,16 +134,20 @@ impl Sysctls {
 
     /// Somebody needs it no more. If it cannot be restored, it is forgotten all the same.
     pub(crate) fn release(&mut self, sysctl: &Sysctl) -> Result<(), NetError> {
-        let Some(held) = self.held.get_mut(sysctl) else {
-            return Ok(());
-        };
+        match self.leave(sysctl) {
+            Some(held) => restore(sysctl, held.value, held.before),
+            None => Ok(()),
+        }
+    }
+
+    /// Somebody needs it no more, and it is not restored. Gives what was known of it to the last.
+    pub(crate) fn leave(&mut self, sysctl: &Sysctl) -> Option<Held> {
+        let held = self.held.get_mut(sysctl)?;
         held.count = held.count.saturating_sub(1);
         if held.count > 0 {
-            return Ok(());
+            return None;
         }
-        let (before, value) = (held.before, held.value);
-        self.held.remove(sysctl);
-        restore(sysctl, value, before)
+        self.held.remove(sysctl)
     }
 
     /// Whether somebody needs it.

@@ -16,5 +16,6 @@ mod hooks;
 mod operations;
 mod process;
 mod running;
+mod several;
 mod takeover;
 mod watch;

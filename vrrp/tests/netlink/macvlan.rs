@@ -407,6 +407,59 @@ fn neighbours_learn_the_virtual_mac() {
     });
 }
 
+/// Two programs on one interface: its settings stay until neither needs them, and each leaves the
+/// other's devices alone.
+#[test]
+#[ignore = "needs a kernel with macvlan: run through .ci/test"]
+fn the_last_program_restores_the_interface() {
+    isolated(|| {
+        let eth0 = cable("eth0", "peer0");
+        for first_is_killed in [false, true] {
+            let mut first = Macvlans::open().unwrap();
+            first.create(&ipv4(eth0, 51)).unwrap();
+            let mut second = Macvlans::open_with_tag(113).unwrap();
+            second.create(&ipv4(eth0, 52)).unwrap();
+            assert_eq!(second.leftovers().unwrap(), []);
+            if first_is_killed {
+                drop(first);
+                let mut restarted = Macvlans::open().unwrap();
+                assert_eq!(restarted.remove_leftovers().unwrap().len(), 1);
+            } else {
+                first.remove_all().unwrap();
+            }
+            assert_eq!(of_base(), [1, 1, 2], "the second one needs them");
+            second.remove_all().unwrap();
+            assert_eq!(of_base(), [0, 0, 0]);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a kernel with macvlan: run through .ci/test"]
+fn a_driver_that_cannot_begin_leaves_nothing_behind() {
+    isolated(|| {
+        cable("eth0", "peer0");
+        ip("link add name taken type dummy");
+        let router = |number, virtual_mac| {
+            let address = format!("192.0.2.{number}").parse().unwrap();
+            let config = RouterConfig::new(vrid(number), AddressList::new([address]).unwrap());
+            RouterSetup::new("eth0", config).with_virtual_mac(virtual_mac)
+        };
+        let fits = router(51, VirtualMacSetup::new());
+        let clashes = router(52, VirtualMacSetup::new().with_name("taken"));
+        let config = DriverConfig::new()
+            .with_router(RouterId::new(1), fits)
+            .with_router(RouterId::new(2), clashes);
+        let error = Driver::new(config).map(drop).unwrap_err().to_string();
+        assert!(
+            error.starts_with("cannot create a device (taken, "),
+            "{error}"
+        );
+        assert_eq!(macvlans(), [""; 0]);
+        assert_eq!(of_base(), [0, 0, 0]);
+    });
+}
+
 /// The first advertisement leaves before the device has an address, and the last one may leave
 /// after.
 #[test]

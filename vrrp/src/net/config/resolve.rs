@@ -14,6 +14,8 @@ use crate::receive::Mode;
 
 /// Indexes of interfaces that are not there: no system gives these.
 const ABSENT: u32 = 0x8000_0000;
+/// Up to here tags are the kernel's own: `IFAPROT_*` of linux/if_addr.h.
+const LAST_OF_KERNEL: u8 = 3;
 /// That of a device that is not there.
 const NO_DEVICE: InterfaceIndex = InterfaceIndex::new(u32::MAX);
 
@@ -115,6 +117,9 @@ impl DriverConfig {
 
     /// What it comes to with what there is.
     pub(in crate::net) fn resolve(&self, view: &View<'_>) -> Result<Resolved, DriverError> {
+        if self.tag <= LAST_OF_KERNEL {
+            return Err(DriverError::Tag { value: self.tag });
+        }
         let names: BTreeSet<&str> = self.names().collect();
         let (mut places, mut links) = (BTreeMap::new(), BTreeMap::new());
         let mut present = BTreeMap::new();

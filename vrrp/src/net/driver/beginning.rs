@@ -13,16 +13,14 @@ use super::jobs::Placed;
 use crate::net::addresses::AddressBook;
 use crate::net::clock;
 use crate::net::config::{Device, DriverConfig, DriverError, Resolved, View};
-use crate::net::executor::{Outcome, make_device};
+use crate::net::executor::{Holdings, Outcome, make_device};
 use crate::net::links::LinkMonitor;
-use crate::net::macvlan::Macvlans;
 use crate::net::{NetError, Operation};
 use crate::node::{HandOver, Node, RouterId};
 
 /// All of it.
 pub(super) struct Beginning {
-    pub(super) book: AddressBook,
-    pub(super) macvlans: Macvlans,
+    pub(super) holdings: Holdings,
     pub(super) monitor: LinkMonitor,
     pub(super) devices: BTreeMap<RouterId, Device>,
     pub(super) resolved: Resolved,
@@ -33,11 +31,28 @@ pub(super) struct Beginning {
 }
 
 impl Beginning {
-    /// Makes devices, removes leftovers, and takes over what a predecessor has left on purpose.
+    /// Makes devices, removes leftovers, and takes over what a predecessor has left on purpose. If
+    /// anything fails, nothing is left that was not there.
     pub(super) fn new(config: &DriverConfig, left: Option<&HandOver>) -> Result<Self, DriverError> {
         check_privilege()?;
-        let mut book = AddressBook::open()?;
-        let mut macvlans = Macvlans::open()?;
+        let mut holdings = Holdings::open(config.tag)?;
+        match Self::build(config, left, &mut holdings) {
+            Ok(build) => Ok(build(holdings)),
+            Err(error) => {
+                if left.is_none() {
+                    holdings.undo();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn build(
+        config: &DriverConfig,
+        left: Option<&HandOver>,
+        holdings: &mut Holdings,
+    ) -> Result<impl FnOnce(Holdings) -> Self + use<>, DriverError> {
+        let (book, macvlans) = (&mut holdings.book, &mut holdings.macvlans);
         let mut deleted = Vec::new();
         if left.is_none() {
             deleted = macvlans.remove_leftovers()?;
@@ -51,7 +66,7 @@ impl Beginning {
         };
         let wanted = config.resolve(&view)?.wanted_devices;
         for (router, wanted) in wanted {
-            for outcome in make_device(&mut macvlans, router, wanted) {
+            for outcome in make_device(macvlans, router, wanted) {
                 match outcome {
                     Outcome::Device(router, device) => drop(devices.insert(router, device)),
                     // What is refused at the start cannot be hoped for later.
@@ -66,7 +81,7 @@ impl Beginning {
             devices: &devices,
         };
         let mut resolved = config.resolve(&view)?;
-        let placed = left.map(|left| take_over(&mut book, &resolved, left));
+        let placed = left.map(|left| take_over(book, &resolved, left));
         let placed: BTreeMap<_, Placed> = placed.transpose()?.unwrap_or_default();
         for device in devices.values() {
             let mut there = placed.values().map(|placed| placed.address.key());
@@ -93,9 +108,8 @@ impl Beginning {
         let missing =
             absent.map(|(name, _)| DriverEventKind::InterfaceMissing { name: name.clone() });
         let unsaid = deleted.chain(removed).chain(missing).collect();
-        Ok(Self {
-            book,
-            macvlans,
+        Ok(|holdings| Self {
+            holdings,
             monitor,
             devices,
             resolved,

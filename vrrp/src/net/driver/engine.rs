@@ -106,9 +106,10 @@ impl Engine {
     pub(super) fn new(config: DriverConfig, left: Option<&HandOver>) -> Result<Self, DriverError> {
         config.validate()?;
         let waiting = Waiting::new()?;
+        let (outbox, outcomes) = Outbox::new(waiting.waker());
+        let addresses = start_addresses(outbox.clone())?;
         let Beginning {
-            book,
-            macvlans,
+            mut holdings,
             monitor,
             devices,
             resolved,
@@ -116,16 +117,25 @@ impl Engine {
             placed,
             unsaid,
         } = Beginning::new(&config, left)?;
-        waiting.add(&monitor, Ready::Links)?;
-        let tag = book.tag();
-        let next_renewal = book.next_renewal();
+        let mut sockets = Sockets::default();
+        // What cannot be opened at the start cannot be hoped for later.
+        let opened = waiting.add(&monitor, Ready::Links).and_then(|()| {
+            let mut errors = sockets.adopt(&config, &resolved, &waiting).into_iter();
+            errors.next().map_or(Ok(()), Err)
+        });
+        if let Err(error) = opened {
+            if left.is_none() {
+                holdings.undo();
+            }
+            return Err(error.into());
+        }
+        let tag = holdings.book.tag();
+        let next_renewal = holdings.book.next_renewal();
         let (commands, inbox) = mpsc::channel();
         let handle = Handle {
             commands,
             wake: waiting.waker(),
         };
-        let (outbox, outcomes) = Outbox::new(waiting.waker());
-        let addresses = start_addresses(book, macvlans, outbox.clone())?;
         let mut engine = Self {
             waiting,
             node,
@@ -140,7 +150,7 @@ impl Engine {
             placed,
             delayed: VecDeque::new(),
             missing: BTreeSet::new(),
-            sockets: Sockets::default(),
+            sockets,
             sockets_due: None,
             sockets_said: BTreeSet::new(),
             batches: Batches::default(),
@@ -163,13 +173,7 @@ impl Engine {
             stopping: None,
             broken: None,
         };
-        // What cannot be opened at the start cannot be hoped for later.
-        let errors = engine
-            .sockets
-            .adopt(&engine.config, &engine.resolved, &engine.waiting);
-        if let Some(error) = errors.into_iter().next() {
-            return Err(error.into());
-        }
+        engine.post(AddressTask::Begin(Box::new(holdings)));
         Ok(engine)
     }
 
@@ -344,6 +348,10 @@ impl Engine {
     }
 
     fn reload(&mut self, now: Timestamp, config: DriverConfig) -> Result<(), DriverError> {
+        let (value, running) = (config.tag, self.config.tag);
+        if value != running {
+            return Err(DriverError::TagChanged { value, running });
+        }
         let mut resolved = config.resolve(&self.view())?;
         let node = core::mem::take(&mut resolved.node);
         self.node.reconfigure(now, node)?;
