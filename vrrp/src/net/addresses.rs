@@ -260,27 +260,38 @@ impl AddressBook {
     ///
     /// For each address: the kernel's. The address may be there then, and is still held.
     pub fn remove(&mut self, batch: &[AddressKey]) -> Vec<Result<Removed, NetError>> {
-        let present = match self.present(batch.iter().copied()) {
-            Ok(present) => present,
-            Err(error) => return all_failed(&error, batch.len()),
+        let listed = self.present(batch.iter().copied());
+        let (present, error) = match listed {
+            Ok(present) => (present, None),
+            Err(error) => (Present::new(), Some(error)),
         };
         let mut requests = Vec::new();
         let mut plan = Vec::new();
         for key in batch {
             let held = self.held.get(key);
             let held = held.filter(|held| held.is_ours).map(|held| &held.address);
-            plan.push(match self.find(&present, *key, held) {
-                There::Absent => (Removed::Absent, None),
-                There::Ours(there) => {
+            plan.push(match (self.find(&present, *key, held), held, &error) {
+                (There::Ours(there), _, _) => {
                     requests.push(Request::new(&there.removal(), 0));
-                    (Removed::Removed, requests.len().checked_sub(1))
+                    Some((Removed::Removed, requests.len().checked_sub(1)))
                 }
-                There::Foreign => (Removed::Foreign, None),
+                (There::Foreign, _, _) => Some((Removed::Foreign, None)),
+                // Whatever is there, what we have installed must go.
+                (There::Absent, Some(held), Some(_)) => {
+                    requests.push(held.removal());
+                    Some((Removed::Removed, requests.len().checked_sub(1)))
+                }
+                (There::Absent, None, Some(_)) => None,
+                (There::Absent, _, None) => Some((Removed::Absent, None)),
             });
         }
         let outcomes = self.netlink.execute(&requests);
         let results = plan.into_iter().zip(batch);
-        let results = results.map(|((removed, request), key)| {
+        let results = results.map(|(planned, key)| {
+            let Some((removed, request)) = planned else {
+                let error = error.as_ref().map(again);
+                return error.map_or(Ok(Removed::Absent), Err);
+            };
             let outcome = request.and_then(|place| outcomes.get(place));
             let removed = match outcome {
                 Some(Ok(())) | None => removed,
@@ -493,17 +504,11 @@ impl AddressBook {
         }
     }
 
-    /// What is there of the families of these addresses.
-    fn present(
-        &mut self,
-        keys: impl Iterator<Item = AddressKey> + Clone,
-    ) -> Result<Present, NetError> {
-        let has = |family| keys.clone().any(|key| Family::of(key.address) == family);
-        let families = [Family::Ipv4, Family::Ipv6];
-        let families = families.into_iter().filter(|family| has(*family));
-        let families: Vec<Family> = families.collect();
+    /// What is there at the interfaces of these addresses.
+    fn present(&mut self, keys: impl Iterator<Item = AddressKey>) -> Result<Present, NetError> {
+        let places = keys.map(|key| (key.interface, Family::of(key.address)));
         let mut present = Present::new();
-        for there in self.netlink.addresses(families)? {
+        for there in self.netlink.addresses_at(&places.collect())? {
             present.entry(key_of(&there)).or_default().push(there);
         }
         Ok(present)
@@ -550,15 +555,18 @@ fn is_absence(cause: &NetlinkCause) -> bool {
 }
 
 fn all_failed<T>(error: &NetError, count: usize) -> Vec<Result<T, NetError>> {
-    let again = || {
-        let source = error.io();
-        let source = match source.raw_os_error() {
-            Some(code) => std::io::Error::from_raw_os_error(code),
-            None => std::io::Error::new(source.kind(), source.to_string()),
-        };
-        Err(NetError::new(error.operation(), error.subject(), source))
+    let all = core::iter::repeat_with(|| Err(again(error)));
+    all.take(count).collect()
+}
+
+/// The same error once more.
+fn again(error: &NetError) -> NetError {
+    let source = error.io();
+    let source = match source.raw_os_error() {
+        Some(code) => std::io::Error::from_raw_os_error(code),
+        None => std::io::Error::new(source.kind(), source.to_string()),
     };
-    core::iter::repeat_with(again).take(count).collect()
+    NetError::new(error.operation(), error.subject(), source)
 }
 
 /// Whether the kernel keeps who installed an address: since 5.18.

@@ -19,6 +19,7 @@ use super::addresses::{AddressBook, AddressKey, Renewed, VirtualAddress};
 use super::claim::Claim;
 use super::clock;
 use super::config::{Device, DriverError};
+use super::links::{Listed, Listing};
 use super::macvlan::{Macvlans, VirtualMac};
 use crate::address::InterfaceIndex;
 use crate::event::DataPlane;
@@ -171,6 +172,8 @@ pub(super) enum Outcome {
     Restored(AddressKey),
     /// This address is not there any more, and should be if it is wanted.
     Gone(AddressKey),
+    /// All links and addresses.
+    Listed(Box<Listed>),
     /// There is a device now.
     Device(RouterId, Device),
     /// There is none, as this was refused.
@@ -220,6 +223,14 @@ pub(super) fn start_addresses(outbox: Outbox) -> Result<Sender<AddressTask>, Net
             let outcomes = all.as_mut().map(|holdings| perform(holdings, task));
             outcomes.unwrap_or_default()
         }
+    })
+}
+
+/// Starts the thread that lists links and addresses. It is not that of the addresses, whose work is
+/// not to wait for so much.
+pub(super) fn start_links(outbox: Outbox) -> Result<Sender<Listing>, NetError> {
+    worker::start("vrrp-links", outbox, |listing: Listing| {
+        [Outcome::Listed(Box::new(listing.run()))]
     })
 }
 

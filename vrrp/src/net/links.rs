@@ -28,6 +28,7 @@ use core::net::IpAddr;
 use netlink_packet_route::link::LinkFlags;
 
 pub use self::monitor::{LinkChanges, LinkMonitor};
+pub(in crate::net) use self::monitor::{Listed, Listing};
 pub use super::netlink::address::InterfaceAddress;
 use super::netlink::link::LinkRecord;
 use crate::address::{InterfaceIndex, MacAddress};
@@ -132,6 +133,7 @@ impl Link {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LinkTable {
     links: BTreeMap<InterfaceIndex, Link>,
+    names: BTreeMap<String, InterfaceIndex>,
 }
 
 impl LinkTable {
@@ -144,7 +146,7 @@ impl LinkTable {
     /// The link that has this name now.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&Link> {
-        self.iter().find(|link| link.name == name)
+        self.get(*self.names.get(name)?)
     }
 
     /// All of them, in the order of their numbers.
@@ -154,10 +156,10 @@ impl LinkTable {
 
     /// A table of what was listed.
     fn new(records: Vec<LinkRecord>, addresses: Vec<InterfaceAddress>) -> Self {
-        let links = records.into_iter().filter_map(Link::new);
-        let mut table = Self {
-            links: links.map(|link| (link.index, link)).collect(),
-        };
+        let mut table = Self::default();
+        for record in records {
+            table.add_link(record);
+        }
         for address in addresses {
             table.add_address(address);
         }
@@ -168,7 +170,10 @@ impl LinkTable {
     fn add_link(&mut self, record: LinkRecord) -> bool {
         let Some(link) = self.links.get_mut(&record.index) else {
             return match Link::new(record) {
-                Some(link) => self.links.insert(link.index, link).is_none(),
+                Some(link) => {
+                    self.names.insert(link.name.clone(), link.index);
+                    self.links.insert(link.index, link).is_none()
+                }
                 None => false,
             };
         };
@@ -183,11 +188,27 @@ impl LinkTable {
         link.update(record);
         let is_different = *link != before;
         link.addresses = addresses;
+        if link.name != before.name {
+            let (index, name) = (link.index, link.name.clone());
+            self.forget_name(&before.name, index);
+            self.names.insert(name, index);
+        }
         is_different
     }
 
     fn remove_link(&mut self, index: InterfaceIndex) -> bool {
-        self.links.remove(&index).is_some()
+        let removed = self.links.remove(&index);
+        if let Some(link) = &removed {
+            self.forget_name(&link.name, index);
+        }
+        removed.is_some()
+    }
+
+    /// Another link may have it by now.
+    fn forget_name(&mut self, name: &str, index: InterfaceIndex) {
+        if self.names.get(name) == Some(&index) {
+            self.names.remove(name);
+        }
     }
 
     /// Whether anything is different but the rest of a lifetime.

@@ -30,8 +30,8 @@ const WINDOW: usize = 64;
 /// How long an answer may take that should be there at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often a listing is tried that changes disturb.
-const TRIES: usize = 16;
+/// How often a listing is tried that changes disturb. Each makes others wait.
+const TRIES: usize = 4;
 
 /// Whether a request was carried out.
 pub(crate) type Outcome = Result<(), NetlinkCause>;
@@ -103,24 +103,27 @@ impl Rtnetlink {
 
     /// Lists what there is of something: the kind and the payload of each entry, read by `decode`.
     ///
-    /// It is repeated when a change disturbed it, so that what it gives was there all at once.
+    /// It is repeated when a change disturbed it, so that what it gives was there all at once. Where
+    /// changes never end it is what was seen in one of the tries: what was there all the time is among
+    /// it, what came or went meanwhile may be, too, and entries are there several times.
     pub(crate) fn list<T>(
         &mut self,
         operation: Operation,
         what: &RequestMessage,
         decode: impl Fn(u16, &[u8]) -> Option<T>,
     ) -> Result<Vec<T>, NetError> {
+        let mut all = Vec::new();
         for _ in 0..TRIES {
             let mut entries = Vec::new();
             match self.list_once(what, |message| {
                 entries.extend(decode(message.kind, message.payload));
             }) {
                 Ok(true) => return Ok(entries),
-                Ok(false) => {}
+                Ok(false) => all.append(&mut entries),
                 Err(cause) => return Err(cause.of(operation, "")),
             }
         }
-        Err(NetlinkCause::Interrupted.of(operation, ""))
+        Ok(all)
     }
 
     /// `false` if it was disturbed.

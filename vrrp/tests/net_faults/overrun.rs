@@ -2,6 +2,8 @@
 
 use core::fmt::Write;
 use core::time::Duration;
+use std::process::Command;
+use std::{fs, thread};
 
 use lvs_vrrp::State;
 use lvs_vrrp::event::ShutdownMode;
@@ -16,6 +18,74 @@ use crate::watch::overlap;
 
 /// So many changes find no room in the socket while the process stands still for a moment.
 const CHANGES: u32 = 10_000;
+
+/// So many addresses there are besides.
+const ADDRESSES: u32 = 5_000;
+
+/// Others change addresses without end, more than a driver can follow: advertisements go on, and so
+/// does all that it does with its own address.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn changes_without_end_keep_no_advertisement_back() {
+    let (_switch, one, other) = network();
+    let mut addresses = String::new();
+    for number in 0..ADDRESSES {
+        let (high, low) = (number / 250, number % 250);
+        writeln!(addresses, "address add 10.0.{high}.{low}/32 dev lo").unwrap();
+    }
+    one.ip(&addresses);
+    let slow = |priority| Router {
+        interval: Duration::from_millis(250),
+        ..router(priority)
+    };
+    let high = Running::start(&one, slow(200).driver());
+    high.until_state(1, State::Active);
+    let low = Running::start(&other, slow(100).driver());
+    low.until_state(1, State::Backup);
+    let folder = tempfile::tempdir().unwrap();
+    let storms: Vec<_> = (0..3)
+        .map(|storm| {
+            let mut changes = String::new();
+            for number in 0..500 {
+                writeln!(changes, "address add 10.{storm}.200.1/32 dev lo").unwrap();
+                writeln!(changes, "address del 10.{storm}.200.1/32 dev lo").unwrap();
+                writeln!(changes, "address del 10.0.0.{}/32 dev lo", number % 250).unwrap();
+                writeln!(changes, "address add 10.0.0.{}/32 dev lo", number % 250).unwrap();
+            }
+            let file = folder.path().join(storm.to_string());
+            fs::write(&file, changes).unwrap();
+            let mut command = Command::new("sh");
+            let line = "while :; do ip -force -batch \"$0\"; done 2>/dev/null";
+            one.start(command.args(["-c", line]).arg(&file))
+        })
+        .collect();
+    let from = clock::now();
+    let since = low.router(1).since;
+    let mut longest = Duration::ZERO;
+    let mut last = (low.router(1).last_advert, clock::now());
+    while clock::now() - from < Duration::from_secs(6) {
+        thread::sleep(Duration::from_millis(5));
+        let heard = low.router(1).last_advert;
+        if heard != last.0 {
+            last = (heard, clock::now());
+        }
+        longest = longest.max(clock::now() - last.1);
+    }
+    println!("with changes without end: {longest:?} between two advertisements at most");
+    assert_eq!(low.router(1).since, since, "{longest:?}");
+    // Nothing that is asked of the kernel fails either.
+    let begun = clock::now();
+    high.stop(ShutdownMode::Graceful);
+    println!("it left within {:?}", clock::now() - begun);
+    assert!(!one.holds(ADDRESS));
+    low.until_state(1, State::Active);
+    let again = Running::start(&one, slow(200).driver());
+    again.until_state(1, State::Active);
+    low.until_state(1, State::Backup);
+    drop(storms);
+    again.stop(ShutdownMode::Graceful);
+    low.stop(ShutdownMode::Graceful);
+}
 
 /// It reads all again, and finds that its address was removed among what it was not told.
 #[test]

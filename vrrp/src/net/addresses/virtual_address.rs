@@ -250,6 +250,13 @@ impl VirtualAddress {
         Request::new(&self.message(tag), NLM_F_CREATE | NLM_F_REPLACE)
     }
 
+    /// Removes it.
+    pub(super) fn removal(&self) -> Request {
+        let AddressKey { interface, address } = self.key;
+        let message = address::message(interface, address, self.prefix_len);
+        Request::new(&RequestMessage::DelAddress(message), 0)
+    }
+
     fn message(&self, tag: Option<u8>) -> RequestMessage {
         let AddressKey { interface, address } = self.key;
         let mut message = address::message(interface, address, self.prefix_len);

@@ -23,8 +23,9 @@ use crate::net::clock;
 use crate::net::config::{Device, DriverConfig, DriverError, Resolved};
 use crate::net::executor::{
     AddressJob, AddressTask, HookCall, Hooks, Outbox, Outcome, start_addresses, start_hooks,
+    start_links,
 };
-use crate::net::links::LinkMonitor;
+use crate::net::links::{LinkMonitor, Listing};
 use crate::net::{NetError, ReceiveBuffer};
 use crate::node::{HandOver, Node, RouterId};
 use crate::timer::Timestamp;
@@ -77,6 +78,9 @@ pub(super) struct Engine {
     outcomes: Inbox<Outcome>,
     pub(super) outbox: Outbox,
     pub(super) addresses: Postbox<AddressTask>,
+    pub(super) lister: Postbox<Listing>,
+    /// All links are listed then.
+    pub(super) listing_due: Option<Timestamp>,
     pub(super) hooks: Option<Postbox<(JobId, HookCall)>>,
     /// Jobs that threads have.
     pub(super) jobs_out: usize,
@@ -108,6 +112,7 @@ impl Engine {
         let waiting = Waiting::new()?;
         let (outbox, outcomes) = Outbox::new(waiting.waker());
         let addresses = start_addresses(outbox.clone())?;
+        let lister = start_links(outbox.clone())?;
         let Beginning {
             mut holdings,
             monitor,
@@ -161,6 +166,8 @@ impl Engine {
             outcomes,
             outbox,
             addresses,
+            lister,
+            listing_due: None,
             hooks: None,
             jobs_out: 0,
             next_renewal,
@@ -222,6 +229,9 @@ impl Engine {
             self.end();
             return Err(DriverError::ThreadEnded { thread });
         }
+        if self.listing_due.is_some_and(|at| at <= clock::now()) {
+            self.list_links();
+        }
         if self.sockets_due.is_some_and(|at| at <= clock::now()) {
             self.open_sockets();
         }
@@ -245,6 +255,7 @@ impl Engine {
             delayed,
             self.next_renewal,
             self.sockets_due,
+            self.listing_due,
             self.stopping,
         ];
         let deadline = deadlines.into_iter().flatten().min();
@@ -299,13 +310,19 @@ impl Engine {
     }
 
     fn take_outcomes(&mut self) {
+        let mut has_devices = false;
         while let Ok(outcome) = self.outcomes.try_recv() {
             match outcome {
                 Outcome::Job(id, result) => {
                     self.jobs_out = self.jobs_out.saturating_sub(1);
                     self.node.complete(clock::now(), id, result);
                 }
-                Outcome::Device(router, device) => self.adopt_device(router, device),
+                Outcome::Listed(listed) => self.adopt_links(*listed),
+                Outcome::Device(router, device) => {
+                    self.devices_asked.remove(&router);
+                    self.devices.insert(router, device);
+                    has_devices = true;
+                }
                 Outcome::NoDevice(router) => drop(self.devices_asked.remove(&router)),
                 Outcome::Left => self.jobs_out = self.jobs_out.saturating_sub(1),
                 Outcome::NextRenewal(at) => self.next_renewal = at,
@@ -317,6 +334,9 @@ impl Engine {
                 Outcome::Ended(thread) => self.broken = Some(thread),
                 Outcome::Failed(error) => self.tell(DriverEventKind::Failed(Arc::new(error))),
             }
+        }
+        if has_devices {
+            self.resolve_again(clock::now());
         }
     }
 

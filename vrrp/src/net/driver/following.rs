@@ -13,30 +13,51 @@ use crate::address::{Family, InterfaceIndex};
 use crate::net::clock;
 use crate::net::config::{Device, View};
 use crate::net::executor::{AddressJob, AddressTask};
-use crate::node::RouterId;
+use crate::net::links::{LinkChanges, Listed};
 use crate::timer::Timestamp;
 
-/// How long it takes until sockets are opened again that could not be opened.
+/// How long it takes until what has failed is tried again: opening sockets, listing links.
 const RETRY: Duration = Duration::from_millis(250);
 
 impl Engine {
+    /// Takes what links are said to have become, some of it: however much there is, advertisements do
+    /// not wait.
     pub(super) fn read_links(&mut self) {
-        loop {
-            let changes = match self.monitor.read() {
-                Ok(changes) => changes,
-                Err(error) => {
-                    self.tell(DriverEventKind::Failed(Arc::new(error)));
-                    return;
+        match self.monitor.follow() {
+            Ok(changes) => self.take_changes(&changes),
+            Err(error) => self.tell(DriverEventKind::Failed(Arc::new(error))),
+        }
+        if self.listing_due.is_none() {
+            self.list_links();
+        }
+    }
+
+    fn take_changes(&mut self, changes: &LinkChanges) {
+        self.missing.extend(&changes.removed);
+        self.follow_links(&changes.interfaces);
+    }
+
+    /// Lets all links be listed, if something was lost and that is not under way.
+    pub(super) fn list_links(&mut self) {
+        self.listing_due = None;
+        if let Some(listing) = self.monitor.begin_listing() {
+            // The thread tells when it ends.
+            let _ = self.lister.send(listing);
+        }
+    }
+
+    pub(super) fn adopt_links(&mut self, listed: Listed) {
+        match self.monitor.adopt(listed) {
+            Ok(changes) => {
+                if changes.was_overrun {
+                    self.tell(DriverEventKind::LinksReread);
                 }
-            };
-            if changes.was_overrun {
-                self.tell(DriverEventKind::LinksReread);
+                self.take_changes(&changes);
             }
-            self.missing.extend(&changes.removed);
-            self.follow_links(&changes.interfaces);
-            if !changes.has_more {
-                return;
-            }
+            Err(error) => self.tell(DriverEventKind::Failed(Arc::new(error))),
+        }
+        if self.monitor.has_lost() {
+            self.listing_due = Some(clock::now().saturating_add(RETRY));
         }
     }
 
@@ -97,7 +118,7 @@ impl Engine {
         }
     }
 
-    fn resolve_again(&mut self, now: Timestamp) {
+    pub(super) fn resolve_again(&mut self, now: Timestamp) {
         let resolved = self.config.resolve(&self.view()).and_then(|mut resolved| {
             let node = core::mem::take(&mut resolved.node);
             self.node.reconfigure(now, node)?;
@@ -161,12 +182,6 @@ impl Engine {
         for task in tasks {
             self.post(task);
         }
-    }
-
-    pub(super) fn adopt_device(&mut self, router: RouterId, device: Device) {
-        self.devices_asked.remove(&router);
-        self.devices.insert(router, device);
-        self.resolve_again(clock::now());
     }
 
     /// Deletes devices when the addresses of their routers are gone.

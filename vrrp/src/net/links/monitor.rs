@@ -20,7 +20,13 @@ const GROUPS: [u32; 3] = [1, 5, 9];
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Datagrams read in one call at most, so that other work goes on.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 64;
+
+/// More than the queue has room for: each takes some hundred bytes at least.
+const QUEUE: usize = 1 << 14;
+
+/// Datagrams that are kept while everything is listed; if there are more, it is listed again.
+const KEPT: usize = 1 << 13;
 
 /// What has changed since the last look.
 #[non_exhaustive]
@@ -41,10 +47,48 @@ pub struct LinkChanges {
 #[derive(Debug)]
 pub struct LinkMonitor {
     socket: NetlinkSocket,
-    netlink: Rtnetlink,
+    // `None` while it is elsewhere, for a listing.
+    netlink: Option<Rtnetlink>,
     links: LinkTable,
-    // Something was lost, and listing everything failed.
-    is_stale: bool,
+    // Something was lost, and not everything was listed since.
+    lost: Option<Lost>,
+}
+
+/// What was told since something was lost, in order: a listing that was begun in between may not have
+/// seen it.
+#[derive(Debug, Default)]
+struct Lost {
+    told: Vec<Vec<u8>>,
+    // Something was lost again.
+    is_again: bool,
+}
+
+/// Everything is to be listed, wherever there is time for it.
+#[derive(Debug)]
+pub(in crate::net) struct Listing {
+    netlink: Rtnetlink,
+}
+
+/// What became of that.
+#[derive(Debug)]
+pub(in crate::net) struct Listed {
+    netlink: Rtnetlink,
+    result: Result<LinkTable, NetError>,
+}
+
+impl Listing {
+    /// Waits for the kernel, while others configure the network.
+    pub(in crate::net) fn run(mut self) -> Listed {
+        let result = list(&mut self.netlink);
+        let netlink = self.netlink;
+        Listed { netlink, result }
+    }
+}
+
+fn list(netlink: &mut Rtnetlink) -> Result<LinkTable, NetError> {
+    let records = netlink.links()?;
+    let addresses = netlink.addresses([Family::Ipv4, Family::Ipv6])?;
+    Ok(LinkTable::new(records, addresses))
 }
 
 impl LinkMonitor {
@@ -70,14 +114,14 @@ impl LinkMonitor {
         socket
             .set_receive_buffer(bytes)
             .map_err(|error| NetError::new(Operation::ConfigureSocket, "netlink", error))?;
-        let mut monitor = Self {
+        let mut netlink = Rtnetlink::open()?;
+        let links = list(&mut netlink)?;
+        Ok(Self {
             socket,
-            netlink: Rtnetlink::open()?,
-            links: LinkTable::default(),
-            is_stale: false,
-        };
-        monitor.links = monitor.list()?;
-        Ok(monitor)
+            netlink: Some(netlink),
+            links,
+            lost: None,
+        })
     }
 
     /// What there is, as far as it was read.
@@ -86,37 +130,58 @@ impl LinkMonitor {
         &self.links
     }
 
-    /// Reads notifications, without waiting.
+    /// Reads notifications, without waiting; where some were lost it lists everything, and waits for
+    /// that.
     ///
     /// # Errors
     ///
     /// The operating system's. The next call lists everything again.
     pub fn read(&mut self) -> Result<LinkChanges, NetError> {
-        let mut changes = LinkChanges::default();
-        if self.is_stale {
-            self.recover(&mut changes)?;
-            return Ok(changes);
+        let mut changes = self.follow()?;
+        if let Some(listing) = self.begin_listing() {
+            let listed = self.adopt(listing.run())?;
+            changes.interfaces.extend(&listed.interfaces);
+            changes.removed.extend(&listed.removed);
+            changes.removed.retain(|key| !self.links.has(*key));
+            changes.was_overrun = true;
+            changes.has_more = true;
         }
+        Ok(changes)
+    }
+
+    /// Reads notifications, some at most, and waits for nothing. Where some were lost,
+    /// [`begin_listing`](Self::begin_listing) has something to do.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub(in crate::net) fn follow(&mut self) -> Result<LinkChanges, NetError> {
+        let mut changes = LinkChanges::default();
         for _ in 0..AT_ONCE {
-            let received = self.socket.receive();
-            match received.map_err(|error| NetError::new(Operation::Monitor, "", error))? {
+            let received = match self.socket.receive() {
+                Ok(received) => received,
+                Err(error) => {
+                    self.lose();
+                    return Err(NetError::new(Operation::Monitor, "", error));
+                }
+            };
+            let length = match received {
                 Received::Nothing => return Ok(changes),
                 Received::Overrun => {
-                    self.recover(&mut changes)?;
+                    self.lose();
                     return Ok(changes);
                 }
-                Received::Datagram(length) => {
-                    let mut is_whole = true;
-                    for message in messages(self.socket.datagram(length)) {
-                        match message {
-                            Ok(message) => self.links.apply(&message, &mut changes),
-                            Err(_) => is_whole = false,
-                        }
-                    }
-                    if !is_whole {
-                        self.recover(&mut changes)?;
-                        return Ok(changes);
-                    }
+                Received::Datagram(length) => length,
+            };
+            let datagram = self.socket.datagram(length);
+            if !self.links.take(datagram, &mut changes) {
+                self.lose();
+                return Ok(changes);
+            }
+            if let Some(lost) = &mut self.lost {
+                lost.is_again |= lost.told.len() >= KEPT;
+                if !lost.is_again {
+                    lost.told.push(datagram.to_vec());
                 }
             }
         }
@@ -124,33 +189,55 @@ impl LinkMonitor {
         Ok(changes)
     }
 
-    /// Something was lost: throws away what is left, and lists everything.
-    fn recover(&mut self, changes: &mut LinkChanges) -> Result<(), NetError> {
-        changes.was_overrun = true;
-        // What comes after the listing is told again, so it does not matter where this ends.
-        for _ in 0..AT_ONCE {
+    /// Something was lost: throws away what is left, as everything is listed after that.
+    fn lose(&mut self) {
+        for _ in 0..QUEUE {
             match self.socket.receive() {
                 Ok(Received::Nothing) | Err(_) => break,
                 Ok(Received::Datagram(_) | Received::Overrun) => {}
             }
         }
-        changes.has_more = true;
-        self.is_stale = true;
-        let listed = self.list()?;
-        self.is_stale = false;
-        let before: Vec<AddressKey> = self.links.keys().collect();
-        changes.interfaces.extend(self.links.replace(listed));
-        let is_gone = |key: &AddressKey| !self.links.has(*key);
-        changes.removed.extend(before.into_iter().filter(is_gone));
-        let links = &self.links;
-        changes.removed.retain(|key| !links.has(*key));
-        Ok(())
+        self.lost = Some(Lost {
+            told: Vec::new(),
+            is_again: self.lost.is_some(),
+        });
     }
 
-    fn list(&mut self) -> Result<LinkTable, NetError> {
-        let records = self.netlink.links()?;
-        let addresses = self.netlink.addresses([Family::Ipv4, Family::Ipv6])?;
-        Ok(LinkTable::new(records, addresses))
+    /// Whether something was lost, and not everything was listed since.
+    pub(in crate::net) const fn has_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// What lists everything, if something was lost and that is not under way.
+    pub(in crate::net) fn begin_listing(&mut self) -> Option<Listing> {
+        let lost = self.lost.as_mut()?;
+        let netlink = self.netlink.take()?;
+        *lost = Lost::default();
+        Some(Listing { netlink })
+    }
+
+    /// Makes the table as it was listed, and as was told since.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be listed: it is still to be done.
+    pub(in crate::net) fn adopt(&mut self, listed: Listed) -> Result<LinkChanges, NetError> {
+        self.netlink = Some(listed.netlink);
+        let table = listed.result?;
+        let mut changes = LinkChanges::default();
+        let Some(lost) = self.lost.take_if(|lost| !lost.is_again) else {
+            return Ok(changes);
+        };
+        changes.was_overrun = true;
+        let before: Vec<AddressKey> = self.links.keys().collect();
+        changes.interfaces.extend(self.links.replace(table));
+        for datagram in lost.told {
+            self.links.take(&datagram, &mut changes);
+        }
+        changes.removed.extend(before);
+        let links = &self.links;
+        changes.removed.retain(|key| !links.has(*key));
+        Ok(changes)
     }
 }
 
@@ -161,6 +248,18 @@ impl AsFd for LinkMonitor {
 }
 
 impl LinkTable {
+    /// Takes over what a datagram says; whether all of it makes sense.
+    fn take(&mut self, datagram: &[u8], changes: &mut LinkChanges) -> bool {
+        let mut is_whole = true;
+        for message in messages(datagram) {
+            match message {
+                Ok(message) => self.apply(&message, changes),
+                Err(_) => is_whole = false,
+            }
+        }
+        is_whole
+    }
+
     /// Takes over what a notification says.
     fn apply(&mut self, message: &Message<'_>, changes: &mut LinkChanges) {
         let payload = message.payload;

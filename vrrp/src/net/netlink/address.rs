@@ -1,5 +1,6 @@
 //! Addresses of interfaces, as the kernel lists them.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -10,6 +11,7 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeader, AddressHeaderFlags, AddressMessage,
 };
+use nix::errno::Errno;
 
 use super::message::attributes_of;
 use super::{RequestMessage, Rtnetlink};
@@ -152,14 +154,45 @@ impl Rtnetlink {
     ) -> Result<Vec<InterfaceAddress>, NetError> {
         let mut all = Vec::new();
         for family in families {
-            let mut message = AddressMessage::default();
-            message.header.family = family_of(family);
-            let what = RequestMessage::GetAddress(message);
-            all.extend(self.list(Operation::ReadLinks, &what, |kind, payload| {
-                (kind == ADDED).then(|| InterfaceAddress::read(payload))?
-            })?);
+            all.extend(self.addresses_of(family, 0)?);
         }
         Ok(all)
+    }
+
+    /// Lists the addresses of some interfaces. It does not matter how many others have, and how often
+    /// those change. There may be addresses of other interfaces among them.
+    pub(crate) fn addresses_at(
+        &mut self,
+        places: &BTreeSet<(InterfaceIndex, Family)>,
+    ) -> Result<Vec<InterfaceAddress>, NetError> {
+        if !self.socket.is_strict() {
+            let families: BTreeSet<_> = places.iter().map(|(_, family)| *family).collect();
+            return self.addresses(families);
+        }
+        let mut all = Vec::new();
+        for (interface, family) in places {
+            match self.addresses_of(*family, interface.get()) {
+                Ok(here) => all.extend(here),
+                // It is gone, and its addresses with it.
+                Err(error) if error.io().raw_os_error() == Some(Errno::ENODEV as i32) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+
+    fn addresses_of(
+        &mut self,
+        family: Family,
+        interface: u32,
+    ) -> Result<Vec<InterfaceAddress>, NetError> {
+        let mut message = AddressMessage::default();
+        message.header.family = family_of(family);
+        message.header.index = interface;
+        let what = RequestMessage::GetAddress(message);
+        self.list(Operation::ReadLinks, &what, |kind, payload| {
+            (kind == ADDED).then(|| InterfaceAddress::read(payload))?
+        })
     }
 }
 

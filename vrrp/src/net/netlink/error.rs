@@ -15,8 +15,6 @@ pub(crate) enum NetlinkCause {
     Refused { errno: i32, text: Option<String> },
     /// The answer was lost or did not come in time: the request may have been carried out.
     Unknown,
-    /// A listing was disturbed by changes each time it was tried.
-    Interrupted,
     /// The answer makes no sense.
     Malformed,
 }
@@ -46,10 +44,6 @@ impl NetlinkCause {
             Self::Unknown => io::Error::new(
                 io::ErrorKind::TimedOut,
                 "the kernel's answer was lost: the outcome is unknown",
-            ),
-            Self::Interrupted => io::Error::new(
-                io::ErrorKind::Interrupted,
-                "changes disturbed the listing every time",
             ),
             Self::Malformed => io::Error::new(
                 io::ErrorKind::InvalidData,

@@ -31,6 +31,7 @@ pub(crate) enum Received {
 pub(crate) struct NetlinkSocket {
     socket: Socket,
     buffer: Box<[u8]>,
+    is_strict: bool,
 }
 
 impl NetlinkSocket {
@@ -42,13 +43,21 @@ impl NetlinkSocket {
         // Errors are bare numbers on kernels before 4.12, and carry the request before 4.3.
         ignore_missing(socket.set_ext_ack(true))?;
         ignore_missing(socket.set_cap_ack(true))?;
+        // Since 4.20: a listing is of what is asked for, and nothing else.
+        let is_strict = socket.set_netlink_get_strict_chk(true).is_ok();
         for group in groups {
             socket.add_membership(*group)?;
         }
         Ok(Self {
             socket,
             buffer: vec![0; DATAGRAM].into_boxed_slice(),
+            is_strict,
         })
+    }
+
+    /// Whether the kernel lists the addresses of one interface if that is asked for.
+    pub(crate) const fn is_strict(&self) -> bool {
+        self.is_strict
     }
 
     /// Sends a datagram to the kernel, which carries out what it asks before this returns.
