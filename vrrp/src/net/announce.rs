@@ -1,15 +1,18 @@
 //! Announcements of one device: frames through a packet socket.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use std::io;
 use std::os::fd::AsRawFd;
 
+use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{LinkAddr, bind};
 use socket2::{Domain, Socket, Type};
 
 use super::send::SendBatch;
 use super::{NetError, Operation};
+use crate::address::InterfaceIndex;
 
 /// A packet socket that sends frames from one device, and hears nothing: packet(7).
 #[derive(Debug)]
@@ -19,18 +22,30 @@ pub struct FrameSender {
 }
 
 impl FrameSender {
-    /// Sends from the device of this name.
+    /// Sends from the device of this name, in the network namespace of the calling thread.
     ///
     /// # Errors
     ///
     /// Without CAP_NET_RAW, and where the device is not there.
     pub fn open(name: &str) -> Result<Self, NetError> {
-        let failed = |operation| move |error: io::Error| NetError::new(operation, name, error);
+        let devices = Devices::list().map_err(|error| cannot_bind(name, error))?;
+        Self::open_among(&devices, name, None)
+    }
+
+    /// As [`open`](Self::open), one of these devices, which has this index.
+    pub(super) fn open_among(
+        devices: &Devices,
+        name: &str,
+        index: Option<InterfaceIndex>,
+    ) -> Result<Self, NetError> {
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)
-            .map_err(failed(Operation::OpenPacketSocket))?;
-        let address = link_address(name).map_err(failed(Operation::BindToInterface))?;
-        bind(socket.as_raw_fd(), &address)
-            .map_err(|errno| NetError::new(Operation::BindToInterface, name, errno))?;
+            .map_err(|error| NetError::new(Operation::OpenPacketSocket, name, error))?;
+        let found = devices.0.get(name).filter(|found| {
+            let there = index.and_then(|index| usize::try_from(index.get()).ok());
+            there.is_none_or(|there| found.ifindex() == there)
+        });
+        let address = found.ok_or_else(|| cannot_bind(name, Errno::ENODEV.into()))?;
+        bind(socket.as_raw_fd(), address).map_err(|errno| cannot_bind(name, errno.into()))?;
         Ok(Self {
             socket,
             name: name.into(),
@@ -59,10 +74,21 @@ impl FrameSender {
     }
 }
 
-/// The address to bind to: with no protocol, so that nothing is heard.
-fn link_address(name: &str) -> io::Result<LinkAddr> {
-    let interfaces = getifaddrs()?;
-    let mut here = interfaces.filter(|interface| interface.interface_name == name);
-    here.find_map(|interface| interface.address?.as_link_addr().copied())
-        .ok_or_else(|| io::Error::from(nix::errno::Errno::ENODEV))
+fn cannot_bind(name: &str, error: io::Error) -> NetError {
+    NetError::new(Operation::BindToInterface, name, error)
+}
+
+/// What packet sockets are bound to, by name: with no protocol, so that nothing is heard.
+#[derive(Debug)]
+pub(super) struct Devices(BTreeMap<String, LinkAddr>);
+
+impl Devices {
+    /// All there are. It takes as long as listing all addresses does: once for many sockets.
+    pub(super) fn list() -> io::Result<Self> {
+        let all = getifaddrs()?.filter_map(|interface| {
+            let address = *interface.address?.as_link_addr()?;
+            Some((interface.interface_name, address))
+        });
+        Ok(Self(all.collect()))
+    }
 }

@@ -21,6 +21,7 @@ use nix::sys::time::TimeSpec;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use super::clock::Moment;
+use super::send::is_bound_to;
 use super::{NetError, Operation};
 use crate::address::{Family, InterfaceIndex};
 use crate::receive::Meta;
@@ -92,9 +93,11 @@ impl Receiver {
     /// a [group](Self::join) is joined. A socket of IPv6 hears the groups that others on the host
     /// joined at this interface, too; the ladder drops what is not for a virtual router.
     ///
+    /// It is in the network namespace of the calling thread.
+    ///
     /// # Errors
     ///
-    /// Without CAP_NET_RAW, and where the interface is not there.
+    /// Without CAP_NET_RAW, and where the interface is not there, or has another index.
     pub fn open(
         name: &str,
         interface: InterfaceIndex,
@@ -114,6 +117,7 @@ impl Receiver {
             .map_err(failed(Operation::OpenRawSocket))?;
         socket
             .bind_device(Some(name.as_bytes()))
+            .and_then(|()| is_bound_to(&socket, interface))
             .map_err(failed(Operation::BindToInterface))?;
         let receiver = Self {
             socket,

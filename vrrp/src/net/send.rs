@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU32;
 use core::ops::Range;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd};
@@ -14,7 +15,7 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{NetError, Operation};
-use crate::address::Family;
+use crate::address::{Family, InterfaceIndex};
 
 /// So many leave with one system call.
 const AT_ONCE: usize = 64;
@@ -140,7 +141,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// Without CAP_NET_RAW, and where the device is not there.
+    /// Without CAP_NET_RAW, and where the device is not there, or has another index.
     pub fn open(name: &str, index: u32, family: Family) -> Result<Self, NetError> {
         let domain = match family {
             Family::Ipv4 => Domain::IPV4,
@@ -151,6 +152,7 @@ impl Sender {
             .map_err(failed(Operation::OpenRawSocket))?;
         socket
             .bind_device(Some(name.as_bytes()))
+            .and_then(|()| is_bound_to(&socket, InterfaceIndex::new(index)))
             .map_err(failed(Operation::BindToInterface))?;
         configure(&socket, family).map_err(failed(Operation::ConfigureSocket))?;
         Ok(Self {
@@ -182,6 +184,19 @@ impl Sender {
                 result.map_err(|error| NetError::new(Operation::Send, &*self.name, error)),
             );
         });
+    }
+}
+
+/// What is bound by name may have found another interface: the name is one's of the calling thread's
+/// network namespace, and that may not be the one meant.
+pub(super) fn is_bound_to(socket: &Socket, index: InterfaceIndex) -> io::Result<()> {
+    // The option is not of one family, whatever the name says: SO_BINDTOIFINDEX, socket(7).
+    match socket.device_index_v4() {
+        Ok(bound) if bound.map_or(0, NonZeroU32::get) == index.get() => Ok(()),
+        // Since 5.0.
+        Err(error) if error.raw_os_error() == Some(Errno::ENOPROTOOPT as i32) => Ok(()),
+        Ok(_) => Err(Errno::ENODEV.into()),
+        Err(error) => Err(error),
     }
 }
 

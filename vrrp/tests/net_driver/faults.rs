@@ -283,6 +283,29 @@ fn a_full_queue_is_told_and_passes() {
     assert!(both < drained - from + patience, "{both:?}");
 }
 
+/// The rights over its own network namespace are enough, as in a container without root.
+#[test]
+#[ignore = "needs root, for user namespaces"]
+fn who_may_do_all_that_is_needed_needs_no_more() {
+    let host = Host::new("outer");
+    let setup = Router {
+        interval: Duration::from_millis(20),
+        ..router(100)
+    };
+    let inner = setup.command();
+    let mut command = Command::new("unshare");
+    let prepare = "ip link add eth0 type veth peer name eth1 && ip link set eth1 up \
+                   && ip address add 192.0.2.1/24 dev eth0 && ip link set eth0 up && exec \"$0\" \"$@\"";
+    command.args(["--user", "--map-root-user", "--net", "sh", "-c", prepare]);
+    command.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    let mut running = setup.start_as(&host, command);
+    running.until("Active");
+    running.stop();
+}
+
 /// Without one of the rights it does not begin, and says which.
 #[test]
 #[ignore = "needs root, for network namespaces"]

@@ -84,7 +84,11 @@ impl Router {
 
     /// Starts a process with it.
     pub(crate) fn start(&self, host: &Host) -> Process {
-        let mut command = self.command();
+        self.start_as(host, self.command())
+    }
+
+    /// Starts what runs it.
+    pub(crate) fn start_as(&self, host: &Host, mut command: Command) -> Process {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut running = host.start(&mut command);
         let output = BufReader::new(running.0.stdout.take().unwrap());

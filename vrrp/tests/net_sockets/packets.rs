@@ -361,11 +361,15 @@ fn interfaces_that_are_not_there_are_named() {
             Receiver::open("gone0", here, Family::Ipv4, Carrier::Plain).unwrap_err(),
             Sender::open("gone0", 99, Family::Ipv6).unwrap_err(),
             FrameSender::open("gone0").unwrap_err(),
+            // As in another network namespace than the one meant.
+            Receiver::open("lo", here, Family::Ipv6, Carrier::Plain).unwrap_err(),
+            Sender::open("lo", 99, Family::Ipv4).unwrap_err(),
         ]
     });
-    for error in errors {
-        assert_eq!(error.subject(), "gone0");
-        let said = "cannot bind a socket to an interface (gone0): No such device (os error 19)";
+    for (error, name) in errors.iter().zip(["gone0", "gone0", "gone0", "lo", "lo"]) {
+        assert_eq!(error.subject(), name);
+        let said =
+            format!("cannot bind a socket to an interface ({name}): No such device (os error 19)");
         assert_eq!(error.to_string(), said);
     }
 }

@@ -55,6 +55,8 @@ pub(in crate::net) struct Resolved {
     pub(in crate::net) node: NodeConfig,
     /// How each address is installed.
     pub(in crate::net) addresses: BTreeMap<(RouterId, IpAddr), VirtualAddress>,
+    /// Where routers are; not what they merely track, or have addresses on.
+    pub(in crate::net) interfaces: BTreeSet<InterfaceIndex>,
     /// From where each router advertises.
     pub(in crate::net) mouths: BTreeMap<RouterId, InterfaceIndex>,
     /// The devices that routers with a virtual MAC should have, where their interface is there.
@@ -140,10 +142,11 @@ impl DriverConfig {
         };
         let mut node = NodeConfig::new().with_settings(self.settings.clone());
         let (mut addresses, mut mouths) = (BTreeMap::new(), BTreeMap::new());
-        let mut wanted_devices = BTreeMap::new();
+        let (mut wanted_devices, mut interfaces) = (BTreeMap::new(), BTreeSet::new());
         for (&id, router) in &self.routers {
             let name = &router.interface;
             let interface = place(name);
+            interfaces.insert(interface);
             let (up, down) = self.delays.get(name).copied().unwrap_or_default();
             let mut config = interface_config(link(name), view.tag).with_link_delays(up, down);
             if let Some(spacing) = self.spacings.get(name) {
@@ -207,6 +210,7 @@ impl DriverConfig {
             places,
             node,
             addresses,
+            interfaces,
             mouths,
             wanted_devices,
             names: present,
@@ -262,5 +266,28 @@ fn check_name(name: &str) -> Result<(), DriverError> {
     } else {
         let value = name.into();
         Err(DriverError::InterfaceName { value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::track::TrackerId;
+    use crate::{AddressList, RouterConfig, Vrid};
+
+    #[test]
+    fn interfaces_are_those_where_routers_are() {
+        let address = IpAddr::from([192, 0, 2, 100]);
+        let addresses = AddressList::new([address]).unwrap();
+        let router = RouterConfig::new(Vrid::new(51).unwrap(), addresses);
+        let setup = RouterSetup::new("eth0", router)
+            .with_address(address, AddressSetup::new().on_device("other0"));
+        let config = DriverConfig::new()
+            .with_router(RouterId::new(1), setup)
+            .with_link_tracker(TrackerId::new(1), "tracked0");
+        let resolved = config.resolve(&View::EMPTY).unwrap();
+        assert_eq!(resolved.places.len(), 3);
+        let eth0 = resolved.places.get("eth0").unwrap().index;
+        assert_eq!(resolved.interfaces, BTreeSet::from([eth0]));
     }
 }

@@ -3,18 +3,18 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use std::io;
 
-use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Socket, Type};
+use nix::errno::Errno;
 
 use super::event::DriverEventKind;
 use super::jobs::Placed;
+use crate::address::InterfaceIndex;
 use crate::net::addresses::AddressBook;
 use crate::net::clock;
 use crate::net::config::{Device, DriverConfig, DriverError, Resolved, View};
 use crate::net::executor::{Holdings, Outcome, make_device};
 use crate::net::links::LinkMonitor;
+use crate::net::netlink::{Request, RequestMessage, Rtnetlink, address};
 use crate::net::{NetError, Operation};
 use crate::node::{HandOver, Node, RouterId};
 
@@ -120,12 +120,20 @@ impl Beginning {
     }
 }
 
-/// Without the right to change addresses it would find out when it is Active. This option wants the
-/// same: socket(7).
+/// Without the right to change addresses it would find out when it is Active. So it asks for the
+/// removal of one from an interface that no system has: who may is told that there is none.
 fn check_privilege() -> Result<(), NetError> {
-    let failed = |error: io::Error| NetError::new(Operation::AddAddress, "", error);
-    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).map_err(failed)?;
-    setsockopt(&socket, sockopt::RcvBufForce, &(64 << 10)).map_err(|errno| failed(errno.into()))
+    let nowhere = InterfaceIndex::new(0x7fff_ffff);
+    let nothing =
+        RequestMessage::DelAddress(address::message(nowhere, IpAddr::from([192, 0, 2, 1]), 32));
+    let outcomes = Rtnetlink::open()?.execute(&[Request::new(&nothing, 0)]);
+    for outcome in outcomes {
+        match outcome {
+            Err(cause) if cause.is(Errno::EPERM) => return Err(cause.of(Operation::AddAddress, "")),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The addresses of routers that go on are ours again.

@@ -170,8 +170,7 @@ impl Engine {
     /// raw socket sends none while the device has no address: before the first virtual address is
     /// there and after the last one is gone.
     fn sends_frames(&self, device: InterfaceIndex, family: Family) -> bool {
-        let mut interfaces = self.resolved.places.values();
-        family == Family::Ipv6 && !interfaces.any(|place| place.index == device)
+        family == Family::Ipv6 && !self.resolved.interfaces.contains(&device)
     }
 
     /// What comes before such a packet. The device may be gone.

@@ -9,8 +9,9 @@ use super::waiting::{Ready, Waiting};
 use crate::address::{Family, InterfaceIndex};
 use crate::codec::Authentication;
 use crate::config::RouterConfig;
+use crate::net::announce::Devices;
 use crate::net::config::{DriverConfig, Resolved, group_of};
-use crate::net::{Carrier, FrameSender, NetError, Receiver, Sender};
+use crate::net::{Carrier, FrameSender, NetError, Operation, Receiver, Sender};
 
 /// Which receiver.
 type Ear = (InterfaceIndex, Family, Carrier);
@@ -114,11 +115,19 @@ impl Sockets {
                 }
             }
         }
-        for (index, name) in faces {
-            if self.frames.contains_key(&index) {
-                continue;
+        faces.retain(|index, _| !self.frames.contains_key(index));
+        if faces.is_empty() {
+            return errors;
+        }
+        let devices = match Devices::list() {
+            Ok(devices) => devices,
+            Err(error) => {
+                errors.push(NetError::new(Operation::OpenPacketSocket, "", error));
+                return errors;
             }
-            match FrameSender::open(name) {
+        };
+        for (index, name) in faces {
+            match FrameSender::open_among(&devices, name, Some(index)) {
                 Ok(sender) => drop(self.frames.insert(index, sender)),
                 Err(error) => errors.push(error),
             }
