@@ -62,8 +62,9 @@
 //!
 //! | Thread | Does |
 //! |---|---|
-//! | the one that calls [`Driver::run`] | advertisements, their receipt, announcements, timers, links |
+//! | the one that calls [`Driver::run`] | advertisements, their receipt, announcements, timers, notifications of links; opens sockets when interfaces appear or the configuration changes, which waits while others configure the network |
 //! | `vrrp-addresses` | requests to the kernel about addresses and devices, which wait while others configure the network |
+//! | `vrrp-links` | lists links and addresses when notifications of them were lost |
 //! | `vrrp-hooks` | the program's [`Hooks`], if there are any |
 //!
 //! # Privilege

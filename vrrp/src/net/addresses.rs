@@ -270,20 +270,13 @@ impl AddressBook {
         for key in batch {
             let held = self.held.get(key);
             let held = held.filter(|held| held.is_ours).map(|held| &held.address);
-            plan.push(match (self.find(&present, *key, held), held, &error) {
-                (There::Ours(there), _, _) => {
-                    requests.push(Request::new(&there.removal(), 0));
-                    Some((Removed::Removed, requests.len().checked_sub(1)))
-                }
-                (There::Foreign, _, _) => Some((Removed::Foreign, None)),
-                // Whatever is there, what we have installed must go.
-                (There::Absent, Some(held), Some(_)) => {
-                    requests.push(held.removal());
-                    Some((Removed::Removed, requests.len().checked_sub(1)))
-                }
-                (There::Absent, None, Some(_)) => None,
-                (There::Absent, _, None) => Some((Removed::Absent, None)),
-            });
+            let there = self.find(&present, *key, held);
+            let planned = plan_removal(&there, held, error.is_none());
+            plan.push(planned.map(|(removed, request)| {
+                let place = request.is_some().then_some(requests.len());
+                requests.extend(request);
+                (removed, place)
+            }));
         }
         let outcomes = self.netlink.execute(&requests);
         let results = plan.into_iter().zip(batch);
@@ -540,6 +533,25 @@ enum There<'a> {
     Foreign,
 }
 
+/// What is to be done that an address is removed, and comes of it if that succeeds; `None` if nothing is
+/// known of it.
+fn plan_removal(
+    there: &There<'_>,
+    held: Option<&VirtualAddress>,
+    is_listed: bool,
+) -> Option<(Removed, Option<Request>)> {
+    match (there, held) {
+        (There::Ours(there), _) => {
+            Some((Removed::Removed, Some(Request::new(&there.removal(), 0))))
+        }
+        (There::Foreign, _) => Some((Removed::Foreign, None)),
+        (There::Absent, _) if is_listed => Some((Removed::Absent, None)),
+        // Whatever is there, what we have installed must go.
+        (There::Absent, Some(held)) => Some((Removed::Removed, Some(held.removal()))),
+        (There::Absent, None) => None,
+    }
+}
+
 fn key_of(there: &InterfaceAddress) -> AddressKey {
     AddressKey {
         interface: there.interface,
@@ -580,4 +592,43 @@ fn is_at_least(release: &str, least: (u32, u32)) -> bool {
         .split(|c: char| !c.is_ascii_digit())
         .map_while(|number| number.parse().ok());
     (numbers.next(), numbers.next()) >= (Some(least.0), Some(least.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::IpAddr;
+
+    use super::*;
+    use crate::address::InterfaceIndex;
+
+    #[test]
+    fn what_we_have_installed_is_removed_even_if_nothing_can_be_listed() {
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let ours = VirtualAddress::new(InterfaceIndex::new(2), address);
+        let order = || Some(ours.removal());
+        for (there, held, is_listed, planned) in [
+            (
+                There::Absent,
+                Some(&ours),
+                false,
+                Some((Removed::Removed, order())),
+            ),
+            (
+                There::Absent,
+                Some(&ours),
+                true,
+                Some((Removed::Absent, None)),
+            ),
+            (There::Absent, None, false, None),
+            (There::Absent, None, true, Some((Removed::Absent, None))),
+            (
+                There::Foreign,
+                Some(&ours),
+                true,
+                Some((Removed::Foreign, None)),
+            ),
+        ] {
+            assert_eq!(plan_removal(&there, held, is_listed), planned);
+        }
+    }
 }

@@ -28,10 +28,11 @@ pub use handle::{Handle, RouterSnapshot, Snapshot};
 
 /// Runs virtual routers on the thread that calls [`run`](Self::run).
 ///
-/// It has two more threads: `vrrp-addresses`, which waits for the kernel's answers to requests about
-/// addresses, and `vrrp-hooks`, if the program has [`Hooks`]. Dropped it stops at once, but for the
-/// request or the hook that is under way: addresses
-/// stay until their lifetime ends, and nobody resigns; [`Handle::shutdown`] is the way to leave.
+/// It has more threads: `vrrp-addresses`, which waits for the kernel's answers to requests about
+/// addresses, `vrrp-links`, which lists links when notifications were lost, and `vrrp-hooks`, if the
+/// program has [`Hooks`]. Dropped it stops at once, but for the request or the hook that is under way:
+/// addresses stay until their lifetime ends, and nobody resigns; [`Handle::shutdown`] is the way to
+/// leave.
 #[derive(Debug)]
 pub struct Driver {
     engine: Engine,
@@ -107,6 +108,10 @@ impl Driver {
 
     /// Runs until it was [shut down](Handle::shutdown), and all that belongs to that is done.
     ///
+    /// The thread has to be in the network namespace in which the driver was made: sockets are opened
+    /// there when interfaces appear. Interfaces of other namespaces are not taken for them if their
+    /// indexes are others.
+    ///
     /// # Errors
     ///
     /// Where the system cannot wait or set a timer, and where a thread of the driver has ended;
@@ -121,7 +126,8 @@ impl Driver {
     }
 
     /// Waits for something to do, but no longer than this (`None`: however long it takes), and does
-    /// it. Says whether there will be more.
+    /// it. Says whether there will be more. In the network namespace in which the driver was made, as
+    /// [`run`](Self::run).
     ///
     /// # Errors
     ///

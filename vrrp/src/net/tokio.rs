@@ -60,6 +60,9 @@ impl AsyncDriver {
 
     /// Runs until it was [shut down](Handle::shutdown), and all that belongs to that is done.
     ///
+    /// The runtime's threads have to be in the network namespace in which the driver was made, as for
+    /// [`Driver::run`].
+    ///
     /// # Errors
     ///
     /// As [`Driver::run`].

@@ -319,3 +319,101 @@ fn key_of(there: &InterfaceAddress) -> AddressKey {
         address: there.address,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::IpAddr;
+
+    use netlink_packet_route::link::LinkFlags;
+
+    use super::*;
+    use crate::net::netlink::{Request, RequestMessage};
+
+    const LO: InterfaceIndex = InterfaceIndex::new(1);
+
+    /// What the kernel tells of an address that is added; the order to add it looks the same.
+    fn told(address: IpAddr) -> Vec<u8> {
+        let message = RequestMessage::NewAddress(address::message(LO, address, 32));
+        let mut datagram = Vec::new();
+        Request::new(&message, 0).emit(0, &mut datagram);
+        datagram
+    }
+
+    fn has(monitor: &LinkMonitor, address: IpAddr) -> bool {
+        let interface = LO;
+        monitor.links().has(AddressKey { interface, address })
+    }
+
+    /// It tells of no such address, nor that it has gone, as there never was one.
+    #[test]
+    fn what_is_told_while_all_is_listed_counts() {
+        let address = IpAddr::from([192, 0, 2, 77]);
+        let mut monitor = LinkMonitor::open().unwrap();
+        assert!(monitor.begin_listing().is_none());
+        monitor.lose();
+        let listing = monitor.begin_listing().unwrap();
+        assert!(monitor.begin_listing().is_none(), "it is under way");
+        let lost = monitor.lost.as_mut().unwrap();
+        lost.told.push(told(address));
+        let listed = listing.run();
+        let changes = monitor.adopt(listed).unwrap();
+        assert!(changes.was_overrun && !monitor.has_lost());
+        assert!(changes.interfaces.contains(&LO) && has(&monitor, address));
+        assert!(monitor.begin_listing().is_none());
+    }
+
+    #[test]
+    fn what_is_lost_while_all_is_listed_is_listed_again() {
+        let address = IpAddr::from([192, 0, 2, 77]);
+        let mut monitor = LinkMonitor::open().unwrap();
+        monitor.lose();
+        let listing = monitor.begin_listing().unwrap();
+        let mut changes = LinkChanges::default();
+        assert!(monitor.links.take(&told(address), &mut changes));
+        monitor.lose();
+        let changes = monitor.adopt(listing.run()).unwrap();
+        assert!(!changes.was_overrun && monitor.has_lost() && has(&monitor, address));
+        let listing = monitor.begin_listing().unwrap();
+        let changes = monitor.adopt(listing.run()).unwrap();
+        assert!(changes.was_overrun && !monitor.has_lost());
+        assert_eq!(changes.removed.len(), 1);
+        assert!(!has(&monitor, address));
+    }
+
+    #[test]
+    fn links_are_found_by_the_names_they_have_now() {
+        let mut links = LinkTable::default();
+        let record = |index, name: &str| LinkRecord {
+            index: InterfaceIndex::new(index),
+            flags: LinkFlags::Up,
+            name: Some(name.into()),
+            mtu: Some(1500),
+            mac: None,
+            base: None,
+            kind: None,
+            alias: None,
+            controller: None,
+            group: None,
+        };
+        let found =
+            |links: &LinkTable, name: &str| links.by_name(name).map(|link| link.index.get());
+        links.add_link(record(2, "eth0"));
+        links.add_link(record(2, "wan"));
+        links.add_link(record(3, "eth0"));
+        assert_eq!(found(&links, "wan"), Some(2));
+        assert_eq!(found(&links, "eth0"), Some(3));
+        links.remove_link(InterfaceIndex::new(2));
+        assert_eq!(
+            (found(&links, "wan"), found(&links, "eth0")),
+            (None, Some(3))
+        );
+        // Two change their names at once, told one after the other.
+        links.add_link(record(4, "lan"));
+        links.add_link(record(3, "lan"));
+        links.add_link(record(4, "eth0"));
+        assert_eq!(
+            (found(&links, "lan"), found(&links, "eth0")),
+            (Some(3), Some(4))
+        );
+    }
+}

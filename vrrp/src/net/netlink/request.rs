@@ -77,7 +77,7 @@ impl Request {
     }
 
     /// Appends the bytes of the request.
-    pub(super) fn emit(&self, sequence: u32, datagram: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, sequence: u32, datagram: &mut Vec<u8>) {
         let start = datagram.len();
         datagram.extend_from_slice(&self.0);
         let message = datagram.get_mut(start..);
