@@ -18,7 +18,7 @@ use crate::node::{NodeError, RouterId, Settings};
 use crate::receive::Mode;
 use crate::track::{Track, TrackerId, TrackerStatus};
 
-pub(super) use resolve::{Device, Resolved, View};
+pub(super) use resolve::{Device, Mouth, Resolved, View};
 
 /// The shortest lifetime of an address that the driver chooses by itself.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(3);

@@ -165,6 +165,41 @@ fn a_reload_changes_the_difference() {
     assert!(!one.holds("192.0.2.100") && !one.holds("198.51.100.100"));
 }
 
+/// A router that moves to another interface, and the last one of an interface: both resign where they
+/// were, and only there are their addresses until then.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn who_leaves_by_a_reload_resigns_where_it_was() {
+    let (switch, one, other) = network();
+    switch.connect(&one, "eth1", &["192.0.2.3/24"]);
+    let setup = |interface, priority| {
+        let router = router(interface, 51, priority, "192.0.2.100");
+        DriverConfig::new().with_router(ONE, router)
+    };
+    let high = Running::start(&one, setup("eth0", 200));
+    high.until_state(1, State::Active);
+    let low = Running::start(&other, setup("eth0", 100));
+    low.until_state(1, State::Backup);
+    eventually(|| low.router(1), |low| low.counters.received() > 1);
+    // Where it moves to it cannot be Active: the low one is soon, and in another network.
+    one.ip("link set dev eth1 down");
+    high.handle.reload(setup("eth1", 200)).unwrap();
+    low.until_state(1, State::Active);
+    assert_eq!(low.router(1).counters.received_resignations(), 1);
+    assert!(!one.holds("192.0.2.100") && other.holds("192.0.2.100"));
+    assert_eq!(high.router(1).state, State::Initialize);
+
+    high.handle.reload(setup("eth0", 200)).unwrap();
+    low.until_state(1, State::Backup);
+    high.until_state(1, State::Active);
+    high.handle.reload(DriverConfig::new()).unwrap();
+    low.until_state(1, State::Active);
+    assert_eq!(low.router(1).counters.received_resignations(), 2);
+    assert!(!one.holds("192.0.2.100") && other.holds("192.0.2.100"));
+    high.stop(ShutdownMode::Graceful);
+    low.stop(ShutdownMode::Graceful);
+}
+
 /// Spec 3.7: the successor goes on, the Backup hears no silence, the address is there all the time.
 #[test]
 #[ignore = "needs root, for network namespaces"]

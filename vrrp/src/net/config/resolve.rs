@@ -55,17 +55,38 @@ pub(in crate::net) struct Resolved {
     pub(in crate::net) node: NodeConfig,
     /// How each address is installed.
     pub(in crate::net) addresses: BTreeMap<(RouterId, IpAddr), VirtualAddress>,
-    /// Where routers are; not what they merely track, or have addresses on.
-    pub(in crate::net) interfaces: BTreeSet<InterfaceIndex>,
-    /// From where each router advertises.
-    pub(in crate::net) mouths: BTreeMap<RouterId, InterfaceIndex>,
+    /// From where each router advertises, on the interface it is on.
+    pub(in crate::net) mouths: BTreeMap<(RouterId, InterfaceIndex), Mouth>,
     /// The devices that routers with a virtual MAC should have, where their interface is there.
     pub(in crate::net) wanted_devices: BTreeMap<RouterId, VirtualMac>,
     /// The names of devices and interfaces that are there.
     pub(in crate::net) names: BTreeMap<InterfaceIndex, String>,
 }
 
+/// From where a router advertises.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(in crate::net) struct Mouth {
+    pub(in crate::net) device: InterfaceIndex,
+    /// It is a device with a virtual MAC, not the interface.
+    pub(in crate::net) is_macvlan: bool,
+}
+
+impl Mouth {
+    /// The interface itself.
+    pub(in crate::net) const fn of(interface: InterfaceIndex) -> Self {
+        Self {
+            device: interface,
+            is_macvlan: false,
+        }
+    }
+}
+
 impl Resolved {
+    /// Whether a router is on this interface.
+    pub(in crate::net) fn is_on(&self, router: RouterId, interface: InterfaceIndex) -> bool {
+        self.mouths.contains_key(&(router, interface))
+    }
+
     /// Where an address is.
     pub(in crate::net) fn key(&self, router: RouterId, address: IpAddr) -> Option<AddressKey> {
         self.addresses
@@ -142,11 +163,10 @@ impl DriverConfig {
         };
         let mut node = NodeConfig::new().with_settings(self.settings.clone());
         let (mut addresses, mut mouths) = (BTreeMap::new(), BTreeMap::new());
-        let (mut wanted_devices, mut interfaces) = (BTreeMap::new(), BTreeSet::new());
+        let mut wanted_devices = BTreeMap::new();
         for (&id, router) in &self.routers {
             let name = &router.interface;
             let interface = place(name);
-            interfaces.insert(interface);
             let (up, down) = self.delays.get(name).copied().unwrap_or_default();
             let mut config = interface_config(link(name), view.tag).with_link_delays(up, down);
             if let Some(spacing) = self.spacings.get(name) {
@@ -154,12 +174,15 @@ impl DriverConfig {
             }
             node = node.with_interface(interface, config);
             let mut built = NodeRouter::new(interface, router.config.clone());
-            let (mut home, mut mouth) = (interface, interface);
+            let (mut home, mut mouth) = (interface, Mouth::of(interface));
             if router.virtual_mac.is_some() {
                 let device = view.devices.get(&id);
                 home = device.map_or(NO_DEVICE, |device| device.index);
                 if !router.sends_from_interface() {
-                    mouth = home;
+                    mouth = Mouth {
+                        device: home,
+                        is_macvlan: true,
+                    };
                 }
                 if link(name).is_some() {
                     wanted_devices.extend(router.device(interface).map(|wanted| (id, wanted)));
@@ -170,7 +193,7 @@ impl DriverConfig {
             } else {
                 built = built.without_virtual_mac();
             }
-            mouths.insert(id, mouth);
+            mouths.insert((id, interface), mouth);
             if let Some(rounds) = router.rounds {
                 built = built.with_rounds(rounds);
             }
@@ -210,7 +233,6 @@ impl DriverConfig {
             places,
             node,
             addresses,
-            interfaces,
             mouths,
             wanted_devices,
             names: present,
@@ -271,23 +293,31 @@ fn check_name(name: &str) -> Result<(), DriverError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::VirtualMacSetup;
     use super::*;
     use crate::track::TrackerId;
     use crate::{AddressList, RouterConfig, Vrid};
 
+    /// Whatever tracks it, or has addresses on it.
     #[test]
-    fn interfaces_are_those_where_routers_are() {
+    fn a_device_with_a_virtual_mac_is_known_as_one() {
         let address = IpAddr::from([192, 0, 2, 100]);
         let addresses = AddressList::new([address]).unwrap();
         let router = RouterConfig::new(Vrid::new(51).unwrap(), addresses);
-        let setup = RouterSetup::new("eth0", router)
-            .with_address(address, AddressSetup::new().on_device("other0"));
-        let config = DriverConfig::new()
-            .with_router(RouterId::new(1), setup)
-            .with_link_tracker(TrackerId::new(1), "tracked0");
-        let resolved = config.resolve(&View::EMPTY).unwrap();
-        assert_eq!(resolved.places.len(), 3);
-        let eth0 = resolved.places.get("eth0").unwrap().index;
-        assert_eq!(resolved.interfaces, BTreeSet::from([eth0]));
+        let plain = RouterSetup::new("eth0", router)
+            .with_address(address, AddressSetup::new().on_device("vrrp.51"));
+        let with_mac = plain.clone().with_virtual_mac(VirtualMacSetup::new());
+        for (setup, is_macvlan) in [(plain, false), (with_mac, true)] {
+            let config = DriverConfig::new()
+                .with_router(RouterId::new(1), setup)
+                .with_link_tracker(TrackerId::new(1), "vrrp.51");
+            let resolved = config.resolve(&View::EMPTY).unwrap();
+            assert_eq!(resolved.places.len(), 2);
+            let eth0 = resolved.places.get("eth0").unwrap().index;
+            let device = if is_macvlan { NO_DEVICE } else { eth0 };
+            let mouth = Mouth { device, is_macvlan };
+            let mouths = BTreeMap::from([((RouterId::new(1), eth0), mouth)]);
+            assert_eq!(resolved.mouths, mouths);
+        }
     }
 }

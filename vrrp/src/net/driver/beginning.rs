@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use nix::errno::Errno;
 
 use super::event::DriverEventKind;
-use super::jobs::Placed;
+use super::jobs::{Place, Placed};
 use crate::address::InterfaceIndex;
 use crate::net::addresses::AddressBook;
 use crate::net::clock;
@@ -25,7 +25,7 @@ pub(super) struct Beginning {
     pub(super) devices: BTreeMap<RouterId, Device>,
     pub(super) resolved: Resolved,
     pub(super) node: Node,
-    pub(super) placed: BTreeMap<(RouterId, IpAddr), Placed>,
+    pub(super) placed: BTreeMap<Place, Placed>,
     /// What happened before anybody could listen.
     pub(super) unsaid: Vec<DriverEventKind>,
 }
@@ -141,12 +141,15 @@ fn take_over(
     book: &mut AddressBook,
     resolved: &Resolved,
     left: &HandOver,
-) -> Result<BTreeMap<(RouterId, IpAddr), Placed>, DriverError> {
+) -> Result<BTreeMap<Place, Placed>, DriverError> {
     let mut placed = BTreeMap::new();
     for (router, handed) in &left.routers {
+        let mut homes = resolved.mouths.keys();
+        let home = homes.find(|(other, _)| other == router);
         for address in &handed.addresses {
-            let place = (*router, *address);
-            if let Some(setup) = resolved.addresses.get(&place) {
+            let setup = resolved.addresses.get(&(*router, *address));
+            if let Some(((_, interface), setup)) = home.zip(setup) {
+                let place = (*router, *interface, *address);
                 let address = setup.clone();
                 let is_wanted = true;
                 placed.insert(place, Placed { address, is_wanted });

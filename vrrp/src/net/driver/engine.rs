@@ -5,14 +5,13 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::mpsc::{self, Receiver as Inbox, Sender as Postbox};
 
 use super::beginning::Beginning;
 use super::event::{DriverEvent, DriverEventKind, EventStream};
 use super::handle::{Command, Handle, RouterSnapshot, Snapshot};
-use super::jobs::{Batches, Placed};
+use super::jobs::{Batches, Place, Placed};
 use super::sockets::Sockets;
 use super::waiting::{Ready, Waiting};
 use crate::address::InterfaceIndex;
@@ -59,7 +58,7 @@ pub(super) struct Engine {
     pub(super) devices_left: Vec<(RouterId, InterfaceIndex)>,
     pub(super) is_leaving: bool,
     /// Where addresses were installed.
-    pub(super) placed: BTreeMap<(RouterId, IpAddr), Placed>,
+    pub(super) placed: BTreeMap<Place, Placed>,
     /// What is to be installed when others have removed it.
     pub(super) delayed: VecDeque<(Timestamp, AddressJob)>,
     /// Addresses that were removed, by us or by others.
@@ -375,8 +374,8 @@ impl Engine {
         let mut resolved = config.resolve(&self.view())?;
         let node = core::mem::take(&mut resolved.node);
         self.node.reconfigure(now, node)?;
-        (self.config, self.resolved) = (config, resolved);
-        self.follow_resolved();
+        self.config = config;
+        self.change_to(resolved);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::event::DriverEventKind;
 use crate::address::{Family, InterfaceIndex};
 use crate::net::clock;
-use crate::net::config::{Device, View};
+use crate::net::config::{Device, Resolved, View};
 use crate::net::executor::{AddressJob, AddressTask};
 use crate::net::links::{LinkChanges, Listed};
 use crate::timer::Timestamp;
@@ -132,7 +132,7 @@ impl Engine {
                 return;
             }
         };
-        let before = core::mem::replace(&mut self.resolved, resolved);
+        let before = self.change_to(resolved);
         let mut told = Vec::new();
         for (name, place) in &self.resolved.places {
             let known = before.places.get(name).map(|place| place.index);
@@ -145,18 +145,20 @@ impl Engine {
                 });
             }
         }
-        self.follow_resolved();
         for kind in told {
             self.tell(kind);
         }
     }
 
-    /// What has to be as the configuration wants it, with what there is now: sockets, devices, and
-    /// where addresses are.
-    pub(super) fn follow_resolved(&mut self) {
+    /// The node goes on with this, and so has all else: sockets, devices, and where addresses are. Gives
+    /// what was before. Routers that leave say so from where they were, while their sockets are there.
+    pub(super) fn change_to(&mut self, resolved: Resolved) -> Resolved {
+        let before = core::mem::replace(&mut self.resolved, resolved);
+        self.say_farewell(&before);
         self.make_devices();
         self.open_sockets();
         self.move_addresses();
+        before
     }
 
     fn make_devices(&mut self) {
@@ -191,7 +193,7 @@ impl Engine {
         }
         let left = core::mem::take(&mut self.devices_left);
         for (router, index) in left {
-            let is_used = self.placed.iter().any(|((other, _), placed)| {
+            let is_used = self.placed.iter().any(|((other, _, _), placed)| {
                 *other == router && placed.is_wanted && placed.address.key().interface == index
             });
             if is_used {
@@ -202,15 +204,24 @@ impl Engine {
         }
     }
 
-    /// Addresses that are installed and belong elsewhere now, or are to be installed differently.
+    /// Addresses of routers that stay that are installed and belong elsewhere now, or are to be
+    /// installed differently.
     fn move_addresses(&mut self) {
+        let links = self.monitor.links();
+        // With the device the address is gone.
+        self.placed.retain(|(_, interface, _), placed| {
+            let device = placed.address.key().interface;
+            placed.is_wanted || links.get(*interface).is_some() || links.get(device).is_some()
+        });
         let mut job = AddressJob {
             id: None,
             install: Vec::new(),
             remove: Vec::new(),
         };
-        for (place, placed) in &mut self.placed {
-            let Some(new) = self.resolved.addresses.get(place) else {
+        for ((router, interface, address), placed) in &mut self.placed {
+            let stays = self.resolved.is_on(*router, *interface);
+            let new = self.resolved.addresses.get(&(*router, *address));
+            let Some(new) = new.filter(|_| stays) else {
                 continue;
             };
             let is_there = self.resolved.names.contains_key(&new.key().interface);

@@ -12,6 +12,7 @@ use crate::codec::{GratuitousArp, ethernet_header};
 use crate::event::NewActiveReason;
 use crate::job::{Announcement, Job, JobId, JobKind, JobResult, SendJob};
 use crate::net::addresses::VirtualAddress;
+use crate::net::config::{Mouth, Resolved};
 use crate::net::executor::{AddressJob, AddressTask, HookCall};
 use crate::net::links::Link;
 use crate::net::{NetError, SendBatch, clock};
@@ -26,10 +27,16 @@ const LONGEST_FRAME: usize = 128;
 /// What leaves together; emptied in each step, with the room kept.
 #[derive(Debug, Default)]
 pub(super) struct Batches {
-    adverts: BTreeMap<(InterfaceIndex, Family), Outgoing>,
+    adverts: BTreeMap<(Mouth, Family), Outgoing>,
     frames: BTreeMap<InterfaceIndex, Outgoing>,
     addresses: Vec<AddressJob>,
+    /// They were taken from the node already.
+    taken: Vec<Job>,
 }
+
+/// Which address of which router, on the interface that the router is on; where the address itself is
+/// may be elsewhere.
+pub(super) type Place = (RouterId, InterfaceIndex, IpAddr);
 
 /// How and where an address was installed.
 #[derive(Clone, Debug)]
@@ -59,6 +66,10 @@ impl Engine {
         let mut batches = core::mem::take(&mut self.batches);
         loop {
             let mut is_done = true;
+            for job in core::mem::take(&mut batches.taken) {
+                is_done = false;
+                self.begin(job, &mut batches);
+            }
             while let Some(job) = self.node.poll_job() {
                 is_done = false;
                 self.begin(job, &mut batches);
@@ -77,30 +88,54 @@ impl Engine {
         self.batches = batches;
     }
 
+    /// What routers have to say that were there before, and are not now, leaves at once: their
+    /// sockets are still open, and those of new ones not yet. All else has its turn.
+    pub(super) fn say_farewell(&mut self, before: &Resolved) {
+        let mut batches = core::mem::take(&mut self.batches);
+        while let Some(job) = self.node.poll_job() {
+            match &job.kind {
+                JobKind::Send(send) if !self.resolved.is_on(send.router(), send.interface()) => {
+                    let mouth = mouth_of(before, send);
+                    self.write_advert(job.id, send, mouth, &mut batches);
+                }
+                _ => batches.taken.push(job),
+            }
+        }
+        self.send_adverts(&mut batches);
+        self.batches = batches;
+    }
+
     fn begin(&mut self, job: Job, batches: &mut Batches) {
         let id = job.id;
         match job.kind {
-            JobKind::Send(send) => self.write_advert(id, &send, batches),
+            JobKind::Send(send) => {
+                let mouth = mouth_of(&self.resolved, &send);
+                self.write_advert(id, &send, mouth, batches);
+            }
             JobKind::Announce(announcement) => self.write_frame(id, &announcement, batches),
             JobKind::InstallAddresses {
-                router, addresses, ..
+                router,
+                interface,
+                addresses,
             } => {
-                let job = self.change_addresses(id, router, &addresses, &[]);
+                let job = self.change_addresses(id, (router, interface), &addresses, &[]);
                 self.delay(router, job, batches);
             }
             JobKind::ChangeAddresses {
                 router,
+                interface,
                 install,
                 remove,
-                ..
             } => {
-                let job = self.change_addresses(id, router, &install, &remove);
+                let job = self.change_addresses(id, (router, interface), &install, &remove);
                 batches.addresses.push(job);
             }
             JobKind::RemoveAddresses {
-                router, addresses, ..
+                router,
+                interface,
+                addresses,
             } => {
-                let job = self.change_addresses(id, router, &[], &addresses);
+                let job = self.change_addresses(id, (router, interface), &[], &addresses);
                 batches.addresses.push(job);
             }
             JobKind::Prepare { router } => self.call(id, HookCall::Prepare(router)),
@@ -124,14 +159,12 @@ impl Engine {
         self.node.complete(clock::now(), id, result);
     }
 
-    fn write_advert(&mut self, id: JobId, send: &SendJob, batches: &mut Batches) {
+    fn write_advert(&mut self, id: JobId, send: &SendJob, mouth: Mouth, batches: &mut Batches) {
         let now = clock::now();
         let (mut is_pending, mut is_broken) = (false, false);
         for destination in self.node.destinations(send) {
-            let mouth = self.resolved.mouths.get(&send.router());
-            let mouth = mouth.copied().unwrap_or_else(|| send.interface());
-            let is_frame = self.sends_frames(mouth, Family::of(destination));
-            let header = self.frame_header(mouth, destination);
+            let is_frame = sends_frames(mouth, Family::of(destination));
+            let header = self.frame_header(mouth.device, destination);
             if is_frame && header.is_none() {
                 is_broken = true;
                 continue;
@@ -166,13 +199,6 @@ impl Engine {
         }
     }
 
-    /// Whether packets leave from a device as whole frames: IPv6 from a device with a virtual MAC. A
-    /// raw socket sends none while the device has no address: before the first virtual address is
-    /// there and after the last one is gone.
-    fn sends_frames(&self, device: InterfaceIndex, family: Family) -> bool {
-        family == Family::Ipv6 && !self.resolved.interfaces.contains(&device)
-    }
-
     /// What comes before such a packet. The device may be gone.
     fn frame_header(&self, device: InterfaceIndex, destination: IpAddr) -> Option<[u8; 14]> {
         let source = self.monitor.links().get(device)?.mac?;
@@ -181,7 +207,7 @@ impl Engine {
     }
 
     fn send_adverts(&mut self, batches: &mut Batches) {
-        for (&(device, family), outgoing) in &mut batches.adverts {
+        for (&(mouth, family), outgoing) in &mut batches.adverts {
             if outgoing.batch.is_empty() {
                 continue;
             }
@@ -189,7 +215,8 @@ impl Engine {
             let mut each = |place, result: Result<(), NetError>| {
                 failures.extend(result.err().map(|error| (place, Some(error))));
             };
-            let is_sent = if self.sends_frames(device, family) {
+            let device = mouth.device;
+            let is_sent = if sends_frames(mouth, family) {
                 let sender = self.sockets.frames(device);
                 sender.map(|sender| sender.send(&outgoing.batch, &mut each))
             } else {
@@ -293,7 +320,7 @@ impl Engine {
     fn change_addresses(
         &mut self,
         id: JobId,
-        router: RouterId,
+        (router, interface): (RouterId, InterfaceIndex),
         install: &[IpAddr],
         remove: &[IpAddr],
     ) -> AddressJob {
@@ -309,12 +336,12 @@ impl Engine {
                     address: setup.clone(),
                     is_wanted: true,
                 };
-                self.placed.insert((router, *address), placed);
+                self.placed.insert((router, interface, *address), placed);
             }
         }
         for address in remove {
             // It stays known until it is gone: removing may have to be tried again.
-            if let Some(placed) = self.placed.get_mut(&(router, *address)) {
+            if let Some(placed) = self.placed.get_mut(&(router, interface, *address)) {
                 placed.is_wanted = false;
                 job.remove.push(placed.address.key());
             }
@@ -365,4 +392,18 @@ impl Engine {
             None => self.complete(id, JobResult::Done),
         }
     }
+}
+
+fn mouth_of(resolved: &Resolved, send: &SendJob) -> Mouth {
+    let mouth = resolved.mouths.get(&(send.router(), send.interface()));
+    mouth
+        .copied()
+        .unwrap_or_else(|| Mouth::of(send.interface()))
+}
+
+/// Whether packets leave as whole frames: IPv6 from a device with a virtual MAC. A raw socket sends
+/// none while the device has no address: before the first virtual address is there and after the last
+/// one is gone.
+fn sends_frames(mouth: Mouth, family: Family) -> bool {
+    family == Family::Ipv6 && mouth.is_macvlan
 }

@@ -72,7 +72,8 @@ impl Sockets {
                 wanted.groups.extend(group_of(&router.config));
                 wanted.routers = wanted.routers.saturating_add(1);
             }
-            let mouth = resolved.mouths.get(id).copied().unwrap_or(index);
+            let mouth = resolved.mouths.get(&(*id, index));
+            let mouth = mouth.map_or(index, |mouth| mouth.device);
             for device in [index, mouth] {
                 if let Some(name) = resolved.names.get(&device) {
                     faces.insert(device, name);
