@@ -107,6 +107,8 @@ pub enum Renewed {
 struct Held {
     address: VirtualAddress,
     is_ours: bool,
+    // Its removal was asked for: whatever comes of that, its lifetime ends.
+    is_leaving: bool,
     // From when it is renewed with others, and when in any case; `None` for one that lasts for
     // ever.
     renew_from: Option<Timestamp>,
@@ -124,7 +126,14 @@ impl Held {
             renew_at: after(3),
             address,
             is_ours,
+            is_leaving: false,
         }
+    }
+
+    /// It is renewed no more.
+    const fn leave(&mut self) {
+        self.is_leaving = true;
+        (self.renew_from, self.renew_at) = (None, None);
     }
 }
 
@@ -258,8 +267,14 @@ impl AddressBook {
     ///
     /// # Errors
     ///
-    /// For each address: the kernel's. The address may be there then, and is still held.
+    /// For each address: the kernel's. The address may be there then, and is still held; but it is
+    /// not renewed any more, so the kernel removes it when its lifetime ends (OP-4).
     pub fn remove(&mut self, batch: &[AddressKey]) -> Vec<Result<Removed, NetError>> {
+        for key in batch {
+            if let Some(held) = self.held.get_mut(key) {
+                held.leave();
+            }
+        }
         let listed = self.present(batch.iter().copied());
         let (present, error) = match listed {
             Ok(present) => (present, None),
@@ -330,7 +345,7 @@ impl AddressBook {
     /// # Errors
     ///
     /// For each address: the kernel's; it is tried again after a third of the lifetime. `NotFound`
-    /// for an address that is not held.
+    /// for an address that is not held, or was to be removed.
     pub fn renew(
         &mut self,
         now: Timestamp,
@@ -357,7 +372,8 @@ impl AddressBook {
         let mut requests = Vec::new();
         let mut plan = Vec::new();
         for key in batch {
-            let Some(held) = self.held.get(key) else {
+            let held = self.held.get(key);
+            let Some(held) = held.filter(|held| !held.is_leaving) else {
                 plan.push(None);
                 continue;
             };
@@ -413,6 +429,12 @@ impl AddressBook {
             };
             (&held.address, installed)
         })
+    }
+
+    /// What is held and was not to be removed.
+    pub(super) fn renewable(&self) -> impl Iterator<Item = AddressKey> {
+        let renewable = self.held.iter().filter(|(_, held)| !held.is_leaving);
+        renewable.map(|(key, _)| *key)
     }
 
     /// Forgets what is held and leaves it installed, for a successor (spec §3.7 `Handover`). It
@@ -476,7 +498,8 @@ impl AddressBook {
     }
 
     fn hold_again(&mut self, now: Timestamp, key: AddressKey, is_ours: Option<bool>) {
-        if let Some(held) = self.held.get_mut(&key) {
+        let held = self.held.get_mut(&key);
+        if let Some(held) = held.filter(|held| !held.is_leaving) {
             let is_ours = is_ours.unwrap_or(held.is_ours);
             *held = Held::new(now, held.address.clone(), is_ours);
         }

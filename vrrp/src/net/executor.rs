@@ -250,6 +250,9 @@ fn perform(holdings: &mut Holdings, task: AddressTask) -> Vec<Outcome> {
             }
         }
         AddressTask::Restore(keys) => {
+            // Their removal may have been asked for since.
+            let held: BTreeSet<_> = book.renewable().collect();
+            let keys: Vec<_> = keys.into_iter().filter(|key| held.contains(key)).collect();
             let renewed = book.renew(clock::now(), &keys);
             for (key, renewed) in keys.into_iter().zip(renewed) {
                 tell_renewed(key, renewed, &mut outcomes);
@@ -275,7 +278,7 @@ fn perform(holdings: &mut Holdings, task: AddressTask) -> Vec<Outcome> {
             outcomes.push(Outcome::Left);
         }
         AddressTask::Leave => {
-            let held: Vec<_> = book.held().map(|(address, _)| address.key()).collect();
+            let held: Vec<_> = book.renewable().collect();
             let renewed = book.renew(clock::now(), &held);
             outcomes.extend(
                 renewed

@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Instant;
@@ -15,6 +16,7 @@ use lvs_vrrp::net::clock::now;
 use lvs_vrrp::net::links::LinkMonitor;
 use lvs_vrrp::net::macvlan::{Macvlans, VirtualMac};
 use lvs_vrrp::{Family, InterfaceIndex, Vrid};
+use nix::unistd::{Uid, seteuid};
 
 use super::isolated::{cable, ip, isolated};
 
@@ -543,5 +545,55 @@ fn as_many_addresses_as_there_are_go_in_one_batch() {
             done("removed in", start);
             println!("250 addresses {family}{dot}*: {}", times.join(", "));
         }
+    });
+}
+
+/// The process that runs the test below is told by this that it has no other tests.
+const ALONE: &str = "LVS_VRRP_TEST_ALONE";
+
+/// OP-4: what cannot be removed goes when its lifetime ends.
+///
+/// The right to remove it is lost by changing the user, which is the whole process's.
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn an_address_that_cannot_be_removed_is_renewed_no_more() {
+    if env::var_os(ALONE).is_none() {
+        let this = std::thread::current();
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", this.name().unwrap(), "--include-ignored"]);
+        let output = command.env(ALONE, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("1 passed"), "{said}");
+        return;
+    }
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let mut book = AddressBook::open().unwrap();
+        let addresses = both(device, Some(60));
+        let keys = keys(&addresses);
+        let from = now();
+        for installed in book.install(from, &addresses) {
+            assert_eq!(installed.unwrap(), Installed::Ours);
+        }
+        assert!(book.next_renewal().is_some());
+
+        seteuid(Uid::from_raw(65534)).unwrap();
+        for removed in book.remove(&keys) {
+            assert!(removed.unwrap_err().missing_capability().is_some());
+        }
+        seteuid(Uid::from_raw(0)).unwrap();
+        assert_eq!(book.held().count(), 2);
+        assert_eq!(book.next_renewal(), None);
+        let later = from + Duration::from_secs(50);
+        assert_eq!(book.renew_due(later).len(), 0);
+        for renewed in book.renew(later, &keys) {
+            assert_eq!(renewed.unwrap_err().io().kind(), ErrorKind::NotFound);
+        }
+        assert_eq!(book.next_renewal(), None);
+        for removed in book.remove(&keys) {
+            assert_eq!(removed.unwrap(), Removed::Removed);
+        }
+        assert_eq!(shown_both(), [[""; 0]; 2]);
     });
 }
