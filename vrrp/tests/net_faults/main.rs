@@ -23,3 +23,4 @@ mod device;
 mod killed;
 mod overrun;
 mod pair;
+mod still;

@@ -221,6 +221,35 @@ fn unicast_is_heard_and_other_groups_are_not() {
     }
 }
 
+/// The checksum would be of more than was read.
+#[test]
+#[ignore = "needs root, for network namespaces and raw sockets"]
+fn what_is_longer_than_any_advertisement_is_counted_and_dropped() {
+    let (left, right) = pair();
+    left.ip("link set dev a mtu 9000");
+    right.ip("link set dev b mtu 9000");
+    let to = Ipv4Addr::new(192, 0, 2, 2);
+    let mut batch = SendBatch::new();
+    for length in [4608_usize, 4609] {
+        let written = batch.push(to.into(), length, |buffer| {
+            buffer.fill(0x5a);
+            buffer[..20].fill(0);
+            (buffer[0], buffer[8], buffer[9]) = (0x45, 255, 112);
+            buffer[16..20].copy_from_slice(&to.octets());
+            Ok::<_, Errno>(length)
+        });
+        written.unwrap();
+    }
+    push(&mut batch, Family::Ipv4, 51, Some(to.into()), 255);
+    let mut hearing = receiver(&right, "b", Family::Ipv4);
+    send(&sender(&left, "a", Family::Ipv4), &batch);
+    let heard = hear(&mut hearing, 2);
+    assert_eq!(heard.len(), 2);
+    assert_eq!(heard[0].1.len(), 4608);
+    assert_eq!(judge(&heard[1].0, &heard[1].1), Ok(51));
+    assert_eq!(hearing.truncated(), 1);
+}
+
 /// The authentication header has a protocol of its own.
 #[test]
 #[ignore = "needs root, for network namespaces and raw sockets"]
