@@ -9,8 +9,10 @@ mod worker;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::panic::AssertUnwindSafe;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::panic::catch_unwind;
 use std::sync::mpsc::Sender;
 
@@ -111,6 +113,15 @@ pub(super) struct AddressJob {
     pub(super) id: Option<JobId>,
     pub(super) install: Vec<VirtualAddress>,
     pub(super) remove: Vec<AddressKey>,
+    /// Becomes false when the router is not Active any more: then it is not begun.
+    pub(super) wanted: Option<Arc<AtomicBool>>,
+}
+
+impl AddressJob {
+    fn is_wanted(&self) -> bool {
+        let mut wanted = self.wanted.iter();
+        wanted.all(|wanted| wanted.load(Ordering::Acquire))
+    }
 }
 
 /// What the driver has in the kernel, and the means to change it.
@@ -166,6 +177,8 @@ pub(super) enum AddressTask {
 pub(super) enum Outcome {
     /// A job is over.
     Job(JobId, JobResult),
+    /// Nobody wanted it any more, and nothing was done.
+    Skipped(AddressJob),
     /// The next renewal is due then, if ever.
     NextRenewal(Option<Timestamp>),
     /// Somebody had removed this address; it is there again.
@@ -336,6 +349,8 @@ fn change(
     jobs: Vec<AddressJob>,
     outcomes: &mut Vec<Outcome>,
 ) {
+    let (jobs, unwanted): (Vec<_>, Vec<_>) = jobs.into_iter().partition(AddressJob::is_wanted);
+    outcomes.extend(unwanted.into_iter().map(Outcome::Skipped));
     let install: Vec<_> = jobs.iter().flat_map(|job| &job.install).cloned().collect();
     let remove: Vec<_> = jobs.iter().flat_map(|job| &job.remove).copied().collect();
     let mut installed = Vec::new().into_iter();
@@ -379,5 +394,39 @@ fn change(
             JobResult::Failed
         };
         outcomes.extend(job.id.map(|id| Outcome::Job(id, result)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::addresses::TAG;
+
+    /// It would need the right to change addresses, and fail without.
+    #[test]
+    fn what_nobody_wants_any_more_is_not_installed() {
+        let mut book = AddressBook::open().unwrap();
+        let macvlans = Macvlans::open_with_tag(TAG).unwrap();
+        let nowhere = InterfaceIndex::new(u32::MAX >> 1);
+        let address = VirtualAddress::new(nowhere, "192.0.2.1".parse().unwrap());
+        for is_wanted in [true, false] {
+            let job = AddressJob {
+                id: Some(JobId(7)),
+                install: [address.clone()].into(),
+                remove: Vec::new(),
+                wanted: Some(Arc::new(AtomicBool::new(is_wanted))),
+            };
+            let mut outcomes = Vec::new();
+            change(&mut book, &macvlans, [job].into(), &mut outcomes);
+            match outcomes.last() {
+                Some(Outcome::Job(JobId(7), JobResult::Failed)) if is_wanted => {}
+                Some(Outcome::Skipped(job)) if !is_wanted => {
+                    assert_eq!(job.id, Some(JobId(7)));
+                    assert_eq!(outcomes.len(), 1);
+                }
+                _ => panic!("{is_wanted}: {outcomes:?}"),
+            }
+        }
+        assert_eq!(book.held().count(), 0);
     }
 }

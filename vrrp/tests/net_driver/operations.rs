@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Instant;
 
 use lvs_vrrp::codec::{AhFlavour, AhKey, Authentication};
 use lvs_vrrp::event::ShutdownMode;
@@ -198,6 +199,30 @@ fn who_leaves_by_a_reload_resigns_where_it_was() {
     assert!(!one.holds("192.0.2.100") && other.holds("192.0.2.100"));
     high.stop(ShutdownMode::Graceful);
     low.stop(ShutdownMode::Graceful);
+}
+
+/// It takes over from one that is alive, and waits for its addresses to be removed there; but before
+/// that is over it resigns.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn what_is_not_wanted_any_more_is_not_installed() {
+    let (_switch, one, other) = network();
+    let setup = |priority| {
+        let router = router("eth0", 51, priority, "192.0.2.100");
+        DriverConfig::new().with_router(ONE, router)
+    };
+    let low = Running::start(&other, setup(100));
+    low.until_state(1, State::Active);
+    let watch = Watch::new(&one, "192.0.2.100");
+    let high = Running::start(&one, setup(200).with_gap(Duration::from_secs(2)));
+    low.until_state(1, State::Backup);
+    let resigned = Instant::now();
+    high.stop(ShutdownMode::Graceful);
+    let took = resigned.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    low.until_state(1, State::Active);
+    low.stop(ShutdownMode::Graceful);
+    assert_eq!(watch.end(), []);
 }
 
 /// Spec 3.7: the successor goes on, the Backup hears no silence, the address is there all the time.

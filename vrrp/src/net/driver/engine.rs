@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicBool;
 use core::time::Duration;
 use std::sync::mpsc::{self, Receiver as Inbox, Sender as Postbox};
 
@@ -60,7 +61,9 @@ pub(super) struct Engine {
     /// Where addresses were installed.
     pub(super) placed: BTreeMap<Place, Placed>,
     /// What is to be installed when others have removed it.
-    pub(super) delayed: VecDeque<(Timestamp, AddressJob)>,
+    pub(super) delayed: VecDeque<(Timestamp, RouterId, AddressJob)>,
+    /// What is being installed, or is to be, and whether that is wanted still.
+    pub(super) installing: Vec<(RouterId, Arc<AtomicBool>)>,
     /// Addresses that were removed, by us or by others.
     pub(super) missing: BTreeSet<AddressKey>,
     pub(super) sockets: Sockets,
@@ -153,6 +156,7 @@ impl Engine {
             is_leaving: false,
             placed,
             delayed: VecDeque::new(),
+            installing: Vec::new(),
             missing: BTreeSet::new(),
             sockets,
             sockets_due: None,
@@ -240,6 +244,7 @@ impl Engine {
             self.next_renewal = None;
             self.post(AddressTask::Renew(now));
         }
+        self.drop_unwanted();
         self.install_delayed(now);
         self.perform_jobs();
         self.restore_missing();
@@ -248,7 +253,7 @@ impl Engine {
             self.end();
             return Ok(Progress::Ended);
         }
-        let delayed = self.delayed.front().map(|(at, _)| *at);
+        let delayed = self.delayed.front().map(|(at, _, _)| *at);
         let deadlines = [
             self.node.next_deadline(),
             delayed,
@@ -317,6 +322,7 @@ impl Engine {
                     self.node.complete(clock::now(), id, result);
                 }
                 Outcome::Listed(listed) => self.adopt_links(*listed),
+                Outcome::Skipped(job) => self.skipped(job),
                 Outcome::Device(router, device) => {
                     self.devices_asked.remove(&router);
                     self.devices.insert(router, device);

@@ -217,6 +217,7 @@ impl Engine {
             id: None,
             install: Vec::new(),
             remove: Vec::new(),
+            wanted: None,
         };
         for ((router, interface, address), placed) in &mut self.placed {
             let stays = self.resolved.is_on(*router, *interface);

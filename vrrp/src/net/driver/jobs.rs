@@ -4,12 +4,13 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::Engine;
 use super::event::DriverEventKind;
 use crate::address::{Family, InterfaceIndex, MacAddress};
 use crate::codec::{GratuitousArp, ethernet_header};
-use crate::event::NewActiveReason;
+use crate::event::{NewActiveReason, State};
 use crate::job::{Announcement, Job, JobId, JobKind, JobResult, SendJob};
 use crate::net::addresses::VirtualAddress;
 use crate::net::config::{Mouth, Resolved};
@@ -118,7 +119,10 @@ impl Engine {
                 interface,
                 addresses,
             } => {
-                let job = self.change_addresses(id, (router, interface), &addresses, &[]);
+                let mut job = self.change_addresses(id, (router, interface), &addresses, &[]);
+                let wanted = Arc::new(AtomicBool::new(true));
+                job.wanted = Some(Arc::clone(&wanted));
+                self.installing.push((router, wanted));
                 self.delay(router, job, batches);
             }
             JobKind::ChangeAddresses {
@@ -328,6 +332,7 @@ impl Engine {
             id: Some(id),
             install: Vec::new(),
             remove: Vec::new(),
+            wanted: None,
         };
         for address in install {
             if let Some(setup) = self.resolved.addresses.get(&(router, *address)) {
@@ -362,17 +367,63 @@ impl Engine {
         if is_alive && !self.config.gap.is_zero() {
             let due = clock::now().saturating_add(self.config.gap);
             self.jobs_out = self.jobs_out.saturating_add(1);
-            self.delayed.push_back((due, job));
+            self.delayed.push_back((due, router, job));
         } else {
             batches.addresses.push(job);
+        }
+    }
+
+    fn is_active(&self, router: RouterId) -> bool {
+        let machine = self.node.machine(router);
+        machine.is_some_and(|machine| machine.state() == State::Active)
+    }
+
+    /// What is to be installed for a router that is not Active any more is not begun.
+    pub(super) fn drop_unwanted(&mut self) {
+        let mut installing = core::mem::take(&mut self.installing);
+        installing.retain(|(router, wanted)| {
+            wanted.store(self.is_active(*router), Ordering::Release);
+            // Otherwise the job is over.
+            Arc::strong_count(wanted) > 1
+        });
+        self.installing = installing;
+        let delayed = core::mem::take(&mut self.delayed);
+        for (due, router, job) in delayed {
+            if self.is_active(router) {
+                self.delayed.push_back((due, router, job));
+            } else {
+                self.skip(job);
+            }
+        }
+    }
+
+    /// Nobody wanted this to be installed, and it was not.
+    pub(super) fn skipped(&mut self, job: AddressJob) {
+        let mut installing = self.installing.iter();
+        let is_same = |wanted: &Arc<AtomicBool>| job.wanted.iter().any(|w| Arc::ptr_eq(w, wanted));
+        let router = installing.find(|(_, wanted)| is_same(wanted));
+        if let Some((_, wanted)) = router.filter(|(router, _)| self.is_active(*router)) {
+            // It has become Active again meanwhile.
+            wanted.store(true, Ordering::Release);
+            self.post(AddressTask::Change([job].into()));
+        } else {
+            self.skip(job);
+        }
+    }
+
+    /// It is taken for done: its router goes on to remove what is not there.
+    fn skip(&mut self, job: AddressJob) {
+        self.jobs_out = self.jobs_out.saturating_sub(1);
+        if let Some(id) = job.id {
+            self.complete(id, JobResult::Done);
         }
     }
 
     /// Those that have waited long enough.
     pub(super) fn install_delayed(&mut self, now: Timestamp) {
         let mut due = Vec::new();
-        while self.delayed.front().is_some_and(|(at, _)| *at <= now) {
-            due.extend(self.delayed.pop_front().map(|(_, job)| job));
+        while self.delayed.front().is_some_and(|(at, _, _)| *at <= now) {
+            due.extend(self.delayed.pop_front().map(|(_, _, job)| job));
         }
         if !due.is_empty() {
             self.post(AddressTask::Change(due));
