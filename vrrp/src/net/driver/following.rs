@@ -65,6 +65,8 @@ impl Engine {
     fn follow_links(&mut self, changed: &BTreeSet<InterfaceIndex>) {
         let now = clock::now();
         let links = self.monitor.links();
+        let mut places = self.resolved.places.values();
+        let is_ours = places.any(|place| changed.contains(&place.index));
         let mut places = self.resolved.places.iter();
         let is_current = places.all(|(name, place)| place.is_current(links.by_name(name)));
         // One that was just made is not in the table yet, and has not changed.
@@ -82,7 +84,8 @@ impl Engine {
                 self.post(AddressTask::RemoveDevice(index));
             }
             self.resolve_again(now);
-        } else if self.sockets_due.is_some() {
+        } else if self.sockets_due.is_some() && is_ours {
+            // Perhaps it goes now. Otherwise it waits, or changes without end would try without end.
             self.open_sockets();
         }
         self.tell_links(now, changed);
