@@ -118,8 +118,9 @@ struct Held {
 impl Held {
     fn new(now: Timestamp, address: VirtualAddress, is_ours: bool) -> Self {
         let after = |part| {
-            let time = address.lifetime()?.checked_div(part)?;
-            Some(now.saturating_add(time))
+            let time = address.lifetime_at(now)?.checked_div(part)?;
+            let is_over = address.is_too_late(now);
+            Some(now.saturating_add(time)).filter(|_| !is_over)
         };
         Self {
             renew_from: after(6),
@@ -214,6 +215,11 @@ impl AddressBook {
         // For each address, whether it is ours, and which request is about it.
         let mut plan = Vec::new();
         for address in batch {
+            if address.is_too_late(now) {
+                let cause = NetlinkCause::refused(Errno::ETIME);
+                plan.push(Err(cause.of(Operation::AddAddress, &address.to_string())));
+                continue;
+            }
             let there = self.find(&present, address.key(), Some(address));
             if matches!(there, There::Foreign) {
                 plan.push(Ok((false, None)));
@@ -354,6 +360,24 @@ impl AddressBook {
         self.renew_some(now, batch, true)
     }
 
+    /// These have to be gone by then, and not before as far as that is up to them.
+    pub(super) fn bound(
+        &mut self,
+        now: Timestamp,
+        batch: &[(AddressKey, Timestamp)],
+    ) -> Vec<(AddressKey, Result<Renewed, NetError>)> {
+        let mut keys = Vec::new();
+        for (key, gone_by) in batch {
+            let held = self.held.get_mut(key);
+            if let Some(held) = held.filter(|held| held.is_ours && !held.is_leaving) {
+                held.address = held.address.clone().with_gone_by(Some(*gone_by));
+                keys.push(*key);
+            }
+        }
+        let results = self.renew_some(now, &keys, false);
+        keys.into_iter().zip(results).collect()
+    }
+
     fn renew_some(
         &mut self,
         now: Timestamp,
@@ -380,6 +404,9 @@ impl AddressBook {
             let ours = held.is_ours.then_some(&held.address);
             plan.push(Some(match self.find(&present, *key, ours) {
                 There::Absent if !restores => (Renewed::Gone, None),
+                // It has what it may have.
+                There::Ours(_) if held.address.is_too_late(now) => (Renewed::Renewed, None),
+                There::Absent if held.address.is_too_late(now) => (Renewed::Gone, None),
                 There::Absent => {
                     requests.push(held.address.addition(self.tag));
                     (Renewed::Restored, requests.len().checked_sub(1))

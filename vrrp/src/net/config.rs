@@ -33,7 +33,9 @@ pub enum Lifetime {
     ByRouter,
     /// This long, rounded up to whole seconds.
     Limited(Duration),
-    /// For ever: after a crash it stays until somebody removes it.
+    /// For ever: after a crash it stays until somebody removes it. Refused where the group of its
+    /// virtual router has a guard: there no lifetime reaches beyond the time until which that is held,
+    /// less the 2 s by which the kernel may be late.
     Unlimited,
 }
 
@@ -261,6 +263,14 @@ pub enum DriverError {
         /// The address.
         address: IpAddr,
     },
+    /// Addresses that stay for ever, of a router that may be Active only for a time.
+    #[error("lifetime of router {}: unlimited, but group {} has a guard", router.get(), group.get())]
+    UnlimitedLifetime {
+        /// The router.
+        router: RouterId,
+        /// Its group.
+        group: GroupId,
+    },
     /// A tag that is not a driver's.
     #[error("tag {value}: 0 to 3 are the kernel's, 4 to 255 a driver's")]
     Tag {
@@ -409,6 +419,14 @@ impl DriverConfig {
     pub const fn with_tag(mut self, tag: u8) -> Self {
         self.tag = tag;
         self
+    }
+
+    /// The group with a guard that a router is a member of.
+    pub(super) fn guarded_group(&self, router: RouterId) -> Option<GroupId> {
+        let mut groups = self.groups.iter();
+        let group =
+            groups.find(|(_, group)| group.guard.is_some() && group.members.contains(&router));
+        group.map(|(id, _)| *id)
     }
 
     /// Its virtual routers.

@@ -160,6 +160,8 @@ pub(super) enum AddressTask {
     Change(Vec<AddressJob>),
     /// Those that are due at this time.
     Renew(Timestamp),
+    /// These have to be gone by then.
+    Bound(Vec<(AddressKey, Timestamp)>),
     /// These, as somebody removed them.
     Restore(Vec<AddressKey>),
     /// A device with a virtual MAC for this router.
@@ -259,6 +261,11 @@ fn perform(holdings: &mut Holdings, task: AddressTask) -> Vec<Outcome> {
         AddressTask::Change(jobs) => change(book, macvlans, jobs, &mut outcomes),
         AddressTask::Renew(now) => {
             for (key, renewed) in book.renew_due(now) {
+                tell_renewed(key, renewed, &mut outcomes);
+            }
+        }
+        AddressTask::Bound(bounds) => {
+            for (key, renewed) in book.bound(clock::now(), &bounds) {
                 tell_renewed(key, renewed, &mut outcomes);
             }
         }

@@ -7,7 +7,7 @@ use std::thread;
 use lvs_vrrp::event::{DataPlane, ShutdownMode};
 use lvs_vrrp::group::{GroupConfig, GroupId};
 use lvs_vrrp::job::JobResult;
-use lvs_vrrp::net::{DriverConfig, DriverEventKind, Handle, Hooks, clock};
+use lvs_vrrp::net::{DriverConfig, DriverEventKind, Handle, Hooks, Lifetime, clock};
 use lvs_vrrp::node::{RouterId, Settings};
 use lvs_vrrp::receive::Peer;
 use lvs_vrrp::{GuardStatus, Priority, Rank, State, Version};
@@ -161,6 +161,67 @@ fn a_guard_is_asked_for_and_given_back() {
     running.stop(ShutdownMode::Graceful);
     assert!(!one.holds(ADDRESS));
     assert_eq!(called.iter().last().unwrap(), "release");
+}
+
+/// Grants for the time that it is told, once.
+struct Grants(Handle, Duration);
+
+impl Hooks for Grants {
+    fn acquire_guard(&mut self, group: GroupId, _: Rank) -> JobResult {
+        let until = clock::now() + self.1;
+        let status = GuardStatus::Held { until, epoch: 1 };
+        self.0.set_guard(group, status).unwrap();
+        JobResult::Done
+    }
+}
+
+/// For how long the kernel keeps the address now, in seconds.
+fn lifetime(host: &Host) -> u64 {
+    let shown = host.ask("-o address show dev eth0");
+    let line = shown.lines().find(|line| line.contains(ADDRESS)).unwrap();
+    let mut words = line
+        .split_whitespace()
+        .skip_while(|word| *word != "valid_lft");
+    words
+        .nth(1)
+        .unwrap()
+        .trim_end_matches("sec")
+        .parse()
+        .unwrap()
+}
+
+/// Spec 4.2 rule 7: should the process be paused, the kernel removes the address before the guard is
+/// another's.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn no_lifetime_reaches_beyond_the_guard() {
+    let (_switch, one, _other) = network();
+    let group = GroupConfig::new([RouterId::new(1)]).with_guard(Duration::from_millis(100));
+    let with = |lifetime| {
+        let config = driver(100).with_group(GroupId::new(1), group.clone());
+        let (id, setup) = config.routers().next().unwrap();
+        let setup = setup.clone().with_lifetime(lifetime);
+        config.clone().with_router(id, setup)
+    };
+    let refused = with(Lifetime::Unlimited).validate().unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "lifetime of router 1: unlimited, but group 1 has a guard"
+    );
+    let config = with(Lifetime::Limited(Duration::from_secs(600)));
+    let running = Running::start_with(&one, config, |driver| {
+        let hooks = Grants(driver.handle(), Duration::from_secs(30));
+        driver.set_hooks(hooks).unwrap();
+    });
+    running.until_state(1, State::Active);
+    let first = lifetime(&one);
+    assert!((10..=28).contains(&first), "{first}");
+    let until = clock::now() + Duration::from_secs(300);
+    let status = GuardStatus::Held { until, epoch: 1 };
+    running.handle.set_guard(GroupId::new(1), status).unwrap();
+    eventually(|| lifetime(&one), |later| (200..=298).contains(later));
+    running.stop(ShutdownMode::Graceful);
+    assert!(!one.holds(ADDRESS));
 }
 
 /// Each tells the other, and nobody else.

@@ -9,8 +9,11 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressProtocol, CacheInfo};
 
 use crate::address::InterfaceIndex;
+use crate::lease::address_lifetime;
+use crate::net::clock;
 use crate::net::links::InterfaceAddress;
 use crate::net::netlink::{Request, RequestMessage, address};
+use crate::timer::Timestamp;
 
 /// Bytes of a label at most: `IFNAMSIZ` without the zero byte.
 const LABEL: usize = 15;
@@ -102,6 +105,8 @@ pub struct VirtualAddress {
     is_preferred: bool,
     // Whole seconds; `None` for ever.
     lifetime: Option<u32>,
+    // Whatever its lifetime, it must be gone by then.
+    gone_by: Option<Timestamp>,
 }
 
 impl VirtualAddress {
@@ -121,7 +126,30 @@ impl VirtualAddress {
             has_prefix_route: false,
             is_preferred: address.is_ipv4(),
             lifetime: None,
+            gone_by: None,
         }
+    }
+
+    /// Ends its lifetime early enough that it is gone by then (spec §4.2 rule 7).
+    pub(in crate::net) const fn with_gone_by(mut self, gone_by: Option<Timestamp>) -> Self {
+        self.gone_by = gone_by;
+        self
+    }
+
+    /// It could not be gone in time.
+    pub(super) fn is_too_late(&self, now: Timestamp) -> bool {
+        self.gone_by
+            .is_some_and(|gone_by| address_lifetime(now, gone_by).is_none())
+    }
+
+    /// The lifetime that it gets now.
+    pub(super) fn lifetime_at(&self, now: Timestamp) -> Option<Duration> {
+        let bound = self.gone_by.map(|gone_by| {
+            let lifetime = address_lifetime(now, gone_by);
+            // One that is too late is not asked for: a second is the least there is.
+            lifetime.unwrap_or(Duration::from_secs(1))
+        });
+        [self.lifetime(), bound].into_iter().flatten().min()
     }
 
     /// Where it is.
@@ -266,7 +294,9 @@ impl VirtualAddress {
         flags.set(AddressFlags::Noprefixroute, !self.has_prefix_route);
         address::set_flags(&mut message, flags);
         let mut cache = CacheInfo::default();
-        cache.ifa_valid = self.lifetime.unwrap_or(u32::MAX);
+        let lifetime = self.lifetime_at(clock::now());
+        let lifetime = lifetime.and_then(|lifetime| u32::try_from(lifetime.as_secs()).ok());
+        cache.ifa_valid = lifetime.unwrap_or(u32::MAX);
         cache.ifa_preferred = if self.is_preferred {
             cache.ifa_valid
         } else {

@@ -208,6 +208,9 @@ impl DriverConfig {
                 }
             }
             let lifetime = router.lifetime();
+            if let Some(group) = self.guarded_group(id).filter(|_| lifetime.is_none()) {
+                return Err(DriverError::UnlimitedLifetime { router: id, group });
+            }
             let default = AddressSetup::new();
             for address in virtual_addresses(&router.config) {
                 let setup = router.addresses.get(&address).unwrap_or(&default);

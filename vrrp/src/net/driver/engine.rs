@@ -17,6 +17,8 @@ use super::sockets::Sockets;
 use super::waiting::{Ready, Waiting};
 use crate::address::InterfaceIndex;
 use crate::event::ShutdownMode;
+use crate::group::GroupId;
+use crate::guard::GuardStatus;
 use crate::job::JobId;
 use crate::net::addresses::AddressKey;
 use crate::net::clock;
@@ -58,6 +60,8 @@ pub(super) struct Engine {
     /// Those that are not needed any more, once the addresses of their router are gone.
     pub(super) devices_left: Vec<(RouterId, InterfaceIndex)>,
     pub(super) is_leaving: bool,
+    /// Until when the guards of groups are held.
+    pub(super) guarded_until: BTreeMap<GroupId, Timestamp>,
     /// Where addresses were installed.
     pub(super) placed: BTreeMap<Place, Placed>,
     /// What is to be installed when others have removed it.
@@ -154,6 +158,7 @@ impl Engine {
             devices_asked: BTreeSet::new(),
             devices_left: Vec::new(),
             is_leaving: false,
+            guarded_until: BTreeMap::new(),
             placed,
             delayed: VecDeque::new(),
             installing: Vec::new(),
@@ -355,7 +360,12 @@ impl Engine {
                     reply(result);
                 }
                 Command::Tracker(tracker, status) => self.node.set_tracker(now, tracker, status),
-                Command::Guard(group, status) => self.node.set_guard(now, group, status),
+                Command::Guard(group, status) => {
+                    self.node.set_guard(now, group, status);
+                    if let GuardStatus::Held { until, .. } = status {
+                        self.bound_addresses(group, until);
+                    }
+                }
                 Command::Yield(group) => self.node.yield_group(now, group),
                 Command::Stalled => self.node.stalled(now),
                 Command::ResetCounters(router) => self.node.reset_counters(now, router),

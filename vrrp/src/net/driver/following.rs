@@ -235,7 +235,9 @@ impl Engine {
             if new.key() != placed.address.key() {
                 job.remove.push(placed.address.key());
             }
-            job.install.push(new.clone());
+            let group = self.config.guarded_group(*router);
+            let gone_by = group.and_then(|group| self.guarded_until.get(&group).copied());
+            job.install.push(new.clone().with_gone_by(gone_by));
             placed.address = new.clone();
         }
         if !job.install.is_empty() {

@@ -11,6 +11,7 @@ use super::event::DriverEventKind;
 use crate::address::{Family, InterfaceIndex, MacAddress};
 use crate::codec::{GratuitousArp, ethernet_header};
 use crate::event::{NewActiveReason, State};
+use crate::group::GroupId;
 use crate::job::{Announcement, Job, JobId, JobKind, JobResult, SendJob};
 use crate::net::addresses::VirtualAddress;
 use crate::net::config::{Mouth, Resolved};
@@ -336,7 +337,8 @@ impl Engine {
         };
         for address in install {
             if let Some(setup) = self.resolved.addresses.get(&(router, *address)) {
-                job.install.push(setup.clone());
+                let gone_by = self.gone_by(router);
+                job.install.push(setup.clone().with_gone_by(gone_by));
                 let placed = Placed {
                     address: setup.clone(),
                     is_wanted: true,
@@ -370,6 +372,26 @@ impl Engine {
             self.delayed.push_back((due, router, job));
         } else {
             batches.addresses.push(job);
+        }
+    }
+
+    /// When the addresses of a router have to be gone, whatever becomes of this process.
+    pub(super) fn gone_by(&self, router: RouterId) -> Option<Timestamp> {
+        let group = self.config.guarded_group(router)?;
+        self.guarded_until.get(&group).copied()
+    }
+
+    /// The guard of a group is held until then.
+    pub(super) fn bound_addresses(&mut self, group: GroupId, until: Timestamp) {
+        self.guarded_until.insert(group, until);
+        let placed = self.placed.iter().filter(|((router, _, _), placed)| {
+            placed.is_wanted && self.config.guarded_group(*router) == Some(group)
+        });
+        let bounds: Vec<_> = placed
+            .map(|(_, placed)| (placed.address.key(), until))
+            .collect();
+        if !bounds.is_empty() {
+            self.post(AddressTask::Bound(bounds));
         }
     }
 
