@@ -47,7 +47,7 @@
 //!
 //! | After | Both have it |
 //! |---|---|
-//! | a resignation, a preemption, a link that goes down | not at all: who takes over from a living router waits [5 ms](DriverConfig::with_gap) with its addresses |
+//! | a resignation, a preemption, a link that goes down | not at all, if removing them takes less than the [5 ms](DriverConfig::with_gap) for which who takes over from a living router waits with its own; otherwise for what it takes longer, as where others configure the network |
 //! | a process that was killed, or hangs | until their [lifetime](Lifetime) ends: the kernel removes them |
 //! | a process that stood still | until it wakes up: it hears what came in, and gives way (OP-5) |
 //! | a cut link | while it is cut: a [lease](mod@crate::lease) is the remedy |

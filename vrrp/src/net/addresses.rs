@@ -19,7 +19,8 @@
 //! # Others in the same subnet
 //!
 //! With the first IPv4 address of a subnet the kernel removes the others. An address of /32 has no
-//! subnet; while one of ours has, `net.ipv4.conf.*.promote_secondaries` of its interface is 1.
+//! subnet; while one of ours has, `net.ipv4.conf.*.promote_secondaries` of its interface is 1. A
+//! process that is killed leaves it so, and the next one does not know what it was: it stays 1.
 //!
 //! # IPv6
 //!

@@ -377,7 +377,8 @@ impl DriverConfig {
     }
 
     /// Sets for how long the interface of this name must be up, or down, before that is believed; 0:
-    /// [`InterfaceConfig::with_link_delays`](crate::node::InterfaceConfig::with_link_delays).
+    /// [`InterfaceConfig::with_link_delays`](crate::node::InterfaceConfig::with_link_delays). Where no
+    /// virtual router is on it, now or after a reload, it means nothing.
     pub fn with_link_delays(
         mut self,
         interface: impl Into<String>,
@@ -389,7 +390,8 @@ impl DriverConfig {
     }
 
     /// Sets the space between two announcements on the interface of this name:
-    /// [`InterfaceConfig::with_spacing`](crate::node::InterfaceConfig::with_spacing).
+    /// [`InterfaceConfig::with_spacing`](crate::node::InterfaceConfig::with_spacing). Where no virtual
+    /// router is on it it means nothing.
     pub fn with_spacing(mut self, interface: impl Into<String>, spacing: Duration) -> Self {
         self.spacings.insert(interface.into(), spacing);
         self

@@ -42,7 +42,8 @@
 //! [at rest](Macvlans::set_at_rest) drops the packets of its family: those of IPv4, as it does not
 //! forward and no route leads back through it; those of IPv6, as that is off there. It sends
 //! advertisements all the same, those of IPv6 as whole frames. The driver lets devices rest that have no
-//! address.
+//! address. Packets of the other family are not its concern: another device may have them, and the
+//! kernel treats them as it does on any interface.
 //!
 //! # Whose device is it?
 //!

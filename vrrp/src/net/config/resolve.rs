@@ -143,6 +143,9 @@ impl DriverConfig {
         if self.tag <= LAST_OF_KERNEL {
             return Err(DriverError::Tag { value: self.tag });
         }
+        for name in self.delays.keys().chain(self.spacings.keys()) {
+            check_name(name)?;
+        }
         let names: BTreeSet<&str> = self.names().collect();
         let (mut places, mut links) = (BTreeMap::new(), BTreeMap::new());
         let mut present = BTreeMap::new();
@@ -298,8 +301,25 @@ fn check_name(name: &str) -> Result<(), DriverError> {
 mod tests {
     use super::super::VirtualMacSetup;
     use super::*;
+    use alloc::string::ToString;
+    use core::time::Duration;
+
     use crate::track::TrackerId;
     use crate::{AddressList, RouterConfig, Vrid};
+
+    #[test]
+    fn settings_are_of_names_that_interfaces_can_have() {
+        let zero = Duration::ZERO;
+        for wrong in [
+            DriverConfig::new().with_spacing("no/name", zero),
+            DriverConfig::new().with_link_delays("no/name", zero, zero),
+        ] {
+            let said = wrong.validate().unwrap_err().to_string();
+            assert!(said.starts_with("interface name \"no/name\": "), "{said}");
+        }
+        let unused = DriverConfig::new().with_spacing("eth9", zero);
+        unused.validate().unwrap();
+    }
 
     /// Whatever tracks it, or has addresses on it.
     #[test]

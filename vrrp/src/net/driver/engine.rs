@@ -10,7 +10,7 @@ use core::time::Duration;
 use std::sync::mpsc::{self, Receiver as Inbox, Sender as Postbox};
 
 use super::beginning::Beginning;
-use super::event::{DriverEvent, DriverEventKind, EventStream};
+use super::event::{DriverEvent, DriverEventKind, EventStream, Feed};
 use super::handle::{Command, Handle, RouterSnapshot, Snapshot};
 use super::jobs::{Batches, Place, Placed};
 use super::sockets::Sockets;
@@ -92,7 +92,7 @@ pub(super) struct Engine {
     pub(super) jobs_out: usize,
     next_renewal: Option<Timestamp>,
     listener: Option<Listener>,
-    streams: Vec<EventStream>,
+    streams: Vec<Feed>,
     sequence: u64,
     /// What happened before anybody could listen.
     unsaid: Vec<DriverEventKind>,
@@ -207,7 +207,7 @@ impl Engine {
 
     pub(super) fn subscribe(&mut self, capacity: usize) -> EventStream {
         let stream = EventStream::new(capacity);
-        self.streams.push(stream.clone());
+        self.streams.push(stream.feed());
         stream
     }
 
@@ -442,9 +442,7 @@ impl Engine {
         if let Some(listener) = &mut self.listener {
             listener(&event);
         }
-        for stream in &self.streams {
-            stream.push(event.clone());
-        }
+        self.streams.retain(|stream| stream.push(&event));
     }
 
     fn snapshot(&self, now: Timestamp) -> Snapshot {

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::time::Duration;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Instant;
@@ -78,31 +78,112 @@ impl DriverEvent {
 #[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<DriverEvent>,
+    /// Which of them is the last transition of each router.
+    last: BTreeMap<Subject, u64>,
     has_ended: bool,
+}
+
+impl Queue {
+    fn push(&mut self, event: DriverEvent, capacity: usize) {
+        if let Some(subject) = event.transition() {
+            self.last.insert(subject, event.sequence);
+        }
+        self.events.push_back(event);
+        if self.events.len() > capacity {
+            self.make_room();
+        }
+    }
+
+    fn pop(&mut self) -> Option<DriverEvent> {
+        let event = self.events.pop_front()?;
+        if let Some(subject) = event.transition() {
+            if self.last.get(&subject) == Some(&event.sequence) {
+                self.last.remove(&subject);
+            }
+        }
+        Some(event)
+    }
+
+    /// Drops the oldest that is not the last transition of its router. Where each is, it grows: there
+    /// are no more of these than routers.
+    fn make_room(&mut self) {
+        let last = &self.last;
+        let dispensable = self.events.iter().position(|event| {
+            let last = event.transition().and_then(|subject| last.get(&subject));
+            last != Some(&event.sequence)
+        });
+        if let Some(place) = dispensable {
+            self.events.remove(place);
+        }
+    }
+}
+
+/// What a stream and its driver share.
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    condition: Condvar,
+    capacity: usize,
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        // Nothing in here panics half-way.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The driver's end of a stream.
+#[derive(Debug)]
+pub(super) struct Feed(Weak<Shared>);
+
+impl Feed {
+    /// Says whether somebody may take it.
+    pub(super) fn push(&self, event: &DriverEvent) -> bool {
+        let Some(shared) = self.0.upgrade() else {
+            return false;
+        };
+        shared.lock().push(event.clone(), shared.capacity);
+        shared.condition.notify_one();
+        true
+    }
+
+    pub(super) fn end(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.lock().has_ended = true;
+            shared.condition.notify_all();
+        }
+    }
 }
 
 /// The events of a driver, to be taken on whatever thread.
 ///
 /// It holds a limited number. When nobody takes them the oldest go, but never the last transition of
-/// a virtual router.
+/// a virtual router. When it and its clones are dropped the driver forgets it.
 #[derive(Clone, Debug)]
 pub struct EventStream {
-    shared: Arc<(Mutex<Queue>, Condvar)>,
-    capacity: usize,
+    shared: Arc<Shared>,
 }
 
 impl EventStream {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            shared: Arc::default(),
-            capacity: capacity.max(1),
+            shared: Arc::new(Shared {
+                queue: Mutex::default(),
+                condition: Condvar::new(),
+                capacity: capacity.max(1),
+            }),
         }
+    }
+
+    pub(super) fn feed(&self) -> Feed {
+        Feed(Arc::downgrade(&self.shared))
     }
 
     /// The next event, if there is one.
     #[must_use]
     pub fn try_next(&self) -> Option<DriverEvent> {
-        self.lock().events.pop_front()
+        self.shared.lock().pop()
     }
 
     /// The next event; `None` when the driver has ended.
@@ -126,15 +207,15 @@ impl EventStream {
     }
 
     fn take(&self, until: Option<Instant>) -> Option<DriverEvent> {
-        let mut queue = self.lock();
+        let mut queue = self.shared.lock();
         loop {
-            if let Some(event) = queue.events.pop_front() {
+            if let Some(event) = queue.pop() {
                 return Some(event);
             }
             if queue.has_ended {
                 return None;
             }
-            let condition = &self.shared.1;
+            let condition = &self.shared.condition;
             queue = match until {
                 None => condition
                     .wait(queue)
@@ -147,42 +228,78 @@ impl EventStream {
             };
         }
     }
-
-    pub(super) fn push(&self, event: DriverEvent) {
-        let mut queue = self.lock();
-        queue.events.push_back(event);
-        if queue.events.len() > self.capacity {
-            make_room(&mut queue.events);
-        }
-        drop(queue);
-        self.shared.1.notify_one();
-    }
-
-    pub(super) fn end(&self) {
-        self.lock().has_ended = true;
-        self.shared.1.notify_all();
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
-        // Nothing in here panics half-way.
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// Drops the oldest that is not the last transition of its router. Where each is, it grows: there
-/// are no more of these than routers.
-fn make_room(events: &mut VecDeque<DriverEvent>) {
-    let mut last = BTreeMap::new();
-    for event in &*events {
-        if let Some(subject) = event.transition() {
-            last.insert(subject, event.sequence);
-        }
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::Priority;
+    use crate::address::Family;
+    use crate::event::{LastEvent, NewActiveReason, State, Transition};
+    use crate::node::RouterId;
+
+    /// What happens to routers 1 and 2, and something else.
+    fn transition(sequence: u64, router: u32) -> DriverEvent {
+        let subject = Subject {
+            router: Some(RouterId::new(router)),
+            interface: InterfaceIndex::new(2),
+            family: Family::Ipv4,
+            vrid: None,
+        };
+        let kind = ReportKind::Router(Notification::Transition(Transition {
+            from: State::Backup,
+            to: State::Active,
+            event: LastEvent::default(),
+            reason: NewActiveReason::default(),
+            priority: Priority::new(100),
+        }));
+        let at = Timestamp::default();
+        let report = Report {
+            sequence,
+            at,
+            subject,
+            kind,
+        };
+        event(sequence, DriverEventKind::Report(report))
     }
-    let dispensable = events.iter().position(|event| {
-        let last = event.transition().and_then(|subject| last.get(&subject));
-        last != Some(&event.sequence)
-    });
-    if let Some(place) = dispensable {
-        events.remove(place);
+
+    #[test]
+    fn the_last_transitions_of_routers_are_kept() {
+        let stream = EventStream::new(2);
+        let feed = stream.feed();
+        let push = |event| assert!(feed.push(&event));
+        let taken = || core::iter::from_fn(|| stream.try_next()).map(|event| event.sequence);
+        push(transition(1, 1));
+        push(transition(2, 2));
+        push(transition(3, 1));
+        push(event(4, DriverEventKind::LinksReread));
+        push(event(5, DriverEventKind::LinksReread));
+        assert_eq!(taken().collect::<Vec<_>>(), [2, 3]);
+        // What was taken is not kept for its sake.
+        push(transition(6, 1));
+        push(event(7, DriverEventKind::LinksReread));
+        assert_eq!(taken().collect::<Vec<_>>(), [6, 7]);
+        push(transition(8, 1));
+        push(transition(9, 2));
+        push(transition(10, 3));
+        assert_eq!(taken().collect::<Vec<_>>(), [8, 9, 10]);
+        assert!(stream.shared.lock().last.is_empty());
+    }
+
+    fn event(sequence: u64, kind: DriverEventKind) -> DriverEvent {
+        let at = Timestamp::default();
+        DriverEvent { sequence, at, kind }
+    }
+
+    #[test]
+    fn a_stream_that_was_dropped_is_forgotten() {
+        let stream = EventStream::new(2);
+        let (feed, clone) = (stream.feed(), stream.clone());
+        drop(stream);
+        assert!(feed.push(&event(1, DriverEventKind::LinksReread)));
+        drop(clone);
+        assert!(!feed.push(&event(2, DriverEventKind::LinksReread)));
     }
 }
