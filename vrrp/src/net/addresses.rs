@@ -47,6 +47,7 @@
 //! ```
 
 mod promotion;
+mod removal;
 mod virtual_address;
 
 use alloc::collections::BTreeMap;
@@ -57,6 +58,7 @@ use std::fs;
 use nix::errno::Errno;
 
 use self::promotion::Promotion;
+use self::removal::{There, plan_removal};
 pub use self::virtual_address::{AddressError, AddressKey, VirtualAddress};
 use super::netlink::{NetlinkCause, Request, Rtnetlink};
 use crate::address::Family;
@@ -577,32 +579,6 @@ impl AddressBook {
 /// What is there. IPv4 knows the same address several times, with different prefixes.
 type Present = BTreeMap<AddressKey, Vec<InterfaceAddress>>;
 
-/// Whose an address is.
-enum There<'a> {
-    Absent,
-    Ours(&'a InterfaceAddress),
-    Foreign,
-}
-
-/// What is to be done that an address is removed, and comes of it if that succeeds; `None` if nothing is
-/// known of it.
-fn plan_removal(
-    there: &There<'_>,
-    held: Option<&VirtualAddress>,
-    is_listed: bool,
-) -> Option<(Removed, Option<Request>)> {
-    match (there, held) {
-        (There::Ours(there), _) => {
-            Some((Removed::Removed, Some(Request::new(&there.removal(), 0))))
-        }
-        (There::Foreign, _) => Some((Removed::Foreign, None)),
-        (There::Absent, _) if is_listed => Some((Removed::Absent, None)),
-        // Whatever is there, what we have installed must go.
-        (There::Absent, Some(held)) => Some((Removed::Removed, Some(held.removal()))),
-        (There::Absent, None) => None,
-    }
-}
-
 fn key_of(there: &InterfaceAddress) -> AddressKey {
     AddressKey {
         interface: there.interface,
@@ -643,43 +619,4 @@ fn is_at_least(release: &str, least: (u32, u32)) -> bool {
         .split(|c: char| !c.is_ascii_digit())
         .map_while(|number| number.parse().ok());
     (numbers.next(), numbers.next()) >= (Some(least.0), Some(least.1))
-}
-
-#[cfg(test)]
-mod tests {
-    use core::net::IpAddr;
-
-    use super::*;
-    use crate::address::InterfaceIndex;
-
-    #[test]
-    fn what_we_have_installed_is_removed_even_if_nothing_can_be_listed() {
-        let address = IpAddr::from([192, 0, 2, 1]);
-        let ours = VirtualAddress::new(InterfaceIndex::new(2), address);
-        let order = || Some(ours.removal());
-        for (there, held, is_listed, planned) in [
-            (
-                There::Absent,
-                Some(&ours),
-                false,
-                Some((Removed::Removed, order())),
-            ),
-            (
-                There::Absent,
-                Some(&ours),
-                true,
-                Some((Removed::Absent, None)),
-            ),
-            (There::Absent, None, false, None),
-            (There::Absent, None, true, Some((Removed::Absent, None))),
-            (
-                There::Foreign,
-                Some(&ours),
-                true,
-                Some((Removed::Foreign, None)),
-            ),
-        ] {
-            assert_eq!(plan_removal(&there, held, is_listed), planned);
-        }
-    }
 }
