@@ -1,14 +1,15 @@
 //! VRRPv2 and VRRPv3 without sockets and clocks: reading and writing advertisements, the checks of
-//! what was received, and the state machine of a virtual router.
+//! what was received, and the state machine of a virtual router; on request a driver for Linux.
 //!
 //! With VRRP several routers, or directors, share virtual addresses: one is Active and advertises,
 //! the others are Backups and take over when it falls silent. This crate speaks the protocol for a
-//! program that brings its own packets and its own time.
+//! program that brings its own packets and its own time, or leaves both to the driver (feature
+//! `net`).
 //!
 //! # Should you use it?
 //!
-//! Yes, to embed VRRP in a router, a director, a test bench or firmware; to look at VRRP traffic;
-//! or to check what another implementation sends.
+//! Yes, to embed VRRP in a router, a director, a test bench or firmware; to move addresses between
+//! hosts; to look at VRRP traffic; or to check what another implementation sends.
 //!
 //! No, if a daemon beside your program will do: that is keepalived or FRR. No, if the addresses must
 //! never be held by two at once, whatever the network does: VRRP alone cannot promise that; a
