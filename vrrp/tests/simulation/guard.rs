@@ -14,10 +14,10 @@ use lvs_vrrp::sim::{HostId, Lan, Link, Overlap, Pace, Random, RouterHost, Step, 
 use crate::{KEY, config, every, ms};
 
 /// What is declared: S, and J.
-const REMOVAL: Duration = ms(300);
-const DELAY: Duration = ms(500);
+const STOPPING: Duration = ms(300);
+pub(crate) const DELAY: Duration = ms(500);
 /// The host's part of J is this, and pauses have the rest.
-const LATENESS: Duration = ms(100);
+pub(crate) const LATENESS: Duration = ms(100);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Guard {
@@ -28,8 +28,9 @@ enum Guard {
     LeaseAndLifetime,
 }
 
-fn lease(stores: u8, preempts: bool) -> LeaseConfig {
-    let config = LeaseConfig::new(ms(6000), REMOVAL, DELAY).unwrap();
+/// What both kinds of host declare.
+pub(crate) fn lease(stores: u8, preempts: bool) -> LeaseConfig {
+    let config = LeaseConfig::new(ms(6000), STOPPING, DELAY).unwrap();
     let config = config.with_stores(stores).unwrap();
     if preempts {
         config.with_preemption(ms(3600)).unwrap()
@@ -76,8 +77,8 @@ fn run(seed: u64, guard: Guard) -> Lan<RouterHost> {
         lan.set_clock(id, random.up_to(ms(100_000)), rate(&mut random));
         lan.set_lateness(id, LATENESS);
         // The slowest that was declared, for a third of them always.
-        let least = [Duration::ZERO, REMOVAL][usize::from(random.happens(333_333))];
-        lan.set_pace(id, Step::Remove, Pace::between(least, REMOVAL));
+        let least = [Duration::ZERO, STOPPING][usize::from(random.happens(333_333))];
+        lan.set_pace(id, Step::Remove, Pace::between(least, STOPPING));
         lan.start(id);
         hosts.push(id);
     }
@@ -227,11 +228,11 @@ fn the_first_overlap_comes_with_a_pause_beyond_the_bound() {
     let retry = lease(1, false).request_timeout();
     let mut first = None;
     for millis in (0..2000).step_by(5) {
-        let (_, overlaps) = paused(ms(millis), REMOVAL, Guard::Lease);
+        let (_, overlaps) = paused(ms(millis), STOPPING, Guard::Lease);
         if !overlaps.is_empty() && first.is_none() {
             first = Some(ms(millis));
         }
-        let (_, overlaps) = paused(ms(millis), REMOVAL, Guard::LeaseAndLifetime);
+        let (_, overlaps) = paused(ms(millis), STOPPING, Guard::LeaseAndLifetime);
         assert_eq!(overlaps, []);
     }
     let first = first.unwrap();
@@ -251,7 +252,7 @@ fn a_removal_that_is_too_slow_is_a_breach() {
             .filter(|entry| matches!(entry.what, What::Breach(_)))
             .count()
     };
-    let (lan, _) = paused(Duration::ZERO, REMOVAL, Guard::Lease);
+    let (lan, _) = paused(Duration::ZERO, STOPPING, Guard::Lease);
     assert_eq!(told(&lan), 0);
     for guard in [Guard::Lease, Guard::LeaseAndLifetime] {
         let (lan, overlaps) = paused(Duration::ZERO, ms(5000), guard);

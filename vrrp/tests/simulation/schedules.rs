@@ -10,23 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use lvs_vrrp::event::ShutdownMode;
-use lvs_vrrp::lease::{LeaseConfig, MemoryStore};
+use lvs_vrrp::lease::MemoryStore;
 use lvs_vrrp::node::ReportKind;
 use lvs_vrrp::sim::{HostId, Lan, Link, NodeHost, Pace, Random, Step, What};
 
-use crate::guard::schedules;
+use crate::guard::{DELAY, LATENESS, lease, schedules};
 use crate::ms;
 use crate::nodes::host;
 
-/// S: what is declared; an installation under way has to be over first, and the lease is released
-/// when what was prepared is undone.
-const STOPPING: Duration = ms(300);
+/// Together S: an installation under way has to be over first, and the lease is released when what
+/// was prepared is undone.
 const INSTALL: Duration = ms(100);
 const REMOVAL: Duration = ms(150);
 const SETTLE: Duration = ms(50);
-/// J, of which this is the host's part and pauses have the rest.
-const DELAY: Duration = ms(500);
-const LATENESS: Duration = ms(100);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
@@ -37,16 +33,6 @@ enum Kind {
     Beyond,
     /// The same without a lease, nor lifetimes.
     Unguarded,
-}
-
-fn lease(stores: u8, preempts: bool) -> LeaseConfig {
-    let config = LeaseConfig::new(ms(6000), STOPPING, DELAY).unwrap();
-    let config = config.with_stores(stores).unwrap();
-    if preempts {
-        config.with_preemption(ms(3600)).unwrap()
-    } else {
-        config
-    }
 }
 
 /// Two or three nodes of two routers each, and half a minute, drawn from the seed.
