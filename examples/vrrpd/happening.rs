@@ -301,6 +301,7 @@ fn snapshot(taken: &Snapshot, names: &Names) -> Value {
     json!({
         "routers": routers.collect::<Vec<_>>(),
         "rejected_globally": taken.counters.rejected_in_all(),
+        "truncated": taken.truncated,
     })
 }
 

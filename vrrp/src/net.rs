@@ -34,7 +34,7 @@
 //! | [`DriverConfig`] | what it runs: interfaces by name, virtual MACs, how addresses are installed |
 //! | [`Handle`] | tells it something from other threads: stop, reload, trackers, guards, snapshots |
 //! | [`Hooks`] | what a program does before addresses come and after they are gone (OP-1) |
-//! | [`EventStream`], [`DriverEvent`] | what happens: one stream, in order, numbered |
+//! | [`EventStream`], [`DriverEvent`] | what happens: one stream, in order, numbered; `AsyncEventStream` is for tasks |
 //! | [`Receiver`] | hears the advertisements of one interface and family, many per system call |
 //! | [`Sender`] | sends packets from one device, many per system call |
 //! | [`FrameSender`] | sends announcements as frames from one device |
@@ -101,4 +101,4 @@ pub use executor::Hooks;
 pub use receive::{Carrier, ReceiveBuffer, Receiver};
 pub use send::{SendBatch, Sender};
 #[cfg(feature = "tokio")]
-pub use tokio::AsyncDriver;
+pub use tokio::{AsyncDriver, AsyncEventStream};

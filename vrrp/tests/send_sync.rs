@@ -106,9 +106,9 @@ fn every_public_type_is_send_and_sync() {
 #[test]
 fn a_driver_can_be_sent() {
     use lvs_vrrp::net::{
-        AddressSetup, AsyncDriver, Driver, DriverConfig, DriverError, DriverEvent, EventStream,
-        FrameSender, Handle, NetError, ReceiveBuffer, Receiver, RouterSetup, SendBatch, Sender,
-        Snapshot, VirtualMacSetup,
+        AddressSetup, AsyncDriver, AsyncEventStream, Driver, DriverConfig, DriverError,
+        DriverEvent, EventStream, FrameSender, Handle, NetError, ReceiveBuffer, Receiver,
+        RouterSetup, SendBatch, Sender, Snapshot, VirtualMacSetup,
     };
 
     const fn is_send<T: Send>() {}
@@ -116,6 +116,7 @@ fn a_driver_can_be_sent() {
     is_send::<AsyncDriver>();
     all!(
         AddressSetup,
+        AsyncEventStream,
         DriverConfig,
         DriverError,
         DriverEvent,

@@ -1,13 +1,17 @@
 //! The driver on tokio: the same steps, with the waiting left to the runtime (feature `tokio`).
 
 use alloc::boxed::Box;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use core::time::Duration;
 
 use ::tokio::io::unix::AsyncFd;
 use ::tokio::sync::oneshot;
+use futures_core::Stream;
 
 use super::config::{DriverConfig, DriverError};
-use super::driver::{Command, Driver, Handle, Reply, Snapshot};
+use super::driver::{Command, Driver, DriverEvent, EventStream, Handle, Reply, Snapshot};
 use super::watched::Watched;
 use super::{NetError, Operation};
 
@@ -21,11 +25,14 @@ use super::{NetError, Operation};
 /// use lvs_vrrp::net::{AsyncDriver, Driver, DriverConfig};
 ///
 /// # async fn run(config: DriverConfig) -> Result<(), Box<dyn std::error::Error>> {
-/// let driver = Driver::new(config)?;
-/// let handle = driver.handle();
-/// let routers = tokio::spawn(async move { AsyncDriver::new(driver)?.run().await });
+/// let mut driver = AsyncDriver::new(Driver::new(config)?)?;
+/// let (handle, mut events) = (driver.handle(), driver.events(1000));
+/// let routers = tokio::spawn(async move { driver.run().await });
 /// let snapshot = handle.snapshot_async().await?;
 /// println!("{:?}", snapshot.routers.first().map(|router| router.state));
+/// if let Some(event) = events.next().await {
+///     println!("{}: {:?}", event.sequence, event.kind);
+/// }
 /// handle.shutdown(Default::default())?;
 /// routers.await??;
 /// # Ok(())
@@ -56,6 +63,11 @@ impl AsyncDriver {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.driver.handle()
+    }
+
+    /// The events from now on, of which so many may wait to be taken, for tasks.
+    pub fn events(&mut self, capacity: usize) -> AsyncEventStream {
+        self.driver.events(capacity).into()
     }
 
     /// Runs until it was [shut down](Handle::shutdown), and all that belongs to that is done.
@@ -90,6 +102,68 @@ impl AsyncDriver {
     #[must_use]
     pub fn into_inner(self) -> Driver {
         self.driver
+    }
+}
+
+/// The events of a driver for tasks: those of an [`EventStream`], in the same order with the same
+/// numbers, and as many of them. It works on whatever runtime, and beside whichever driver.
+///
+/// Where events were dropped because nobody took them, numbers are missing, and
+/// [`dropped`](Self::dropped) counts them. The last transition of a virtual router is never among
+/// them.
+///
+/// ```no_run
+/// use lvs_vrrp::net::{AsyncEventStream, Driver, DriverConfig};
+///
+/// # async fn follow(config: DriverConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut driver = Driver::new(config)?;
+/// let mut events = AsyncEventStream::from(driver.events(1000));
+/// std::thread::spawn(move || driver.run());
+/// while let Some(event) = events.next().await {
+///     println!("{}: {:?}", event.sequence, event.kind);
+/// }
+/// println!("{} were dropped", events.dropped());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct AsyncEventStream {
+    events: EventStream,
+}
+
+impl AsyncEventStream {
+    /// The next event; `None` when the driver has ended.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped it has taken nothing: the event is the next one's.
+    pub async fn next(&mut self) -> Option<DriverEvent> {
+        poll_fn(|task| self.events.poll(task)).await
+    }
+
+    /// The next event, if there is one.
+    pub fn try_next(&mut self) -> Option<DriverEvent> {
+        self.events.try_next()
+    }
+
+    /// How many were dropped so far because nobody took them: [`EventStream::dropped`].
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.events.dropped()
+    }
+}
+
+impl From<EventStream> for AsyncEventStream {
+    fn from(events: EventStream) -> Self {
+        Self { events }
+    }
+}
+
+impl Stream for AsyncEventStream {
+    type Item = DriverEvent;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<DriverEvent>> {
+        self.events.poll(task)
     }
 }
 

@@ -11,6 +11,7 @@
 #[path = "../network/mod.rs"]
 mod network;
 
+mod events;
 mod faults;
 mod hooks;
 mod operations;

@@ -77,6 +77,8 @@ pub(super) struct Engine {
     pub(super) sockets_said: BTreeSet<String>,
     pub(super) batches: Batches,
     buffer: ReceiveBuffer,
+    /// Packets of all receivers, also of those that were closed, that were cut.
+    truncated: u64,
     /// Of receivers that are looked at once more; emptied each time, with the room kept.
     ready: Vec<Ready>,
     commands: Inbox<Command>,
@@ -168,6 +170,7 @@ impl Engine {
             sockets_said: BTreeSet::new(),
             batches: Batches::default(),
             buffer: ReceiveBuffer::new(),
+            truncated: 0,
             ready: Vec::new(),
             commands: inbox,
             handle,
@@ -306,10 +309,13 @@ impl Engine {
             return;
         };
         let now = clock::now();
+        let truncated = receiver.truncated();
         let node = &mut self.node;
         let drained = receiver.drain(&mut self.buffer, |meta, bytes| {
             node.receive(now.max(meta.received_at()), meta, bytes);
         });
+        let truncated = receiver.truncated().saturating_sub(truncated);
+        self.truncated = self.truncated.saturating_add(truncated);
         if let Err(error) = drained {
             // It is closed, so that it is not ready for ever, and opened again.
             self.sockets.close(number);
@@ -469,6 +475,7 @@ impl Engine {
             at: now,
             routers: routers.collect(),
             counters: self.node.counters().clone(),
+            truncated: self.truncated,
         }
     }
 }

@@ -3,6 +3,10 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::task::Waker;
+#[cfg(feature = "tokio")]
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Instant;
@@ -80,6 +84,10 @@ struct Queue {
     events: VecDeque<DriverEvent>,
     /// Which of them is the last transition of each router.
     last: BTreeMap<Subject, u64>,
+    /// How many went because nobody took them.
+    dropped: u64,
+    /// Tasks that wait for the next.
+    tasks: Vec<Waker>,
     has_ended: bool,
 }
 
@@ -114,6 +122,7 @@ impl Queue {
         });
         if let Some(place) = dispensable {
             self.events.remove(place);
+            self.dropped = self.dropped.saturating_add(1);
         }
     }
 }
@@ -143,15 +152,23 @@ impl Feed {
         let Some(shared) = self.0.upgrade() else {
             return false;
         };
-        shared.lock().push(event.clone(), shared.capacity);
+        let mut queue = shared.lock();
+        queue.push(event.clone(), shared.capacity);
+        let tasks = core::mem::take(&mut queue.tasks);
+        drop(queue);
         shared.condition.notify_one();
+        tasks.into_iter().for_each(Waker::wake);
         true
     }
 
     pub(super) fn end(&self) {
         if let Some(shared) = self.0.upgrade() {
-            shared.lock().has_ended = true;
+            let mut queue = shared.lock();
+            queue.has_ended = true;
+            let tasks = core::mem::take(&mut queue.tasks);
+            drop(queue);
             shared.condition.notify_all();
+            tasks.into_iter().for_each(Waker::wake);
         }
     }
 }
@@ -206,6 +223,31 @@ impl EventStream {
         self.take(Instant::now().checked_add(timeout))
     }
 
+    /// How many were dropped so far because nobody took them. Where they were is seen from the
+    /// [numbers](DriverEvent::sequence) of those that are left.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.shared.lock().dropped
+    }
+
+    /// The next event; ready without one when the driver has ended. Until then the task is woken for
+    /// each event, whether or not somebody else was quicker.
+    #[cfg(feature = "tokio")]
+    pub(in crate::net) fn poll(&self, task: &Context<'_>) -> Poll<Option<DriverEvent>> {
+        let mut queue = self.shared.lock();
+        if let Some(event) = queue.pop() {
+            return Poll::Ready(Some(event));
+        }
+        if queue.has_ended {
+            return Poll::Ready(None);
+        }
+        let waker = task.waker();
+        if !queue.tasks.iter().any(|known| known.will_wake(waker)) {
+            queue.tasks.push(waker.clone());
+        }
+        Poll::Pending
+    }
+
     fn take(&self, until: Option<Instant>) -> Option<DriverEvent> {
         let mut queue = self.shared.lock();
         loop {
@@ -232,8 +274,6 @@ impl EventStream {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
-
     use super::*;
     use crate::Priority;
     use crate::address::Family;
@@ -277,6 +317,7 @@ mod tests {
         push(event(4, DriverEventKind::LinksReread));
         push(event(5, DriverEventKind::LinksReread));
         assert_eq!(taken().collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(stream.dropped(), 3);
         // What was taken is not kept for its sake.
         push(transition(6, 1));
         push(event(7, DriverEventKind::LinksReread));
@@ -291,6 +332,48 @@ mod tests {
     fn event(sequence: u64, kind: DriverEventKind) -> DriverEvent {
         let at = Timestamp::default();
         DriverEvent { sequence, at, kind }
+    }
+
+    /// Whoever waits is woken, takes the same as others would, and has taken nothing if it gives up.
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn tasks_are_woken_and_see_what_is_left() {
+        use alloc::task::Wake;
+        use core::sync::atomic::{AtomicU32, Ordering};
+
+        #[derive(Default)]
+        struct Count(AtomicU32);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let woken = || Arc::new(Count::default());
+        let times = |count: &Count| count.0.load(Ordering::Relaxed);
+        let (first, second) = (woken(), woken());
+        let stream = EventStream::new(2);
+        let feed = stream.feed();
+        let poll = |count: &Arc<Count>| {
+            let waker = Waker::from(Arc::clone(count));
+            let polled = stream.poll(&Context::from_waker(&waker));
+            polled.map(|event| event.map(|event| event.sequence))
+        };
+        for _ in 0..3 {
+            assert_eq!(poll(&first), Poll::Pending);
+        }
+        assert_eq!(poll(&second), Poll::Pending);
+        assert_eq!(stream.shared.lock().tasks.len(), 2);
+        for number in 1..=3 {
+            feed.push(&event(number, DriverEventKind::LinksReread));
+        }
+        assert_eq!((times(&first), times(&second)), (1, 1));
+        assert_eq!(stream.dropped(), 1);
+        assert_eq!(poll(&second), Poll::Ready(Some(2)));
+        assert_eq!(poll(&first), Poll::Ready(Some(3)));
+        assert_eq!(poll(&first), Poll::Pending);
+        feed.end();
+        assert_eq!((times(&first), times(&second)), (2, 1));
+        assert_eq!(poll(&first), Poll::Ready(None));
     }
 
     #[test]

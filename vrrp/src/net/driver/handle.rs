@@ -160,6 +160,9 @@ pub struct Snapshot {
     pub routers: Vec<RouterSnapshot>,
     /// Packets that were for no router.
     pub counters: GlobalCounters,
+    /// Packets that were longer than any advertisement, or came with more ancillary data than was
+    /// asked for: they were dropped before anybody looked at them, and no other counter has them.
+    pub truncated: u64,
 }
 
 /// How a virtual router is.
