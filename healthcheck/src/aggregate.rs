@@ -20,7 +20,10 @@
 //! assert_eq!(server.desired(), Desired::Absent);
 //! ```
 
+mod carry;
 mod weight;
+
+use core::time::Duration;
 
 pub use self::weight::{Combine, MAX_WEIGHT};
 use crate::outcome::WeightHint;
@@ -83,6 +86,12 @@ pub enum Removal {
     Remove,
     /// It stays with weight 0; keepalived's `inhibit_on_failure`.
     Inhibit,
+    /// It stays with weight 0 until its connections are over, at most that long, and then leaves.
+    /// Counting the time is for a pool; an aggregate alone leaves it at weight 0.
+    DrainThenRemove {
+        /// The longest drain; `None` for no limit.
+        limit: Option<Duration>,
+    },
 }
 
 /// The health of a destination as a whole.
@@ -132,9 +141,9 @@ impl Member {
         self.health
     }
 
-    /// What it contributes to the destination's health.
-    const fn standing(&self) -> Standing {
-        match (self.health, self.unknown) {
+    /// What it contributes to the destination's health when no verdict counts as told.
+    const fn standing(&self, unknown: UnknownAs) -> Standing {
+        match (self.health, unknown) {
             (Health::Up, _) | (Health::Unknown, UnknownAs::Up) => Standing::Up,
             (Health::Down, _) | (Health::Unknown, UnknownAs::Down) => Standing::Down,
             (Health::Unknown, UnknownAs::Hold) => Standing::Hold,
@@ -244,31 +253,7 @@ impl<K: PartialEq> Aggregate<K> {
     /// The health of the destination. Without required checks it is up.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let (mut up, mut hold, mut all) = (0_u32, 0_u32, 0_u32);
-        for (_, member) in self
-            .members
-            .iter()
-            .filter(|(_, member)| member.role == Role::Required)
-        {
-            all = all.saturating_add(1);
-            match member.standing() {
-                Standing::Up => up = up.saturating_add(1),
-                Standing::Hold => hold = hold.saturating_add(1),
-                Standing::Down => {}
-            }
-        }
-        let needed = match self.rule {
-            Rule::All => all,
-            Rule::Any => all.min(1),
-            Rule::AtLeast(count) => count.min(all),
-        };
-        if up >= needed {
-            Standing::Up
-        } else if up.saturating_add(hold) >= needed {
-            Standing::Hold
-        } else {
-            Standing::Down
-        }
+        self.standing_with(|unknown| unknown)
     }
 
     /// The weight it has or would have while up, hints included.
@@ -295,7 +280,9 @@ impl<K: PartialEq> Aggregate<K> {
             },
             (Standing::Hold, _) => self.adopted,
             (Standing::Down, Removal::Remove) => Desired::Absent,
-            (Standing::Down, Removal::Inhibit) => Desired::Present { weight: 0 },
+            (Standing::Down, Removal::Inhibit | Removal::DrainThenRemove { .. }) => {
+                Desired::Present { weight: 0 }
+            }
         }
     }
 }
