@@ -127,6 +127,15 @@ impl Configuration {
         &self.diagnostics
     }
 
+    /// What of this host is in the way of it, where its interfaces are there: how to change that is
+    /// said, too.
+    pub(crate) fn review(&self) -> Vec<String> {
+        match self.driver.review() {
+            Ok(findings) => findings.iter().map(ToString::to_string).collect(),
+            Err(error) => vec![format!("as this host is now: {error}")],
+        }
+    }
+
     fn count(&self, severity: Severity) -> usize {
         let found = self.diagnostics.iter();
         let found = found.filter(|diagnostic| diagnostic.severity == severity);
@@ -158,10 +167,14 @@ impl Configuration {
         })
     }
 
-    /// What it amounts to, in a line.
-    pub(crate) fn summary(&self) -> String {
+    /// What it amounts to, in a line, with so many warnings about the host.
+    pub(crate) fn summary(&self, of_host: usize) -> String {
+        let host = match of_host {
+            0 => String::new(),
+            count => format!(", {} about this host", Counted(count, "warning")),
+        };
         format!(
-            "{}: {}, {}, {}\n",
+            "{}: {}, {}, {}{host}\n",
             self.source,
             Counted(self.names.len(), "virtual router"),
             Counted(self.count(Severity::Error), "error"),

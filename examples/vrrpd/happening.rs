@@ -21,6 +21,8 @@ pub(crate) enum Happening {
     Started,
     /// The configuration has this wrong.
     Diagnostic(Diagnostic),
+    /// The host has something that is in the way.
+    Review(String),
     /// The driver says so.
     Driver(DriverEventKind),
     /// Scripts did something, or something was done with them.
@@ -71,6 +73,9 @@ pub(crate) fn fields(what: &Happening, names: &Names) -> (&'static str, Value) {
                 "message": diagnostic.message,
             });
             ("configuration", fields)
+        }
+        Happening::Review(message) => {
+            ("host", json!({ "severity": "warning", "message": message }))
         }
         Happening::Driver(kind) => driver(kind, names),
         Happening::Script(event) => script(event),

@@ -59,7 +59,22 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(configuration.refused(arguments.strict));
     }
     if arguments.check {
-        return output::print(&configuration.summary());
+        let found = check_host(&configuration);
+        return output::print(&configuration.summary(found));
     }
     Program::start(arguments, configuration, signals)?.run()
+}
+
+/// Says what of this host is in the way, and how many of that there is. Where the file is for another
+/// host, its network namespace and interfaces are not here, and nothing is.
+fn check_host(configuration: &Configuration) -> usize {
+    let entered = configuration.namespace().map(program::enter);
+    if let Some(Err(_)) = entered {
+        return 0;
+    }
+    let found = configuration.review();
+    for message in &found {
+        eprintln!("this host: warning: {message}");
+    }
+    found.len()
 }

@@ -61,6 +61,10 @@ impl<'a> Program<'a> {
             journal.tell(Happening::Diagnostic(diagnostic.clone()));
         }
         let mut driver = Driver::new(configuration.driver.clone())?;
+        // Now that its devices are there.
+        for found in configuration.review() {
+            journal.tell(Happening::Review(found));
+        }
         let handle = driver.handle();
         let scripting = Scripting::new()?;
         let (listener, reported) = (journal.clone(), scripting.orders());
@@ -200,6 +204,9 @@ impl<'a> Program<'a> {
             self.orders.follow(file);
         }
         reloaded.map_err(|error| error.to_string())?;
+        for found in configuration.review() {
+            self.journal.tell(Happening::Review(found));
+        }
         self.names.set(&configuration.names);
         self.configuration = configuration;
         Ok(())
@@ -207,7 +214,7 @@ impl<'a> Program<'a> {
 }
 
 /// Goes into a network namespace, before there are other threads.
-fn enter(name: &str) -> Result<(), Failure> {
+pub(crate) fn enter(name: &str) -> Result<(), Failure> {
     let namespace = File::open(Path::new("/run/netns").join(name));
     let namespace = namespace.map_err(|error| Failure::System("open net_namespace", error))?;
     setns(namespace, CloneFlags::CLONE_NEWNET).map_err(Failure::system("enter net_namespace"))

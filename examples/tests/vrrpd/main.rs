@@ -4,6 +4,8 @@
 #[path = "../example/mod.rs"]
 mod example;
 #[cfg(test)]
+mod host;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod refusing;

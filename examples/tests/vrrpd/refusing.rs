@@ -25,7 +25,7 @@ fn check(path: &Path, more: &str) -> Outcome {
     run(&format!("--check --use-file {} {more}", path.display()))
 }
 
-const GOOD: &str = "vrrp_instance VI_1 {\n  interface eth0\n  virtual_router_id 51\n  \
+const GOOD: &str = "vrrp_instance VI_1 {\n  interface absent0\n  virtual_router_id 51\n  \
                     virtual_ipaddress { 192.0.2.1/24 }\n}\n";
 
 #[test]

@@ -3,6 +3,7 @@
 mod addresses;
 pub(crate) mod isolated;
 mod links;
+mod review;
 
 use lvs_vrrp::net::addresses::{
     AddressBook, AddressError, AddressKey, Installed, Removed, Renewed, VirtualAddress,

@@ -57,7 +57,7 @@ impl VirtualMac {
     }
 
     /// Names it may have, best first.
-    fn names(&self) -> impl Iterator<Item = String> {
+    pub(in crate::net) fn names(&self) -> impl Iterator<Item = String> {
         let kind = match self.family {
             Family::Ipv4 => "vrrp",
             Family::Ipv6 => "vrrp6",

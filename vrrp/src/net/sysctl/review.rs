@@ -1,12 +1,14 @@
 //! What is in the way of virtual routers, and is not ours to change.
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::Sysctl;
 use crate::net::NetError;
-use crate::net::links::Link;
+use crate::net::config::{DriverConfig, DriverError, View};
+use crate::net::links::{Link, LinkMonitor};
 
 /// Something about the host that keeps a virtual router from working as it should.
 #[non_exhaustive]
@@ -28,7 +30,7 @@ pub enum Finding {
     /// The interface answers ARP requests for others: also those for addresses of another router.
     #[error(
         "net.ipv4.conf.{device}.{setting} = 1 answers ARP requests for virtual addresses that another \
-         router has"
+         router has; set it to 0"
     )]
     ProxyArp {
         /// The interface.
@@ -39,7 +41,7 @@ pub enum Finding {
     /// Nobody gets an answer who asks for an address of a device that is not asked itself (OP-6).
     #[error(
         "net.ipv4.conf.{setting_of}.arp_ignore = {value}: {device} does not answer ARP requests for \
-         {address}, which is on {holder}"
+         {address}, which is on {holder}; set it to 0, or put the address on {device}"
     )]
     ArpIgnored {
         /// The interface of the virtual router.
@@ -54,7 +56,10 @@ pub enum Finding {
         holder: String,
     },
     /// Neighbour solicitations are only answered on the interface that has the address (OP-7).
-    #[error("{address} on {holder}: neighbours on {device} cannot reach an IPv6 address there")]
+    #[error(
+        "{address} on {holder}: neighbours on {device} cannot reach an IPv6 address there; put it on \
+         {device}"
+    )]
     Unreachable {
         /// The interface of the virtual router.
         device: String,
@@ -118,4 +123,54 @@ pub fn review<'a>(
         }
     }
     Ok(findings)
+}
+
+/// What is on an interface.
+#[derive(Debug, Default)]
+struct Load<'a> {
+    macvlans: BTreeSet<String>,
+    addresses: Vec<(IpAddr, &'a Link)>,
+}
+
+impl DriverConfig {
+    /// [Looks](review) for what is in the way of its virtual routers on this host, in the network
+    /// namespace of this thread: at interfaces and devices that are there. Changes nothing, and needs
+    /// no privileges. Best asked at the start of a driver, once it has made its devices.
+    ///
+    /// # Errors
+    ///
+    /// What [`validate`](Self::validate) finds, and why it does not fit the interfaces as they are
+    /// now; links or settings that cannot be read.
+    pub fn review(&self) -> Result<Vec<Finding>, DriverError> {
+        let monitor = LinkMonitor::open()?;
+        let links = monitor.links();
+        let resolved = self.resolve(&View {
+            links: Some(links),
+            ..View::EMPTY
+        })?;
+        let mut loads: BTreeMap<&str, Load<'_>> = BTreeMap::new();
+        for (id, router) in self.routers() {
+            let load = loads.entry(router.interface()).or_default();
+            let device = resolved.wanted_devices.get(&id);
+            load.macvlans
+                .extend(device.and_then(|device| device.names().next()));
+            // Addresses of a device with a virtual MAC are at home there.
+            let here = resolved
+                .addresses
+                .iter()
+                .filter(|((other, _), _)| *other == id);
+            load.addresses
+                .extend(here.filter_map(|((_, address), setup)| {
+                    Some((*address, links.get(setup.key().interface)?))
+                }));
+        }
+        let mut findings = Vec::new();
+        for (name, load) in loads {
+            if let Some(link) = links.by_name(name) {
+                let macvlans = load.macvlans.iter().map(String::as_str);
+                findings.extend(review(link, macvlans, load.addresses)?);
+            }
+        }
+        Ok(findings)
+    }
 }
