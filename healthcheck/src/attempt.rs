@@ -19,6 +19,9 @@ pub struct Attempt {
     pub connect_deadline: Timestamp,
     /// The check's health before this attempt.
     pub health: Health,
+    /// A number that nobody can guess, for what must not be forged: query identifiers, cookies.
+    /// Repeatable only if the driver was given a seed.
+    pub random: u64,
 }
 
 impl Attempt {
@@ -41,7 +44,15 @@ impl Attempt {
             deadline,
             connect_deadline,
             health,
+            random: 0,
         }
+    }
+
+    /// With this random number; 0 without.
+    #[must_use]
+    pub const fn with_random(mut self, random: u64) -> Self {
+        self.random = random;
+        self
     }
 }
 

@@ -4,14 +4,21 @@
 //! through the [policy](crate::policy) and plans the next attempts in the
 //! [timetable](crate::timetable).
 
+mod channel;
 mod child;
 mod config;
-mod connection;
+mod datagram;
+mod processes;
 mod run;
+mod running;
 mod script_security;
+mod socket;
 mod spawn;
+mod stream;
 mod user;
+mod worker;
 
+use alloc::collections::VecDeque;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,9 +30,10 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 pub use self::child::Child;
 pub use self::config::Config;
-use self::run::{Running, Token};
+use self::running::{Running, Token};
 pub use self::script_security::check_script_security;
 pub use self::user::lookup_user;
+use self::worker::Workers;
 use crate::Timestamp;
 use crate::check::{Check, CheckEvent, CheckId};
 use crate::error::{Error, Invalid};
@@ -35,6 +43,9 @@ use crate::timetable::{Load, Timetable};
 
 /// How many ready descriptors one system call hands over.
 const BATCH: usize = 256;
+
+/// How many bytes are received at once: as many as a datagram can have.
+const BUFFER: usize = 64 * 1024;
 
 /// How long dropping a driver waits for the commands it has just killed.
 const DROP_PATIENCE: Duration = Duration::from_millis(50);
@@ -76,8 +87,16 @@ pub struct Driver {
     entries: Vec<Option<Entry>>,
     /// Commands whose probe has lost interest in them, by the number of their attempt.
     orphans: HashMap<u32, Child>,
+    /// Threads for functions that may block, once there was one to call.
+    workers: Option<Workers>,
+    /// Sockets that have more than their turn was long enough for.
+    again: VecDeque<Token>,
+    /// Where bytes are received.
+    buffer: Vec<u8>,
     serial: u32,
     random: u64,
+    /// Whether everything random has to be repeatable.
+    seeded: bool,
     last: Timestamp,
 }
 
@@ -96,6 +115,7 @@ impl Driver {
         epoll
             .add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, Token::TIMER))
             .map_err(|errno| Error::io("epoll_ctl", errno))?;
+        let seeded = config.is_seeded();
         let (random, limits) = config.into_parts();
         Ok(Self {
             epoll,
@@ -105,8 +125,12 @@ impl Driver {
             timetable: Timetable::new(limits)?,
             entries: Vec::new(),
             orphans: HashMap::new(),
+            workers: None,
+            again: VecDeque::new(),
+            buffer: vec![0; BUFFER],
             serial: 0,
             random,
+            seeded,
             last: Timestamp::ZERO,
         })
     }
@@ -168,7 +192,7 @@ impl Driver {
         let entry = self.entry_mut(check)?;
         entry.removed = true;
         if let Some(running) = &mut entry.running {
-            running.cancel();
+            running.cancelled = true;
             self.tell(check, Event::Cancel, &mut Vec::new());
             self.close_unless_child(check);
         } else {
@@ -257,7 +281,10 @@ impl Driver {
                 }
             };
             for event in ready.iter().take(count) {
-                self.on_ready(event.data(), events);
+                self.on_ready(*event, events);
+            }
+            for token in core::mem::take(&mut self.again) {
+                self.hear(token, events);
             }
             self.ready = ready;
             self.on_time(events);
@@ -266,9 +293,11 @@ impl Driver {
             if events.len() > before || end.is_some_and(|end| end <= now) {
                 return Ok(());
             }
-            wait = end.map_or(EpollTimeout::NONE, |end| {
-                milliseconds(end.saturating_sub(now))
-            });
+            wait = match end {
+                _ if !self.again.is_empty() => EpollTimeout::ZERO,
+                Some(end) => milliseconds(end.saturating_sub(now)),
+                None => EpollTimeout::NONE,
+            };
         }
     }
 
@@ -286,7 +315,11 @@ impl Driver {
 
     /// Sets the timer to what the timetable waits for.
     fn arm(&mut self) -> Result<(), Error> {
-        let next = self.timetable.next_wakeup();
+        let next = if self.again.is_empty() {
+            self.timetable.next_wakeup()
+        } else {
+            Some(self.last)
+        };
         if next == self.armed {
             return Ok(());
         }

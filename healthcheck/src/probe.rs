@@ -37,19 +37,26 @@
 //! 5. Actions are performed in order. One that fails comes back as [`Event::Failed`], and the
 //!    rest of its step is dropped.
 
+mod action;
+mod call;
 pub mod command;
+pub mod dialogue;
 mod errno;
+mod event;
 pub mod tcp;
 
 use core::fmt;
 use core::net::IpAddr;
 
+pub use self::action::{Action, CloseMode, Signal, Transport};
+pub use self::call::{Call, FnProbe};
+pub use self::dialogue::{Dialogue, Protocol, Turn};
 pub use self::errno::{Errno, Operation, Origin};
+pub use self::event::{ChildStatus, Event, IcmpError};
 use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::error::Invalid;
-use crate::outcome::Outcome;
-use crate::target::Target;
+use crate::outcome::{Detail, Outcome};
 
 /// The definition of a probe: the trait to implement for a probe of one's own.
 ///
@@ -111,6 +118,8 @@ pub enum Resource {
     Socket,
     /// A child process.
     Process,
+    /// One of the driver's threads for functions that may block.
+    Thread,
 }
 
 /// One attempt, as a state machine without I/O. See the [contract](crate::probe#contract).
@@ -120,50 +129,6 @@ pub trait Engine: fmt::Debug + Send {
 
     /// Goes on after something happened.
     fn on_event(&mut self, event: Event<'_>, now: Timestamp) -> Step;
-}
-
-/// Something happened.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// [`Action::Connect`] succeeded.
-    Connected,
-    /// An action failed, now or later.
-    Failed {
-        /// What was being done.
-        operation: Operation,
-        /// The operating system's answer.
-        errno: Errno,
-        /// Where the answer comes from.
-        origin: Origin,
-        /// More, for people; may be empty.
-        detail: &'a str,
-    },
-    /// The time asked for, or that of the whole attempt, has come.
-    Deadline,
-    /// [`Action::Spawn`] succeeded.
-    Spawned,
-    /// Output of the child, standard output and standard error mixed as they came.
-    ChildOutput(&'a [u8]),
-    /// The child and all who inherited its output have closed it.
-    ChildOutputEnd,
-    /// The child has ended. It is still a zombie until the engine's answer was carried out, so a
-    /// signal in that answer cannot reach a stranger.
-    ChildExit(ChildStatus),
-    /// The check was removed: come to an end. An outcome is not wanted any more.
-    Cancel,
-}
-
-/// How a child process ended.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum ChildStatus {
-    /// It exited with this code, 0 to 255.
-    Code(u8),
-    /// A signal of this number ended it.
-    Signal(i32),
-    /// Somebody else in this process took its status away.
-    Lost,
 }
 
 /// What the engine wants next.
@@ -183,46 +148,11 @@ pub enum Step {
     End(Vec<Action>),
 }
 
-/// Something for the driver to do.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Action {
-    /// Open a TCP connection. Answered by [`Event::Connected`] or [`Event::Failed`].
-    Connect {
-        /// Where to.
-        target: Target,
-        /// How it will be closed in the end; one way needs an option set before connecting.
-        close: CloseMode,
-    },
-    /// Send [`Event::Deadline`] at this time, instead of the one asked for before.
-    SetDeadline(Timestamp),
-    /// Start an external command. Answered by [`Event::Spawned`] or [`Event::Failed`].
-    Spawn(command::Command),
-    /// Send a signal to the command's process group.
-    Signal(Signal),
-}
-
-/// How a TCP connection is closed.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum CloseMode {
-    /// In order: the server accepts a connection and reads an end of file.
-    #[default]
-    Fin,
-    /// By reset: the server accepts a connection and reads an error. Leaves no `TIME_WAIT` here,
-    /// but many servers log it.
-    Rst,
-    /// By reset before the handshake's last packet, so that the server's program never sees a
-    /// connection. Best effort: it becomes `Rst` when the kernel acknowledges first.
-    HalfOpen,
-}
-
-/// The signals the kill ladder uses.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Signal {
-    /// `SIGTERM`
-    Term,
-    /// `SIGKILL`
-    Kill,
+/// The outcome of an attempt in which something failed, with what the driver adds.
+pub(crate) fn failure(operation: Operation, errno: Errno, origin: Origin, detail: &str) -> Outcome {
+    let mut outcome = operation.outcome(errno, origin);
+    if !detail.is_empty() {
+        outcome.detail = Detail::new(&format!("{}; {detail}", outcome.detail));
+    }
+    outcome
 }

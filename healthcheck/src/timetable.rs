@@ -85,6 +85,8 @@ pub struct Load {
     pub in_flight: u32,
     /// Those of them that are external commands.
     pub processes: u32,
+    /// Those of them that are functions on a thread.
+    pub threads: u32,
     /// Attempts that are due and wait because of a limit.
     pub waiting: usize,
     /// Attempts so far that started later than their due time by more than their interval.
@@ -102,6 +104,7 @@ pub struct Timetable {
     wheel: Wheel,
     sockets: BTreeSet<Turn>,
     processes: BTreeSet<Turn>,
+    threads: BTreeSet<Turn>,
     hosts: HashMap<IpAddr, Host>,
     expired: VecDeque<CheckId>,
     starts: Bucket,
@@ -128,6 +131,7 @@ impl Timetable {
             wheel: Wheel::new(),
             sockets: BTreeSet::new(),
             processes: BTreeSet::new(),
+            threads: BTreeSet::new(),
             hosts: HashMap::new(),
             expired: VecDeque::new(),
             now: Timestamp::ZERO,
@@ -231,8 +235,10 @@ impl Timetable {
         self.wheel.cancel(deadline_timer(check.slot));
         self.expired.retain(|other| *other != check);
         self.load.in_flight = self.load.in_flight.saturating_sub(1);
-        if resource == Resource::Process {
-            self.load.processes = self.load.processes.saturating_sub(1);
+        match resource {
+            Resource::Socket => {}
+            Resource::Process => self.load.processes = self.load.processes.saturating_sub(1),
+            Resource::Thread => self.load.threads = self.load.threads.saturating_sub(1),
         }
         let Some(address) = host else { return };
         if let Some(host) = self.hosts.get_mut(&address) {
@@ -271,6 +277,7 @@ impl Timetable {
             let slot = turn.2;
             self.sockets.remove(&turn);
             self.processes.remove(&turn);
+            self.threads.remove(&turn);
             let entry = self.entries.get_mut(slot as usize)?;
             if let Some(address) = entry.host {
                 let host = self.hosts.entry(address).or_default();
@@ -285,9 +292,13 @@ impl Timetable {
             entry.stage = Stage::Running;
             self.starts.take(self.now);
             self.load.in_flight = self.load.in_flight.saturating_add(1);
-            if entry.resource == Resource::Process {
-                self.forks.take(self.now);
-                self.load.processes = self.load.processes.saturating_add(1);
+            match entry.resource {
+                Resource::Socket => {}
+                Resource::Process => {
+                    self.forks.take(self.now);
+                    self.load.processes = self.load.processes.saturating_add(1);
+                }
+                Resource::Thread => self.load.threads = self.load.threads.saturating_add(1),
             }
             let late = self.now.saturating_sub(turn.1);
             self.load.latest = self.load.latest.max(late);
@@ -329,7 +340,12 @@ impl Timetable {
                     .free_at(self.now)
                     .max(self.forks.free_at(self.now))
             });
-        [self.wheel.next(), socket, process]
+        let thread = self
+            .threads
+            .first()
+            .filter(|_| room && self.load.threads < self.limits.max_threads)
+            .map(|_| self.starts.free_at(self.now));
+        [self.wheel.next(), socket, process, thread]
             .into_iter()
             .flatten()
             .min()
@@ -338,7 +354,8 @@ impl Timetable {
     /// How busy it is.
     #[must_use]
     pub fn load(&self) -> Load {
-        let queued = self.sockets.len().saturating_add(self.processes.len());
+        let queued = [&self.sockets, &self.processes, &self.threads];
+        let queued: usize = queued.into_iter().map(BTreeSet::len).sum();
         Load {
             waiting: queued.saturating_add(self.parked),
             ..self.load
@@ -355,11 +372,13 @@ impl Timetable {
         (entry.used && entry.generation == check.generation).then_some(entry)
     }
 
-    /// The first in the queues, unless only commands wait and no more of them may start.
+    /// The first in the queues of which more may start.
     fn first_turn(&self) -> Option<Turn> {
         let forks = self.load.processes < self.limits.max_processes && self.forks.is_free(self.now);
         let process = self.processes.first().filter(|_| forks);
-        [self.sockets.first(), process]
+        let threads = self.load.threads < self.limits.max_threads;
+        let thread = self.threads.first().filter(|_| threads);
+        [self.sockets.first(), process, thread]
             .into_iter()
             .flatten()
             .min()
@@ -374,6 +393,7 @@ impl Timetable {
         entry.stage = Stage::Due;
         match entry.resource {
             Resource::Process => self.processes.insert(turn),
+            Resource::Thread => self.threads.insert(turn),
             Resource::Socket => self.sockets.insert(turn),
         };
     }
@@ -391,6 +411,7 @@ impl Timetable {
         self.wheel.cancel(start_timer(check.slot));
         self.sockets.remove(&turn);
         self.processes.remove(&turn);
+        self.threads.remove(&turn);
         let Some(address) = host else { return };
         if stage == Stage::Parked {
             if let Some(host) = self.hosts.get_mut(&address) {

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use lvs_healthcheck::policy::Spread;
-use lvs_healthcheck::probe::{Action, CloseMode, Engine, Event, Resource, Step};
+use lvs_healthcheck::probe::{Action, CloseMode, Engine, Event, Resource, Step, Transport};
 use lvs_healthcheck::{
     Attempt, Check, CheckEvent, Code, Command, Config, Driver, Outcome, Phase, Policy, Probe,
     Report, Target, Timestamp, Verdict, WeightHint,
@@ -177,7 +177,9 @@ fn engine_that_asks_in_vain_for_ever_is_stopped() {
         let target = target.with_device("no-such-device");
         Step::Do(vec![Action::Connect {
             target,
-            close: CloseMode::Fin,
+            transport: Transport::Tcp {
+                close: CloseMode::Fin,
+            },
         }])
     });
     let report = next(&mut driver);

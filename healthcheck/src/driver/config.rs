@@ -31,6 +31,10 @@ impl Config {
         self
     }
 
+    pub(super) const fn is_seeded(&self) -> bool {
+        self.seed.is_some()
+    }
+
     /// Seed and limits, defaults worked out.
     pub(super) fn into_parts(self) -> (u64, Limits) {
         let seed = self

@@ -2,166 +2,22 @@
 
 use alloc::collections::VecDeque;
 
-use nix::errno::Errno as Number;
-use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use nix::unistd::read;
+use nix::sys::epoll::{EpollEvent, EpollFlags};
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::child::Child;
-use super::connection::{Connection, Failure};
+use super::running::{Reply, Running, Token};
 use super::{DROP_PATIENCE, Driver, Entry, draw};
-use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::check::{CheckEvent, CheckId, Report};
 use crate::outcome::{Code, Outcome, Phase};
-use crate::probe::command::Command;
-use crate::probe::{Action, ChildStatus, CloseMode, Engine, Event, Operation, Step};
-use crate::target::Target;
+use crate::probe::{Action, Event, Step};
 
-/// An engine that keeps asking for what fails at once is stopped after this many steps.
+/// An engine that keeps asking for what is answered at once is stopped after this many steps.
 const MAX_STEPS: u32 = 64;
 
-/// How much of a command's output is read before others get their turn.
-const OUTPUT_TURN: usize = 64 * 1024;
-
-/// What a ready descriptor belongs to, packed into epoll's 64 bits.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Token {
-    slot: u32,
-    /// The attempt, so that what was ready before it ended is not taken for the next one's.
-    serial: u32,
-    kind: u64,
-}
-
-impl Token {
-    /// The driver's timer; no attempt has it, because slots stay below 2³⁰.
-    pub(super) const TIMER: u64 = u64::MAX;
-
-    const SOCKET: u64 = 0;
-    const PROCESS: u64 = 1;
-    const OUTPUT: u64 = 2;
-    const ORPHAN: u64 = 3;
-    const SERIALS: u32 = 1 << 30;
-
-    fn pack(self) -> u64 {
-        (u64::from(self.slot) << 32) | (u64::from(self.serial) << 2) | self.kind
-    }
-
-    fn unpack(data: u64) -> Self {
-        let slot = u32::try_from(data >> 32).unwrap_or(u32::MAX);
-        let serial = u32::try_from((data >> 2) & u64::from(Self::SERIALS - 1)).unwrap_or_default();
-        Self {
-            slot,
-            serial,
-            kind: data & 3,
-        }
-    }
-}
-
-/// An attempt under way.
-#[derive(Debug)]
-pub(super) struct Running {
-    attempt: Attempt,
-    engine: Box<dyn Engine>,
-    serial: u32,
-    connection: Option<Connection>,
-    child: Option<Child>,
-    /// The deadline the engine asked for.
-    wanted: Option<Timestamp>,
-    /// When the outcome became known.
-    reported: Option<Timestamp>,
-    cancelled: bool,
-}
-
-impl Running {
-    pub(super) fn cancel(&mut self) {
-        self.cancelled = true;
-    }
-
-    /// The command that still runs, if any.
-    pub(super) fn into_child(self) -> Option<Child> {
-        self.child.filter(|child| !child.is_reaped())
-    }
-
-    /// Opens a connection, instead of the one there is.
-    fn connect(
-        &mut self,
-        epoll: &Epoll,
-        slot: u32,
-        target: &Target,
-        close: CloseMode,
-    ) -> Result<Option<Reply>, Failure> {
-        if let Some(old) = self.connection.take() {
-            // It may have been taken out already.
-            let _ = epoll.delete(&old);
-        }
-        let (connection, done) = Connection::open(target, close)?;
-        if !done {
-            let token = Token {
-                slot,
-                serial: self.serial,
-                kind: Token::SOCKET,
-            };
-            epoll
-                .add(
-                    &connection,
-                    EpollEvent::new(EpollFlags::EPOLLOUT, token.pack()),
-                )
-                .map_err(|errno| Failure::at(Operation::Socket)(errno.into()))?;
-        }
-        self.connection = Some(connection);
-        Ok(done.then_some(Reply::Connected))
-    }
-
-    /// Starts a command and watches its end and its output.
-    fn spawn(
-        &mut self,
-        epoll: &Epoll,
-        slot: u32,
-        command: &Command,
-    ) -> Result<Option<Reply>, Failure> {
-        if self.child.is_some() {
-            return Err(Failure::at(Operation::Spawn)(Number::EBUSY.into()));
-        }
-        let child = Child::spawn(command).map_err(Failure::at(Operation::Spawn))?;
-        let child = self.child.insert(child);
-        let event = |kind| {
-            let token = Token {
-                slot,
-                serial: self.serial,
-                kind,
-            };
-            EpollEvent::new(EpollFlags::EPOLLIN, token.pack())
-        };
-        let watched = epoll
-            .add(child.process(), event(Token::PROCESS))
-            .and_then(|()| {
-                let output = child.output();
-                output.map_or(Ok(()), |output| epoll.add(output, event(Token::OUTPUT)))
-            });
-        // One that cannot be watched is killed when the attempt is closed.
-        watched.map_err(|errno| Failure::at(Operation::Spawn)(errno.into()))?;
-        Ok(Some(Reply::Spawned))
-    }
-
-    /// When to tell the engine that time is over.
-    fn deadline(&self) -> Timestamp {
-        let wanted = self.wanted.unwrap_or(Timestamp::MAX);
-        if self.reported.is_some() || self.cancelled {
-            wanted
-        } else {
-            wanted.min(self.attempt.deadline)
-        }
-    }
-}
-
-/// What an action led to at once.
-#[derive(Debug)]
-enum Reply {
-    Connected,
-    Spawned,
-    Failed(Failure),
-    Lost,
-}
+/// How many times in a row one socket is heard before others get their turn.
+const HEARINGS: u32 = 16;
 
 impl Driver {
     /// Starts an attempt the timetable has let through.
@@ -169,6 +25,7 @@ impl Driver {
         let now = self.now();
         self.serial = self.serial.wrapping_add(1) % Token::SERIALS;
         let serial = self.serial;
+        let random = self.unpredictable();
         let Some(entry) = self.entry_of(check) else {
             return;
         };
@@ -176,29 +33,37 @@ impl Driver {
         let policy = entry.machine.policy();
         let (timeout, connect_timeout) = (policy.timeout(), policy.connect_timeout());
         let health = entry.machine.health();
-        let attempt = Attempt::new(entry.attempts, now, timeout, connect_timeout, health);
+        let attempt =
+            Attempt::new(entry.attempts, now, timeout, connect_timeout, health).with_random(random);
         let mut engine = entry.check.probe.engine(&attempt);
         let step = engine.start(now);
-        entry.running = Some(Box::new(Running {
-            attempt,
-            engine,
-            serial,
-            connection: None,
-            child: None,
-            wanted: None,
-            reported: None,
-            cancelled: false,
-        }));
+        entry.running = Some(Box::new(Running::new(attempt, engine, check.slot, serial)));
         self.proceed(check, step, events);
     }
 
+    /// A number nobody can guess, unless a seed was asked for.
+    fn unpredictable(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        let filled =
+            !self.seeded && matches!(getrandom(&mut bytes, GetRandomFlags::empty()), Ok(8));
+        if filled {
+            u64::from_ne_bytes(bytes)
+        } else {
+            draw(&mut self.random)
+        }
+    }
+
     /// Something is ready.
-    pub(super) fn on_ready(&mut self, data: u64, events: &mut Vec<CheckEvent>) {
+    pub(super) fn on_ready(&mut self, event: EpollEvent, events: &mut Vec<CheckEvent>) {
+        let data = event.data();
         if data == Token::TIMER {
             // Reading stops it from being ready; an error means that it was not.
             let _ = self.timer.wait();
             self.armed = None;
             return;
+        }
+        if data == Token::WORKERS {
+            return self.on_returned(events);
         }
         let token = Token::unpack(data);
         if token.kind == Token::ORPHAN {
@@ -213,7 +78,12 @@ impl Driver {
             return;
         };
         match token.kind {
-            Token::SOCKET => self.on_socket(check, events),
+            Token::SOCKET => {
+                if let Some(channel) = self.current(token).and_then(|now| now.channel.as_mut()) {
+                    channel.on_ready(event.events());
+                }
+                self.hear(token, events);
+            }
             Token::PROCESS => self.on_process(check, token, events),
             _ => self.on_output(check, token, events),
         }
@@ -268,76 +138,37 @@ impl Driver {
         }
     }
 
-    fn on_socket(&mut self, check: CheckId, events: &mut Vec<CheckEvent>) {
-        let Some(running) = running_in(&mut self.entries, check) else {
+    /// Tells an engine what its socket has for it.
+    pub(super) fn hear(&mut self, token: Token, events: &mut Vec<CheckEvent>) {
+        let Some(check) = self.check_of(token) else {
             return;
         };
-        let Some(connection) = &running.connection else {
-            return;
-        };
-        let reply = connection
-            .finish()
-            .map_or_else(Reply::Failed, |()| Reply::Connected);
-        // Nothing more is waited for until the engine asks.
-        let _ = self.epoll.delete(connection);
-        self.tell(check, reply.event(), events);
+        let mut buffer = core::mem::take(&mut self.buffer);
+        for _ in 0..HEARINGS {
+            let channel = self.current(token).and_then(|now| now.channel.as_mut());
+            let Some(heard) = channel.and_then(|channel| channel.hear(&mut buffer)) else {
+                break;
+            };
+            self.tell(check, heard.event(&buffer), events);
+        }
+        self.buffer = buffer;
+        self.hear_again(token);
     }
 
-    fn on_process(&mut self, check: CheckId, token: Token, events: &mut Vec<CheckEvent>) {
-        // What it wrote before it ended comes first.
-        self.on_output(check, token, events);
-        let Some(Running {
-            child: Some(child), ..
-        }) = self.current(token)
-        else {
-            return;
-        };
-        let Some(status) = child.status() else { return };
-        self.tell(check, Event::ChildExit(status), events);
-        // If its attempt has ended it has been reaped with it. Until then it was a zombie, so
-        // signals could not go astray.
-        if self.current(token).is_none() {
-            return;
-        }
-        if let Some(Running {
-            child: Some(child), ..
-        }) = running_in(&mut self.entries, check)
-        {
-            child.reap();
-            let _ = self.epoll.delete(child.process());
+    /// What is there already is heard in the next round, after the others.
+    fn hear_again(&mut self, token: Token) {
+        let channel = self.current(token).and_then(|now| now.channel.as_ref());
+        if channel.is_some_and(|channel| channel.has_more()) && !self.again.contains(&token) {
+            self.again.push_back(token);
         }
     }
 
-    fn on_output(&mut self, check: CheckId, token: Token, events: &mut Vec<CheckEvent>) {
-        let mut buffer = [0; 4096];
-        let mut left = OUTPUT_TURN;
-        while left > 0 {
-            if self.current(token).is_none() {
-                return;
-            }
-            let Some(running) = running_in(&mut self.entries, check) else {
-                return;
-            };
-            let Some(child) = &mut running.child else {
-                return;
-            };
-            let Some(output) = child.output() else { return };
-            match read(output, &mut buffer) {
-                Ok(0) => {
-                    // Taken out of epoll first: a copy that another child of this process holds for
-                    // a moment would keep it there.
-                    let _ = self.epoll.delete(output);
-                    child.close_output();
-                    self.tell(check, Event::ChildOutputEnd, events);
-                    return;
-                }
-                Ok(count) => {
-                    left = left.saturating_sub(count);
-                    let bytes = buffer.get(..count).unwrap_or_default();
-                    self.tell(check, Event::ChildOutput(bytes), events);
-                }
-                // Nothing more for now; a pipe has no other errors.
-                Err(_) => return,
+    /// Tells engines what their functions have returned.
+    fn on_returned(&mut self, events: &mut Vec<CheckEvent>) {
+        let returned = self.workers.as_ref().map(|workers| workers.returned());
+        for (number, outcome) in returned.into_iter().flatten() {
+            if let Some(check) = self.check_of(Token::unpack(number)) {
+                self.tell(check, Event::Returned(outcome), events);
             }
         }
     }
@@ -369,8 +200,9 @@ impl Driver {
                 return;
             };
             let Some(reply) = replies.pop_front() else {
-                let deadline = running.deadline();
+                let (deadline, token) = (running.deadline(), running.token(Token::SOCKET));
                 self.timetable.set_deadline(check, deadline);
+                self.hear_again(token);
                 return;
             };
             step = running.engine.on_event(reply.event(), now);
@@ -383,33 +215,22 @@ impl Driver {
 
     /// Does what an engine asked for; after a failure, nothing more of it.
     fn perform(&mut self, check: CheckId, actions: Vec<Action>, replies: &mut VecDeque<Reply>) {
+        let Some(running) = running_in(&mut self.entries, check) else {
+            return;
+        };
         for action in actions {
-            let Some(running) = running_in(&mut self.entries, check) else {
-                return;
-            };
-            let reply = match action {
-                Action::SetDeadline(deadline) => {
-                    running.wanted = Some(deadline);
-                    Ok(None)
-                }
-                Action::Connect { target, close } => {
-                    running.connect(&self.epoll, check.slot, &target, close)
-                }
-                Action::Spawn(command) => running.spawn(&self.epoll, check.slot, &command),
-                Action::Signal(signal) => {
-                    let sent = running
-                        .child
-                        .as_ref()
-                        .is_none_or(|child| child.signal(signal));
-                    Ok((!sent).then_some(Reply::Lost))
-                }
-            };
-            match reply {
+            match running.perform(action, &self.epoll, &mut self.workers) {
                 Ok(reply) => replies.extend(reply),
                 Err(failure) => {
                     replies.push_back(Reply::Failed(failure));
                     return;
                 }
+            }
+        }
+        // Nothing was answered at once, so the socket will have to be waited for.
+        if replies.is_empty() {
+            if let Err(failure) = running.watch(&self.epoll) {
+                replies.push_back(Reply::Failed(failure));
             }
         }
     }
@@ -461,10 +282,6 @@ impl Driver {
         let Some(running) = self.entry_of(check).and_then(|entry| entry.running.take()) else {
             return;
         };
-        if let Some(connection) = &running.connection {
-            // It may have been taken out already.
-            let _ = self.epoll.delete(connection);
-        }
         let (started, ended) = (running.attempt.started, running.reported.unwrap_or(now));
         if let Some(child) = running.child {
             self.release(child, running.serial);
@@ -531,7 +348,7 @@ impl Driver {
     }
 
     /// The attempt a token was made for, if it is still under way.
-    fn current(&mut self, token: Token) -> Option<&mut Running> {
+    pub(super) fn current(&mut self, token: Token) -> Option<&mut Running> {
         let entry = self.entries.get_mut(token.slot as usize)?.as_mut()?;
         entry
             .running
@@ -539,30 +356,14 @@ impl Driver {
             .filter(|running| running.serial == token.serial)
     }
 
-    fn check_of(&mut self, token: Token) -> Option<CheckId> {
+    pub(super) fn check_of(&mut self, token: Token) -> Option<CheckId> {
         self.current(token)?;
         Some(self.entries.get(token.slot as usize)?.as_ref()?.id)
     }
 }
 
-impl Reply {
-    fn event(&self) -> Event<'_> {
-        match self {
-            Self::Connected => Event::Connected,
-            Self::Spawned => Event::Spawned,
-            Self::Failed(failure) => Event::Failed {
-                operation: failure.operation,
-                errno: failure.errno,
-                origin: failure.origin,
-                detail: &failure.detail,
-            },
-            Self::Lost => Event::ChildExit(ChildStatus::Lost),
-        }
-    }
-}
-
 /// As [`Driver::running_of`], leaving the driver's other fields free for use.
-fn running_in(entries: &mut [Option<Entry>], check: CheckId) -> Option<&mut Running> {
+pub(super) fn running_in(entries: &mut [Option<Entry>], check: CheckId) -> Option<&mut Running> {
     let entry = entries.get_mut(check.slot as usize)?.as_mut()?;
     entry.running.as_deref_mut().filter(|_| entry.id == check)
 }

@@ -47,8 +47,14 @@ pub enum Operation {
     Bind,
     /// Connecting.
     Connect,
+    /// Sending.
+    Send,
+    /// Receiving.
+    Receive,
     /// Starting a command.
     Spawn,
+    /// Handing a function to a thread.
+    Call,
 }
 
 /// Where an error comes from.
@@ -81,7 +87,10 @@ impl Operation {
             Self::Socket => (Code::LocalSocket, Phase::Bind),
             Self::Bind => (Code::LocalBind, Phase::Bind),
             Self::Connect => (connect_code(number, origin), Phase::Connect),
+            Self::Send => (exchange_code(number, origin), Phase::Send),
+            Self::Receive => (exchange_code(number, origin), Phase::Recv),
             Self::Spawn => (Code::Spawn, Phase::Process),
+            Self::Call => (Code::LocalSocket, Phase::Process),
         };
         let outcome = Outcome::new(code, phase).with_detail(number.desc());
         match (self, number) {
@@ -116,6 +125,15 @@ fn connect_code(number: Number, origin: Origin) -> Code {
         // EHOSTUNREACH, EHOSTDOWN, ENETUNREACH, EPROTO, ENOPROTOOPT … come from ICMP, ARP or ND;
         // so does EACCES that comes later (ICMPv6 "administratively prohibited").
         _ => Code::Unreachable,
+    }
+}
+
+/// Of a connection that was there already, or of a datagram.
+fn exchange_code(number: Number, origin: Origin) -> Code {
+    match number {
+        // The peer has not acknowledged for so long that the kernel gave up.
+        Number::ETIMEDOUT => Code::TimeoutIo,
+        _ => connect_code(number, origin),
     }
 }
 

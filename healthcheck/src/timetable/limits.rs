@@ -12,6 +12,7 @@ pub struct Limits {
     pub(super) max_in_flight: u32,
     pub(super) max_in_flight_per_host: u32,
     pub(super) max_processes: u32,
+    pub(super) max_threads: u32,
     pub(super) start_rate: u32,
     pub(super) fork_rate: u32,
 }
@@ -23,6 +24,7 @@ impl Default for Limits {
             max_in_flight: 4096,
             max_in_flight_per_host: 8,
             max_processes: 16,
+            max_threads: 4,
             start_rate: 5000,
             fork_rate: 200,
         }
@@ -48,6 +50,12 @@ impl Limits {
         self
     }
 
+    /// Functions that may block running at once, each on a thread. Default 4.
+    pub const fn with_max_threads(mut self, count: u32) -> Self {
+        self.max_threads = count;
+        self
+    }
+
     /// Attempts started per second, with bursts of a tenth of it. Default 5000.
     pub const fn with_start_rate(mut self, per_second: u32) -> Self {
         self.start_rate = per_second;
@@ -66,6 +74,7 @@ impl Limits {
             ("max_in_flight", self.max_in_flight),
             ("max_in_flight_per_host", self.max_in_flight_per_host),
             ("max_processes", self.max_processes),
+            ("max_threads", self.max_threads),
             ("start_rate", self.start_rate),
             ("fork_rate", self.fork_rate),
         ];
@@ -160,6 +169,7 @@ mod tests {
                 Limits::default().with_max_in_flight_per_host(0),
             ),
             ("max_processes", Limits::default().with_max_processes(0)),
+            ("max_threads", Limits::default().with_max_threads(0)),
             ("start_rate", Limits::default().with_start_rate(0)),
             ("fork_rate", Limits::default().with_fork_rate(0)),
         ];

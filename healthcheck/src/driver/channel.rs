@@ -1,0 +1,216 @@
+//! The socket of an attempt, and what is known of its readiness.
+//!
+//! Sockets are watched edge by edge: epoll tells once that something has become possible, and that
+//! is remembered here until a call says that it no longer is. That saves a system call for every
+//! change of mind, and an attempt that ends before it has to wait is not watched at all.
+
+use core::net::SocketAddr;
+
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+
+use super::datagram::Datagrams;
+use super::socket::Failure;
+use super::stream::{Arrived, Stream};
+use crate::probe::{IcmpError, Operation, Transport};
+use crate::target::Target;
+
+#[derive(Debug)]
+pub(super) struct Channel {
+    socket: Socket,
+    watched: bool,
+    /// Whether the engine wants to know what arrives.
+    reading: bool,
+    readable: bool,
+    writable: bool,
+    /// Whether the peer is known to have said its last.
+    hung_up: bool,
+    /// Whether an error waits to be read.
+    error: bool,
+    /// Whether something waits to be sent.
+    sending: bool,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Stream(Stream),
+    Datagrams(Datagrams),
+}
+
+/// What a channel has for its engine.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Connected,
+    Sent,
+    /// So many bytes are in the buffer.
+    Data(usize),
+    Eof {
+        orderly: bool,
+    },
+    Datagram {
+        start: usize,
+        end: usize,
+        from: SocketAddr,
+    },
+    Icmp(IcmpError),
+    Failed(Failure),
+}
+
+impl Channel {
+    /// Opens a socket. The flag tells whether it is connected already.
+    pub(super) fn open(target: &Target, transport: Transport) -> Result<(Self, bool), Failure> {
+        let socket = match transport {
+            Transport::Tcp { close } => Socket::Stream(Stream::open(target, close)?),
+            Transport::Udp { from_any } => Socket::Datagrams(Datagrams::udp(target, from_any)?),
+            Transport::Icmp => Socket::Datagrams(Datagrams::icmp(target)?),
+        };
+        let connected = match &socket {
+            Socket::Stream(stream) => stream.is_connected(),
+            Socket::Datagrams(_) => true,
+        };
+        let channel = Self {
+            socket,
+            watched: false,
+            reading: false,
+            readable: false,
+            writable: connected,
+            hung_up: false,
+            error: false,
+            sending: false,
+        };
+        Ok((channel, connected))
+    }
+
+    /// Has epoll tell what becomes possible, also what already is.
+    pub(super) fn watch(&mut self, epoll: &Epoll, token: u64) -> Result<(), Failure> {
+        if self.watched {
+            return Ok(());
+        }
+        let flags = EpollFlags::EPOLLIN
+            | EpollFlags::EPOLLOUT
+            | EpollFlags::EPOLLRDHUP
+            | EpollFlags::EPOLLET;
+        let event = EpollEvent::new(flags, token);
+        let added = match &self.socket {
+            Socket::Stream(stream) => epoll.add(stream, event),
+            Socket::Datagrams(datagrams) => epoll.add(datagrams, event),
+        };
+        added.map_err(|errno| Failure::at(Operation::Socket)(errno.into()))?;
+        self.watched = true;
+        Ok(())
+    }
+
+    /// Takes note of what epoll says.
+    pub(super) fn on_ready(&mut self, flags: EpollFlags) {
+        let ends = EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP;
+        let last = EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLHUP;
+        self.readable |= flags.intersects(EpollFlags::EPOLLIN | last | ends);
+        self.writable |= flags.intersects(EpollFlags::EPOLLOUT | ends);
+        self.hung_up |= flags.intersects(last);
+        self.error |= flags.intersects(EpollFlags::EPOLLERR);
+    }
+
+    /// Sends as much as the kernel takes, the rest when it takes more. True when all is gone.
+    pub(super) fn send(&mut self, bytes: Vec<u8>) -> Result<bool, Failure> {
+        match &mut self.socket {
+            Socket::Stream(stream) => stream.send(&bytes),
+            Socket::Datagrams(datagrams) => datagrams.send(bytes),
+        }
+        self.flush()
+    }
+
+    /// Closes the sending side when all is gone.
+    pub(super) fn half_close(&mut self) -> Result<(), Failure> {
+        if let Socket::Stream(stream) = &mut self.socket {
+            stream.half_close();
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// From now on what arrives is of interest.
+    pub(super) const fn read(&mut self) {
+        self.reading = true;
+    }
+
+    fn flush(&mut self) -> Result<bool, Failure> {
+        let done = match &mut self.socket {
+            Socket::Stream(stream) if stream.is_connected() => stream.flush()?,
+            Socket::Stream(_) => false,
+            Socket::Datagrams(datagrams) => datagrams.flush()?,
+        };
+        self.sending = !done;
+        self.writable &= done;
+        Ok(done)
+    }
+
+    /// Whether [`hear`](Self::hear) may have something without epoll saying so again.
+    pub(super) const fn has_more(&self) -> bool {
+        (self.reading && self.readable) || (self.sending && self.writable)
+    }
+
+    /// The next that happened; `None` when there is nothing until epoll says more.
+    pub(super) fn hear(&mut self, buffer: &mut [u8]) -> Option<Heard> {
+        let heard = self.next(buffer);
+        if matches!(heard, Some(Heard::Failed(_) | Heard::Eof { .. })) {
+            self.reading = false;
+            self.sending = false;
+        }
+        heard
+    }
+
+    fn next(&mut self, buffer: &mut [u8]) -> Option<Heard> {
+        if let Socket::Stream(stream) = &mut self.socket {
+            if !stream.is_connected() {
+                if !self.writable {
+                    return None;
+                }
+                let finished = stream.finish_connecting();
+                return Some(finished.map_or_else(Heard::Failed, |()| Heard::Connected));
+            }
+        }
+        if let (Socket::Datagrams(datagrams), true) = (&self.socket, self.error) {
+            if let Some(icmp) = datagrams.next_icmp() {
+                return Some(Heard::Icmp(icmp));
+            }
+            self.error = false;
+            datagrams.clear_error();
+        }
+        if self.sending && self.writable {
+            match self.flush() {
+                Ok(true) => return Some(Heard::Sent),
+                Ok(false) => {}
+                Err(failure) => return Some(Heard::Failed(failure)),
+            }
+        }
+        if !(self.reading && self.readable) {
+            return None;
+        }
+        match &mut self.socket {
+            Socket::Stream(stream) => match stream.receive(buffer) {
+                Ok(Arrived::Data(count)) => {
+                    // Fewer bytes than fit are all there are, epoll(7).
+                    self.readable = count == buffer.len() || self.hung_up;
+                    Some(Heard::Data(count))
+                }
+                Ok(Arrived::Eof { orderly }) => Some(Heard::Eof { orderly }),
+                Ok(Arrived::Nothing) => {
+                    self.readable = false;
+                    None
+                }
+                Err(failure) => Some(Heard::Failed(failure)),
+            },
+            Socket::Datagrams(datagrams) => match datagrams.receive(buffer) {
+                Ok(Some((start, end, from))) => Some(Heard::Datagram { start, end, from }),
+                Ok(None) => {
+                    self.readable = false;
+                    None
+                }
+                // An error told by ICMP comes with its reasons.
+                Err(failure) => match datagrams.next_icmp() {
+                    Some(icmp) => Some(Heard::Icmp(icmp)),
+                    None => Some(Heard::Failed(failure)),
+                },
+            },
+        }
+    }
+}

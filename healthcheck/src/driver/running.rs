@@ -1,0 +1,257 @@
+//! An attempt under way: its engine, and the descriptors it holds.
+
+use nix::errno::Errno as Number;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+
+use super::channel::{Channel, Heard};
+use super::child::Child;
+use super::socket::Failure;
+use super::worker::Workers;
+use crate::Timestamp;
+use crate::attempt::Attempt;
+use crate::probe::command::Command;
+use crate::probe::{Action, Call, ChildStatus, Engine, Event, Operation, Transport};
+use crate::target::Target;
+
+/// What a ready descriptor belongs to, packed into epoll's 64 bits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Token {
+    pub(super) slot: u32,
+    /// The attempt, so that what was ready before it ended is not taken for the next one's.
+    pub(super) serial: u32,
+    pub(super) kind: u64,
+}
+
+impl Token {
+    /// The driver's timer; no attempt has it, because slots stay below 2³⁰.
+    pub(super) const TIMER: u64 = u64::MAX;
+
+    /// The threads' results.
+    pub(super) const WORKERS: u64 = u64::MAX - 1;
+
+    pub(super) const SOCKET: u64 = 0;
+    pub(super) const PROCESS: u64 = 1;
+    pub(super) const OUTPUT: u64 = 2;
+    pub(super) const ORPHAN: u64 = 3;
+    pub(super) const SERIALS: u32 = 1 << 30;
+
+    pub(super) fn pack(self) -> u64 {
+        (u64::from(self.slot) << 32) | (u64::from(self.serial) << 2) | self.kind
+    }
+
+    pub(super) fn unpack(data: u64) -> Self {
+        let slot = u32::try_from(data >> 32).unwrap_or(u32::MAX);
+        let serial = u32::try_from((data >> 2) & u64::from(Self::SERIALS - 1)).unwrap_or_default();
+        Self {
+            slot,
+            serial,
+            kind: data & 3,
+        }
+    }
+}
+
+/// An attempt under way.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) attempt: Attempt,
+    pub(super) engine: Box<dyn Engine>,
+    slot: u32,
+    pub(super) serial: u32,
+    pub(super) channel: Option<Channel>,
+    pub(super) child: Option<Child>,
+    /// The deadline the engine asked for.
+    wanted: Option<Timestamp>,
+    /// When the outcome became known.
+    pub(super) reported: Option<Timestamp>,
+    pub(super) cancelled: bool,
+}
+
+impl Running {
+    pub(super) fn new(attempt: Attempt, engine: Box<dyn Engine>, slot: u32, serial: u32) -> Self {
+        Self {
+            attempt,
+            engine,
+            slot,
+            serial,
+            channel: None,
+            child: None,
+            wanted: None,
+            reported: None,
+            cancelled: false,
+        }
+    }
+
+    pub(super) fn token(&self, kind: u64) -> Token {
+        Token {
+            slot: self.slot,
+            serial: self.serial,
+            kind,
+        }
+    }
+
+    /// Does what the engine asked for, and says what came of it at once.
+    pub(super) fn perform(
+        &mut self,
+        action: Action,
+        epoll: &Epoll,
+        workers: &mut Option<Workers>,
+    ) -> Result<Option<Reply>, Failure> {
+        match action {
+            Action::SetDeadline(deadline) => {
+                self.wanted = Some(deadline);
+                Ok(None)
+            }
+            Action::Connect { target, transport } => self.connect(&target, transport),
+            Action::Send(bytes) => {
+                let Some(channel) = &mut self.channel else {
+                    return Err(Failure::at(Operation::Send)(Number::ENOTCONN.into()));
+                };
+                Ok(channel.send(bytes)?.then_some(Reply::Sent))
+            }
+            Action::Read => {
+                if let Some(channel) = &mut self.channel {
+                    channel.read();
+                }
+                Ok(None)
+            }
+            Action::HalfClose => {
+                if let Some(channel) = &mut self.channel {
+                    channel.half_close()?;
+                }
+                Ok(None)
+            }
+            Action::Spawn(command) => self.spawn(epoll, &command),
+            Action::Signal(signal) => {
+                let child = self.child.as_ref();
+                let sent = child.is_none_or(|child| child.signal(signal));
+                Ok((!sent).then_some(Reply::Lost))
+            }
+            Action::Call(call) => self.call(epoll, workers, call),
+        }
+    }
+
+    /// The command that still runs, if any.
+    pub(super) fn into_child(self) -> Option<Child> {
+        self.child.filter(|child| !child.is_reaped())
+    }
+
+    /// Opens a socket, instead of the one there is.
+    fn connect(&mut self, target: &Target, transport: Transport) -> Result<Option<Reply>, Failure> {
+        // Closing it takes it out of epoll.
+        self.channel = None;
+        let (channel, connected) = Channel::open(target, transport)?;
+        self.channel = Some(channel);
+        Ok(connected.then_some(Reply::Connected))
+    }
+
+    /// Hands a function to a thread.
+    fn call(
+        &self,
+        epoll: &Epoll,
+        workers: &mut Option<Workers>,
+        call: Call,
+    ) -> Result<Option<Reply>, Failure> {
+        let on_call = Failure::at(Operation::Call);
+        let workers = match workers {
+            Some(workers) => workers,
+            None => {
+                let new = Workers::new().map_err(&on_call)?;
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, Token::WORKERS);
+                epoll
+                    .add(&new, event)
+                    .map_err(|errno| on_call(errno.into()))?;
+                workers.insert(new)
+            }
+        };
+        let number = self.token(Token::SOCKET).pack();
+        workers.call(number, call).map_err(on_call)?;
+        Ok(None)
+    }
+
+    /// Watches the socket if the attempt has one and goes on.
+    pub(super) fn watch(&mut self, epoll: &Epoll) -> Result<(), Failure> {
+        let token = self.token(Token::SOCKET).pack();
+        self.channel
+            .as_mut()
+            .map_or(Ok(()), |channel| channel.watch(epoll, token))
+    }
+
+    /// Starts a command and watches its end and its output.
+    fn spawn(&mut self, epoll: &Epoll, command: &Command) -> Result<Option<Reply>, Failure> {
+        if self.child.is_some() {
+            return Err(Failure::at(Operation::Spawn)(Number::EBUSY.into()));
+        }
+        let child = Child::spawn(command).map_err(Failure::at(Operation::Spawn))?;
+        let [process, output] = [Token::PROCESS, Token::OUTPUT]
+            .map(|kind| EpollEvent::new(EpollFlags::EPOLLIN, self.token(kind).pack()));
+        let child = self.child.insert(child);
+        let watched = epoll.add(child.process(), process).and_then(|()| {
+            let pipe = child.output();
+            pipe.map_or(Ok(()), |pipe| epoll.add(pipe, output))
+        });
+        // One that cannot be watched is killed when the attempt is closed.
+        watched.map_err(|errno| Failure::at(Operation::Spawn)(errno.into()))?;
+        Ok(Some(Reply::Spawned))
+    }
+
+    /// When to tell the engine that time is over.
+    pub(super) fn deadline(&self) -> Timestamp {
+        let wanted = self.wanted.unwrap_or(Timestamp::MAX);
+        if self.reported.is_some() || self.cancelled {
+            wanted
+        } else {
+            wanted.min(self.attempt.deadline)
+        }
+    }
+}
+
+/// What an action led to at once.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Connected,
+    Sent,
+    Spawned,
+    Failed(Failure),
+    Lost,
+}
+
+impl Reply {
+    pub(super) fn event(&self) -> Event<'_> {
+        match self {
+            Self::Connected => Event::Connected,
+            Self::Sent => Event::Sent,
+            Self::Spawned => Event::Spawned,
+            Self::Failed(failure) => failure.event(),
+            Self::Lost => Event::ChildExit(ChildStatus::Lost),
+        }
+    }
+}
+
+impl Heard {
+    /// As the engine is told it; the buffer is the one it was heard with.
+    pub(super) fn event<'a>(&'a self, buffer: &'a [u8]) -> Event<'a> {
+        match *self {
+            Self::Connected => Event::Connected,
+            Self::Sent => Event::Sent,
+            Self::Data(count) => Event::Data(buffer.get(..count).unwrap_or_default()),
+            Self::Eof { orderly } => Event::Eof { orderly },
+            Self::Datagram { start, end, from } => Event::Datagram {
+                bytes: buffer.get(start..end).unwrap_or_default(),
+                from,
+            },
+            Self::Icmp(icmp) => Event::Icmp(icmp),
+            Self::Failed(ref failure) => failure.event(),
+        }
+    }
+}
+
+impl Failure {
+    fn event(&self) -> Event<'_> {
+        Event::Failed {
+            operation: self.operation,
+            errno: self.errno,
+            origin: self.origin,
+            detail: &self.detail,
+        }
+    }
+}

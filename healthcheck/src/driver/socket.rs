@@ -1,0 +1,156 @@
+//! What all sockets of probes have in common: how they are opened, and what ICMP said of them.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::{self, IoSliceMut};
+use std::os::fd::AsRawFd;
+
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::probe::{Errno, IcmpError, Operation, Origin};
+use crate::target::Target;
+
+/// `ee_origin` of ICMP and ICMPv6 messages in the error queue, `linux/errqueue.h`.
+const ORIGIN_ICMP: u8 = 2;
+const ORIGIN_ICMP6: u8 = 3;
+
+/// ICMP type and code for a host that does not answer ARP, RFC 792 and RFC 1812 §5.2.7.1.
+const HOST_UNREACHABLE: (u8, u8) = (3, 1);
+
+/// ICMPv6 type and code for an address that does not answer ND, RFC 4443 §3.1.
+const ADDRESS_UNREACHABLE: (u8, u8) = (1, 3);
+
+/// Why something asked for did not happen.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) operation: Operation,
+    pub(super) errno: Errno,
+    pub(super) origin: Origin,
+    pub(super) detail: String,
+}
+
+impl Failure {
+    pub(super) fn at(operation: Operation) -> impl Fn(io::Error) -> Self {
+        move |error| Self {
+            operation,
+            errno: Errno::from_io(&error),
+            origin: Origin::Call,
+            detail: String::new(),
+        }
+    }
+}
+
+/// Opens a socket with the target's options, bound if one of them asks for it, and gives the
+/// address to connect to.
+pub(super) fn open(
+    target: &Target,
+    kind: Type,
+    protocol: Protocol,
+) -> Result<(Socket, SocketAddr), Failure> {
+    let (on_socket, on_bind) = (Failure::at(Operation::Socket), Failure::at(Operation::Bind));
+    let address = scoped(target).map_err(&on_bind)?;
+    let domain = Domain::for_address(address);
+    let socket =
+        Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol)).map_err(&on_socket)?;
+    bind(&socket, target).map_err(&on_bind)?;
+    // Tells who answered; without it connections work all the same.
+    let _ = match domain {
+        Domain::IPV6 => setsockopt(&socket, sockopt::Ipv6RecvErr, &true),
+        _ => setsockopt(&socket, sockopt::Ipv4RecvErr, &true),
+    };
+    Ok((socket, address))
+}
+
+/// The next ICMP error the kernel keeps for this socket.
+pub(super) fn next_icmp(socket: &Socket) -> Option<IcmpError> {
+    let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
+    let mut data = [0; 64];
+    let mut parts = [IoSliceMut::new(&mut data)];
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let raw = socket.as_raw_fd();
+    loop {
+        let message =
+            recvmsg::<SockaddrStorage>(raw, &mut parts, Some(&mut control), flags).ok()?;
+        let icmp = message.cmsgs().ok()?.find_map(|message| match message {
+            ControlMessageOwned::Ipv4RecvErr(error, Some(from))
+                if error.ee_origin == ORIGIN_ICMP =>
+            {
+                let from = Ipv4Addr::from(u32::from_be(from.sin_addr.s_addr));
+                Some((error, IpAddr::from(from), HOST_UNREACHABLE))
+            }
+            ControlMessageOwned::Ipv6RecvErr(error, Some(from))
+                if error.ee_origin == ORIGIN_ICMP6 =>
+            {
+                let from = Ipv6Addr::from(from.sin6_addr.s6_addr);
+                Some((error, IpAddr::from(from), ADDRESS_UNREACHABLE))
+            }
+            // An error of this host's own, such as a packet too big for the device.
+            _ => None,
+        });
+        let Some((error, from, no_neighbour)) = icmp else {
+            continue;
+        };
+        let errno = Errno::from_raw(i32::try_from(error.ee_errno).unwrap_or(libc::EIO));
+        let mut icmp = IcmpError::new(error.ee_type, error.ee_code, from, errno);
+        // This host's packet filter answers with the address the socket itself has. So does
+        // the kernel when nobody answers its ARP or ND requests, but always with the same code.
+        let (local, peer) = (ip_of(socket.local_addr()), ip_of(socket.peer_addr()));
+        let own = Some(from) == local && peer.is_none_or(|peer| peer != from);
+        icmp.own_filter = own && (error.ee_type, error.ee_code) != no_neighbour;
+        return Some(icmp);
+    }
+}
+
+/// Applies the target's options and binds if one of them asks for it.
+fn bind(socket: &Socket, target: &Target) -> io::Result<()> {
+    if let Some(mark) = target.mark() {
+        socket.set_mark(mark)?;
+    }
+    if let Some(device) = target.device() {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
+    if let Some(ttl) = target.ttl() {
+        match target.address() {
+            SocketAddr::V4(_) => socket.set_ttl_v4(ttl.into())?,
+            SocketAddr::V6(_) => socket.set_unicast_hops_v6(ttl.into())?,
+        }
+    }
+    if target.source().is_none() && target.source_port() == 0 {
+        return Ok(());
+    }
+    let source = target.source().unwrap_or_else(|| match target.address() {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    });
+    if target.source_port() == 0 {
+        // The port is then chosen when connecting, so that one port serves many targets.
+        setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?;
+    } else {
+        socket.set_reuse_address(true)?;
+    }
+    let mut source = SocketAddr::new(source, target.source_port());
+    if let (SocketAddr::V6(source), Some(device)) = (&mut source, target.device()) {
+        if source.ip().is_unicast_link_local() {
+            source.set_scope_id(if_nametoindex(device)?);
+        }
+    }
+    socket.bind(&source.into())
+}
+
+/// The target's address, with the device as the scope of a link-local one.
+fn scoped(target: &Target) -> io::Result<SocketAddr> {
+    let mut address = target.address();
+    if let (SocketAddr::V6(v6), Some(device)) = (&mut address, target.device()) {
+        if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 {
+            v6.set_scope_id(if_nametoindex(device)?);
+        }
+    }
+    Ok(address)
+}
+
+fn ip_of(address: io::Result<socket2::SockAddr>) -> Option<IpAddr> {
+    Some(address.ok()?.as_socket()?.ip())
+}
