@@ -136,6 +136,7 @@ mod driver;
 mod error;
 pub mod outcome;
 pub mod policy;
+pub mod pool;
 pub mod probe;
 mod target;
 pub mod timetable;

@@ -1,6 +1,6 @@
 //! What a pool reads from an aggregate, and what survives a new configuration.
 
-use super::{Aggregate, Desired, Removal, Role, Rule, Standing, UnknownAs};
+use super::{Aggregate, Desired, Member, Removal, Role, Rule, Standing, UnknownAs};
 use crate::policy::Health;
 
 impl<K: PartialEq> Aggregate<K> {
@@ -20,6 +20,13 @@ impl<K: PartialEq> Aggregate<K> {
     #[must_use]
     pub const fn adopted(&self) -> Desired {
         self.adopted
+    }
+
+    /// Whether a check asks for no new connections.
+    #[must_use]
+    pub fn asks_no_new(&self) -> bool {
+        let counting = |member: &Member| member.role != Role::Info && member.no_new;
+        self.members.iter().any(|(_, member)| counting(member))
     }
 
     /// Whether required checks without a verdict could still decide about its health.
@@ -90,7 +97,6 @@ impl<K: PartialEq> Aggregate<K> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Member;
     use super::*;
     use crate::outcome::WeightHint;
 

@@ -1,0 +1,479 @@
+//! The destinations of one virtual service: who deserves which weight, and why.
+//!
+//! A [`Pool`] keeps an [`Aggregate`] for each destination and decides about the service as a whole:
+//! whether there is a quorum, whether the sorry server is needed, who drains. It is fed what checks
+//! report, what people want, and the time; [`settle`](Pool::settle) then gives one [`Batch`]: steps
+//! from the table that was to the table that should be, in an order that leaves the service with
+//! servers throughout, and what happened.
+//!
+//! `D` names a destination, `C` a check (usually [`CheckId`](crate::CheckId)).
+//!
+//! ```
+//! use std::time::Duration;
+//! use lvs_healthcheck::aggregate::{Aggregate, Desired, Member, UnknownAs};
+//! use lvs_healthcheck::policy::Health;
+//! use lvs_healthcheck::pool::{Batch, Pool, Settings, Sorry};
+//!
+//! // Two servers with a check each, and one that says sorry when both are down.
+//! let server = |check| {
+//!     let mut server = Aggregate::new(10);
+//!     server.insert(check, Member::required(UnknownAs::Up));
+//!     server
+//! };
+//! let settings = Settings::new().with_sorry(Some(Sorry::new("sorry")));
+//! let mut now = Duration::ZERO;
+//! let mut pool = Pool::new(now, settings, [("a", server("a http")), ("b", server("b http"))])?;
+//!
+//! let mut batch = Batch::new();
+//! pool.settle(now, &mut batch);
+//! let steps = |batch: &Batch<_>| -> Vec<String> {
+//!     batch.changes.iter().map(ToString::to_string).collect()
+//! };
+//! assert_eq!(steps(&batch), ["a: out to weight 10 (healthy)", "b: out to weight 10 (healthy)"]);
+//!
+//! // Both fail. However many reports a turn brings, it ends in one batch: here the sorry server
+//! // comes before the last server goes.
+//! now += Duration::from_secs(3);
+//! pool.update(now, &"a", &"a http", Health::Down, None, false);
+//! pool.update(now, &"b", &"b http", Health::Down, None, false);
+//! pool.settle(now, &mut batch);
+//! assert_eq!(steps(&batch), [
+//!     "sorry: out to weight 1 (sorry server needed)",
+//!     "a: weight 10 to weight 0 (the sorry server has taken over)",
+//!     "b: weight 10 to weight 0 (the sorry server has taken over)",
+//!     "a: weight 0 to out (the sorry server has taken over)",
+//!     "b: weight 0 to out (the sorry server has taken over)",
+//! ]);
+//! let told: Vec<_> = batch.events.iter().map(ToString::to_string).collect();
+//! assert_eq!(told, [
+//!     "a is down (its checks say down)",
+//!     "b is down (its checks say down)",
+//!     "quorum lost: weight 0, quorum 1",
+//!     "sorry server sorry is needed",
+//!     "ready",
+//! ]);
+//! assert_eq!(pool.entry(&"a"), Some(Desired::Absent));
+//! # Ok::<_, lvs_healthcheck::Invalid>(())
+//! ```
+//!
+//! # Cost
+//!
+//! An input about one destination costs a search for its name and the checks of that destination;
+//! the other destinations are gone through only when a decision about the whole service is another.
+//! A new configuration goes through all of them once.
+
+mod decide;
+mod entry;
+mod event;
+mod member;
+mod quorum;
+mod reload;
+mod settings;
+mod settle;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::decide::{Decisions, Sums};
+use self::entry::Entry;
+pub use self::event::{Batch, Change, Connections, PoolEvent, Reason};
+use self::member::Member;
+pub use self::settings::{Drain, Guard, Leaving, OnLimit, OnLowQuorum, Settings, Sorry, Swap};
+use crate::Timestamp;
+use crate::aggregate::{Aggregate, Desired};
+use crate::outcome::WeightHint;
+use crate::policy::Health;
+
+/// What becomes of the table when the service ends.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Shutdown {
+    /// It stays, and traffic goes on.
+    Leave,
+    /// Every destination leaves at once.
+    Remove,
+    /// Every destination drains and then leaves.
+    Drain,
+    /// Every destination stays with weight 0.
+    Zero,
+}
+
+/// How a pool is; see [`Pool::status`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Sum of the weights of healthy destinations, before slow start.
+    pub weight: u64,
+    /// Whether there is a quorum.
+    pub has_quorum: bool,
+    /// Healthy destinations.
+    pub healthy: usize,
+    /// Configured destinations that nobody voted out.
+    pub total: usize,
+    /// Whether the sorry server is needed.
+    pub needs_sorry: bool,
+    /// Whether the guard acts.
+    pub is_guarded: bool,
+    /// Whether the service is offered: not withdrawn, not ended.
+    pub is_offered: bool,
+    /// Whether every destination had a verdict, or time for one.
+    pub is_ready: bool,
+    /// Whether what checks say counts for nothing at present.
+    pub is_suspended: bool,
+}
+
+/// The sorry server.
+#[derive(Clone, Debug)]
+struct LastResort {
+    is_needed: bool,
+    /// Whether it was needed when the last batch was made.
+    was_needed: bool,
+    is_up: bool,
+    entry: Entry,
+    timer: Option<Timestamp>,
+    is_dirty: bool,
+}
+
+impl LastResort {
+    fn new(adopted: Desired) -> Self {
+        Self {
+            is_needed: false,
+            was_needed: false,
+            is_up: true,
+            entry: Entry::new(adopted, Reason::Adopted),
+            timer: None,
+            is_dirty: true,
+        }
+    }
+
+    fn switch<D: Clone>(
+        &mut self,
+        is_needed: bool,
+        key: &D,
+        events: &mut Vec<PoolEvent<D>>,
+    ) -> bool {
+        if self.is_needed == is_needed {
+            return false;
+        }
+        self.is_needed = is_needed;
+        let destination = key.clone();
+        events.push(match is_needed {
+            true => PoolEvent::SorryOn { destination },
+            false => PoolEvent::SorryOff { destination },
+        });
+        true
+    }
+}
+
+/// The destinations of one virtual service.
+///
+/// Pure: it reads no clock and opens nothing; equal inputs give equal batches. Call its methods
+/// with a time that does not go back; an earlier one counts as the latest seen. Inputs act at once,
+/// [`settle`](Self::settle) only gathers what they came to, so that how inputs are grouped into
+/// turns does not matter for what becomes of the pool.
+#[derive(Clone, Debug)]
+pub struct Pool<D, C> {
+    settings: Settings<D>,
+    /// In the order of the configuration; those that left it are last.
+    members: Vec<Member<D, C>>,
+    index: BTreeMap<D, usize>,
+    sorry: Option<LastResort>,
+    /// In the order of arrival.
+    ejected: Vec<D>,
+    sums: Sums,
+    decisions: Decisions,
+    now: Timestamp,
+    deadlines: BTreeSet<(Timestamp, usize)>,
+    ready_at: Timestamp,
+    is_started: bool,
+    is_ready: bool,
+    is_suspended: bool,
+    stopped: Option<Shutdown>,
+    /// What batches said so far: the table, without what is absent.
+    told: BTreeMap<D, Desired>,
+    dirty: Vec<usize>,
+    events: Vec<PoolEvent<D>>,
+}
+
+impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
+    /// Takes note of what a check says; see [`Aggregate::update`]. Says whether the check counts:
+    /// one nobody has, and any while [suspended](Self::suspend), does not.
+    pub fn update(
+        &mut self,
+        now: Timestamp,
+        destination: &D,
+        check: &C,
+        health: Health,
+        hint: Option<WeightHint>,
+        no_new: bool,
+    ) -> bool {
+        self.advance(now);
+        if self.is_suspended || self.stopped.is_some() {
+            return false;
+        }
+        self.change(now, destination, |aggregate| {
+            let has_it = aggregate.members().any(|(key, _)| key == check);
+            aggregate.update(check, health, hint, no_new);
+            has_it
+        })
+        .unwrap_or(false)
+    }
+
+    /// Changes what is known of a destination in any way. `None` if it is not configured.
+    pub fn change<R>(
+        &mut self,
+        now: Timestamp,
+        destination: &D,
+        change: impl FnOnce(&mut Aggregate<C>) -> R,
+    ) -> Option<R> {
+        self.advance(now);
+        let slot = self.configured(destination)?;
+        let result = change(&mut self.members.get_mut(slot)?.aggregate);
+        self.touch(slot);
+        Some(result)
+    }
+
+    /// Replaces the configured weight by the operator's, or (`None`) goes back to it. It outlives
+    /// new configurations. Says whether the destination is configured.
+    pub fn set_override(&mut self, now: Timestamp, destination: &D, weight: Option<u32>) -> bool {
+        self.advance(now);
+        let Some(slot) = self.configured(destination) else {
+            return false;
+        };
+        if let Some(member) = self.members.get_mut(slot) {
+            member.operator = weight;
+            member
+                .aggregate
+                .set_weight(weight.unwrap_or(member.configured));
+        }
+        self.touch(slot);
+        true
+    }
+
+    /// An observer (passive observation, an advisory source) says that a destination is to be kept
+    /// away. How many of these count at one time is [limited](Settings::with_eject_limit), the
+    /// oldest first; and none counts when it would leave no destination with a weight. Says whether
+    /// the destination is configured.
+    pub fn eject(&mut self, now: Timestamp, destination: &D) -> bool {
+        self.advance(now);
+        let Some(slot) = self.configured(destination) else {
+            return false;
+        };
+        if !self.ejected.contains(destination) {
+            self.ejected.push(destination.clone());
+            self.touch(slot);
+        }
+        true
+    }
+
+    /// Takes an ejection back. Says whether there was one.
+    pub fn readmit(&mut self, now: Timestamp, destination: &D) -> bool {
+        self.advance(now);
+        let Some(place) = self.ejected.iter().position(|key| key == destination) else {
+            return false;
+        };
+        self.ejected.remove(place);
+        if let Some(slot) = self.configured(destination) {
+            if let Some(member) = self.members.get_mut(slot) {
+                member.is_ejected = false;
+            }
+            self.touch(slot);
+        }
+        true
+    }
+
+    /// The connections of a destination that drains (or of the sorry server) are over. Says whether
+    /// that matters.
+    pub fn drained(&mut self, now: Timestamp, destination: &D) -> bool {
+        self.advance(now);
+        let mut matters = false;
+        if let Some(slot) = self.index.get(destination).copied()
+            && let Some(member) = self.members.get_mut(slot)
+            && member.entry.drained(&member.key, &mut self.events)
+        {
+            matters = true;
+            self.touch(slot);
+        }
+        if let (Some(settings), Some(sorry)) = (&self.settings.sorry, &mut self.sorry)
+            && settings.destination == *destination
+            && sorry.entry.drained(destination, &mut self.events)
+        {
+            matters = true;
+            self.pursue_sorry();
+        }
+        matters
+    }
+
+    /// Takes note of the connections a destination has, in case it drains: when none are left, it
+    /// is [drained](Self::drained). Says whether it is.
+    pub fn observe(&mut self, now: Timestamp, destination: &D, connections: Connections) -> bool {
+        self.advance(now);
+        let Connections {
+            active,
+            inactive,
+            persistent,
+        } = connections;
+        let is_persistent = persistent != 0 && self.settings.drain.wait_persistent;
+        if active == 0 && inactive == 0 && !is_persistent {
+            return self.drained(now, destination);
+        }
+        if let Some(slot) = self.index.get(destination).copied()
+            && let Some(member) = self.members.get_mut(slot)
+        {
+            member.entry.observe(connections);
+        }
+        if let (Some(settings), Some(sorry)) = (&self.settings.sorry, &mut self.sorry)
+            && settings.destination == *destination
+        {
+            sorry.entry.observe(connections);
+        }
+        false
+    }
+
+    /// What the sorry server's own check says: an event, and nothing more, since it is the last
+    /// resort.
+    pub fn set_sorry_health(&mut self, now: Timestamp, is_up: bool) {
+        self.advance(now);
+        if let (Some(settings), Some(sorry)) = (&self.settings.sorry, &mut self.sorry)
+            && sorry.is_up != is_up
+        {
+            sorry.is_up = is_up;
+            let destination = settings.destination.clone();
+            self.events
+                .push(PoolEvent::SorryHealth { destination, is_up });
+        }
+    }
+
+    /// What checks say counts for nothing from now on, and everything stays as it is: for a standby
+    /// that does not check (`ha_suspend` of `keepalived.conf`). Drains go on.
+    pub fn suspend(&mut self, now: Timestamp) {
+        self.advance(now);
+        if !core::mem::replace(&mut self.is_suspended, true) {
+            self.events.push(PoolEvent::Suspended);
+        }
+    }
+
+    /// What checks say counts again. With `forget`, what they said before does not: every
+    /// destination stays as it is until they have said something new.
+    pub fn resume(&mut self, now: Timestamp, forget: bool) {
+        self.advance(now);
+        if !core::mem::replace(&mut self.is_suspended, false) {
+            return;
+        }
+        self.events.push(PoolEvent::Resumed);
+        if forget {
+            for member in &mut self.members {
+                member.adopted = Some(member.entry.now);
+                member.aggregate.forget();
+            }
+            self.touch_all();
+        }
+    }
+
+    /// Ends the service: nothing but drains and time counts from now on. If the settings say
+    /// [omega](Settings::with_omega), it is told as if everything went down: destinations, quorum,
+    /// service.
+    pub fn stop(&mut self, now: Timestamp, how: Shutdown) {
+        self.advance(now);
+        if self.stopped.is_some() {
+            return;
+        }
+        self.stopped = Some(how);
+        if self.settings.omega {
+            for member in &self.members {
+                if member.view.is_some_and(|view| view.is_healthy) {
+                    self.events.push(PoolEvent::Down {
+                        destination: member.key.clone(),
+                        reason: Reason::Stopped,
+                    });
+                }
+            }
+            if self.decisions.quorum.is_up {
+                self.events.push(PoolEvent::QuorumDown {
+                    weight: self.sums.weight,
+                    quorum: self.settings.quorum,
+                });
+            }
+        }
+        self.events.push(PoolEvent::Stopped);
+        self.touch_all();
+    }
+
+    /// Where a destination is, if it is configured.
+    fn configured(&self, destination: &D) -> Option<usize> {
+        let slot = *self.index.get(destination)?;
+        let member = self.members.get(slot)?;
+        (!member.is_leaving).then_some(slot)
+    }
+
+    /// How the pool is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            weight: self.sums.weight,
+            has_quorum: self.decisions.quorum.is_up,
+            healthy: self.sums.healthy,
+            total: self.sums.eligible,
+            needs_sorry: self.sorry.as_ref().is_some_and(|sorry| sorry.is_needed),
+            is_guarded: self.decisions.is_guarded,
+            is_offered: self.decisions.is_offered && self.stopped.is_none(),
+            is_ready: self.is_ready,
+            is_suspended: self.is_suspended,
+        }
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &Settings<D> {
+        &self.settings
+    }
+
+    /// What is known of a configured destination.
+    #[must_use]
+    pub fn aggregate(&self, destination: &D) -> Option<&Aggregate<C>> {
+        let slot = self.configured(destination)?;
+        self.members.get(slot).map(|member| &member.aggregate)
+    }
+
+    /// What the table should hold for a destination; `None` for one that is not of this pool.
+    #[must_use]
+    pub fn entry(&self, destination: &D) -> Option<Desired> {
+        let member = self
+            .index
+            .get(destination)
+            .and_then(|slot| self.members.get(*slot))
+            .map(|member| member.entry.now);
+        let sorry = self.sorry_entry(destination).map(|entry| entry.now);
+        match (member, sorry) {
+            (Some(member), Some(sorry)) => Some(larger(member, sorry)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// The table that should be, in the order of the configuration, the sorry server last.
+    pub fn table(&self) -> impl Iterator<Item = (&D, u32)> {
+        let sorry = self.settings.sorry.as_ref().map(|sorry| &sorry.destination);
+        let sorry = sorry.filter(|key| !self.index.contains_key(key));
+        let keys = self.members.iter().map(|member| &member.key).chain(sorry);
+        keys.filter_map(|key| match self.entry(key) {
+            Some(Desired::Present { weight }) => Some((key, weight)),
+            _ => None,
+        })
+    }
+
+    /// The sorry server's entry if it is that destination.
+    fn sorry_entry(&self, destination: &D) -> Option<&Entry> {
+        let settings = self.settings.sorry.as_ref()?;
+        let sorry = self.sorry.as_ref()?;
+        (settings.destination == *destination).then_some(&sorry.entry)
+    }
+}
+
+/// The entry of a destination that is wanted twice.
+fn larger(one: Desired, other: Desired) -> Desired {
+    match (one, other) {
+        (Desired::Present { weight }, Desired::Present { weight: other }) => Desired::Present {
+            weight: weight.max(other),
+        },
+        (Desired::Absent, other) => other,
+        (one, _) => one,
+    }
+}

@@ -1,0 +1,139 @@
+//! One destination of a pool: what is known of it, and what that makes of it.
+
+use super::entry::Entry;
+use super::event::Reason;
+use crate::Timestamp;
+use crate::aggregate::{Aggregate, Desired, Standing};
+
+/// What is known of a destination's health.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum State {
+    Up,
+    Down,
+    /// Down only because there is no verdict yet.
+    NotYetUp,
+    /// It stays as it was found until there is a verdict.
+    Adopted(Desired),
+    /// It is not there, and waits for a verdict.
+    Waiting,
+}
+
+/// What counts of a destination in the sums of its pool.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct View {
+    /// It is configured, and nobody voted it out.
+    pub(super) is_eligible: bool,
+    /// Eligible, and there is a verdict, or it counts as up without.
+    pub(super) is_judged: bool,
+    /// Eligible, and healthy but for ejections.
+    pub(super) is_sound: bool,
+    /// Its weight while it is sound.
+    pub(super) sound_weight: u32,
+    /// Sound, and not ejected.
+    pub(super) is_healthy: bool,
+    /// Configured, without a verdict.
+    pub(super) is_undecided: bool,
+}
+
+impl View {
+    /// What it adds to the quorum.
+    pub(super) const fn weight(&self) -> u32 {
+        if self.is_healthy {
+            self.sound_weight
+        } else {
+            0
+        }
+    }
+}
+
+/// A destination.
+#[derive(Clone, Debug)]
+pub(super) struct Member<D, C> {
+    pub(super) key: D,
+    pub(super) aggregate: Aggregate<C>,
+    /// The configured weight, which the operator may override.
+    pub(super) configured: u32,
+    pub(super) operator: Option<u32>,
+    /// How it was found, until there is a verdict.
+    pub(super) adopted: Option<Desired>,
+    /// Until when it waits for a verdict.
+    pub(super) grace: Timestamp,
+    pub(super) is_leaving: bool,
+    /// Whether it is ejected, and that is acted upon.
+    pub(super) is_ejected: bool,
+    /// The weight it keeps although it is down.
+    pub(super) frozen: Option<u32>,
+    /// What of it is in the sums; `None` for one that is new.
+    pub(super) view: Option<View>,
+    pub(super) entry: Entry,
+    pub(super) timer: Option<Timestamp>,
+    pub(super) is_dirty: bool,
+}
+
+impl<D, C: PartialEq> Member<D, C> {
+    pub(super) fn new(key: D, aggregate: Aggregate<C>, grace: Timestamp) -> Self {
+        let adopted = aggregate.adopted();
+        Self {
+            key,
+            configured: aggregate.base(),
+            operator: None,
+            adopted: (adopted != Desired::Absent).then_some(adopted),
+            grace,
+            is_leaving: false,
+            is_ejected: false,
+            frozen: None,
+            view: None,
+            entry: Entry::new(adopted, Reason::Adopted),
+            timer: None,
+            is_dirty: false,
+            aggregate,
+        }
+    }
+
+    /// What is known of its health.
+    pub(super) fn state(&self, now: Timestamp) -> State {
+        let is_undecided = self.aggregate.is_undecided();
+        if let Some(adopted) = self.adopted
+            && is_undecided
+        {
+            return State::Adopted(adopted);
+        }
+        match self.aggregate.standing() {
+            Standing::Up => State::Up,
+            Standing::Down if is_undecided => State::NotYetUp,
+            Standing::Down => State::Down,
+            Standing::Hold if now < self.grace => State::Waiting,
+            Standing::Hold => State::Up,
+        }
+    }
+
+    /// What counts of it.
+    pub(super) fn look(&self, now: Timestamp) -> View {
+        if self.is_leaving {
+            return View::default();
+        }
+        let (is_sound, is_judged, weight) = match self.state(now) {
+            State::Up => (true, true, self.aggregate.weight()),
+            State::Adopted(Desired::Present { weight }) => (weight > 0, true, weight),
+            State::Adopted(Desired::Absent) => (false, true, 0),
+            State::Down => (false, true, 0),
+            State::NotYetUp | State::Waiting => (false, false, 0),
+        };
+        View {
+            is_eligible: true,
+            is_judged,
+            is_sound,
+            sound_weight: weight,
+            is_healthy: is_sound && !self.is_ejected,
+            is_undecided: self.aggregate.is_undecided(),
+        }
+    }
+
+    /// The next time at which something about it changes by itself.
+    pub(super) fn next_deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let drain = self.entry.drain.and_then(|drain| drain.deadline());
+        let is_waiting = !self.is_leaving && now < self.grace;
+        let grace = (is_waiting && self.state(now) == State::Waiting).then_some(self.grace);
+        [drain, grace].into_iter().flatten().min()
+    }
+}

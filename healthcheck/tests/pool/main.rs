@@ -1,0 +1,8 @@
+//! Pools: the tables of the rules row by row, and random histories beside simple models.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod drain;
+mod quorum;
+mod rig;
+mod sorry;
