@@ -27,6 +27,13 @@ Signals:
   SIGUSR1            print how things are
   SIGTERM, SIGINT    resign, remove the addresses, end
 
+A new version, or other flags, without an interruption: start it with --take-over, beside the one
+that runs and with the same --tag, as the same user or root. It asks that one to leave everything as
+it is (what keepalived's --dont-release-vrrp is for), goes on within milliseconds, and
+the other ends with status 0. A virtual router is the same if interface, family and id are; one that
+only the old one has is not resigned for: take it out of the file and reload first.
+Scripts are told the states anew.
+
 Accept mode: packets to the addresses are accepted while they are here. Who does not want that
 (keepalived's no_accept) needs a packet filter, such as
   nft 'add table inet vrrp; add chain inet vrrp input { type filter hook input priority filter; }'
@@ -68,6 +75,12 @@ pub(crate) struct Arguments {
     /// Refuse a file that asks for anything that is corrected, unknown or not supported
     #[arg(long, requires = "file", conflicts_with = "interface")]
     pub(crate) strict: bool,
+
+    /// Go on where the vrrpd that runs leaves off, and let that end: virtual routers that are Active
+    /// stay so, without a resignation, and their addresses stay. If none runs this is an ordinary
+    /// start
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) take_over: bool,
 
     /// For how long the kernel keeps an address when this program does not renew it any more, such
     /// as 5s, or unlimited [default: three times the down interval, at least 3s]
@@ -228,6 +241,7 @@ mod tests {
             "vrrpd -f x.conf",
             "vrrpd -t --use-file x.conf --strict",
             "vrrpd -i eth0 --vrid 51 --address 192.0.2.1/24",
+            "vrrpd -f x.conf --take-over",
             "vrrpd --config-test -i eth0 --vrid 51 --address 192.0.2.1,192.0.2.2",
         ] {
             assert!(parse(good).is_ok(), "{good}: {:?}", parse(good));
@@ -240,6 +254,7 @@ mod tests {
             "vrrpd -i eth0 --address 192.0.2.1",
             "vrrpd --vrid 51 --address 192.0.2.1",
             "vrrpd -f x.conf -i eth0 --vrid 51 --address 192.0.2.1",
+            "vrrpd -f x.conf --check --take-over",
             "vrrpd -f x.conf --vrid 51",
             "vrrpd -f x.conf --nopreempt",
             "vrrpd -f x.conf --priority 150",

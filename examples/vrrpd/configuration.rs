@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use director::keepalived::{Config, Diagnostic, Options, Severity};
 use director::vrrp::scripts::Scripts;
-use director::vrrp::{Plan, left_out};
+use director::vrrp::{Plan, TrackerSource, left_out};
 use lvs_vrrp::net::{DriverConfig, DriverError};
 use lvs_vrrp::node::RouterId;
+use lvs_vrrp::track::TrackerId;
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
@@ -121,6 +122,21 @@ impl Configuration {
     pub(crate) fn namespace(&self) -> Option<&str> {
         let file = self.file.as_ref()?;
         file.config.globals().net_namespace.as_deref()
+    }
+
+    /// What trackers that are fed from here are called, each differently.
+    pub(crate) fn trackers(&self) -> BTreeMap<TrackerId, String> {
+        let plan = self.file.iter().flat_map(|file| file.plan.trackers());
+        let named = plan.filter_map(|tracker| {
+            let name = match &tracker.source {
+                TrackerSource::Script(script) => format!("script {}", script.name),
+                TrackerSource::File(file) => format!("file {}", file.name),
+                TrackerSource::Process(process) => format!("process {}", process.name),
+                _ => return None,
+            };
+            Some((tracker.id, name))
+        });
+        named.collect()
     }
 
     pub(crate) fn diagnostics(&self) -> &[Diagnostic] {

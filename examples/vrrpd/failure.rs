@@ -18,6 +18,8 @@ pub(crate) enum Failure {
     Refused(String),
     /// The virtual routers cannot be run.
     Driver(DriverError),
+    /// The process that runs does not leave the virtual routers.
+    TakeOver(String),
     /// The system refused something else.
     System(&'static str, io::Error),
     /// Standard output takes no more.
@@ -62,6 +64,7 @@ impl fmt::Display for Failure {
             Self::Flags(text) => f.write_str(text),
             Self::Refused(text) => f.write_str(text),
             Self::Driver(error) => write!(f, "{error}"),
+            Self::TakeOver(reason) => write!(f, "cannot take over: {reason}"),
             Self::System(what, error) => write!(f, "cannot {what}: {error}"),
             Self::Output(error) => write!(f, "cannot write to standard output: {error}"),
         }?;

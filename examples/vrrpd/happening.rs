@@ -31,6 +31,14 @@ pub(crate) enum Happening {
     Reloaded(Result<(), String>),
     /// How things are.
     Snapshot(Box<Snapshot>),
+    /// It goes on with these, which another process has left.
+    TakenOver(Vec<String>),
+    /// There is no process from which to take anything over.
+    NothingToTakeOver,
+    /// Another process asked for everything.
+    HandingOver,
+    /// That has this many virtual routers that are Active, or does not answer any more.
+    HandedOver(usize, Result<(), String>),
     /// It was told to end.
     Stopping,
     /// All addresses are gone.
@@ -82,6 +90,13 @@ pub(crate) fn fields(what: &Happening, names: &Names) -> (&'static str, Value) {
         Happening::Reloaded(Ok(())) => ("reloaded", json!({ "routers": names.list() })),
         Happening::Reloaded(Err(reason)) => ("not-reloaded", json!({ "reason": reason })),
         Happening::Snapshot(taken) => ("snapshot", snapshot(taken, names)),
+        Happening::TakenOver(routers) => ("taken-over", json!({ "routers": routers })),
+        Happening::NothingToTakeOver => ("nothing-to-take-over", json!({})),
+        Happening::HandingOver => ("handing-over", json!({})),
+        Happening::HandedOver(active, result) => (
+            "handed-over",
+            json!({ "active": active, "error": result.as_ref().err() }),
+        ),
         Happening::Stopping => ("stopping", json!({})),
         Happening::Stopped => ("stopped", json!({})),
     }

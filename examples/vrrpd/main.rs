@@ -15,6 +15,7 @@ mod arguments;
 mod configuration;
 mod failure;
 mod flags;
+mod hand_over;
 mod happening;
 mod journal;
 mod names;

@@ -8,8 +8,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 
+use lvs_vrrp::address::{Family, InterfaceIndex};
 use lvs_vrrp::event::ShutdownMode;
-use lvs_vrrp::net::{AsyncDriver, Driver, DriverError, DriverEventKind, Handle};
+use lvs_vrrp::net::{
+    AsyncDriver, Carrier, Driver, DriverError, DriverEventKind, Handle, Receiver as RawReceiver,
+    Snapshot,
+};
+use lvs_vrrp::node::HandOver;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
@@ -18,6 +23,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::arguments::{Arguments, Runtime};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+use crate::hand_over::{self, Door, Estate, Successor};
 use crate::happening::Happening;
 use crate::journal::Journal;
 use crate::names::Names;
@@ -25,6 +31,9 @@ use crate::output::{self, Output};
 use crate::scripting::{Orders, Scripting};
 use crate::signals::{Signal, Signals};
 use crate::view;
+
+/// The index of `lo` in each network namespace.
+const LOOPBACK: InterfaceIndex = InterfaceIndex::new(1);
 
 /// All that runs.
 pub(crate) struct Program<'a> {
@@ -35,14 +44,21 @@ pub(crate) struct Program<'a> {
     names: Names,
     handle: Handle,
     /// What the driver's thread ended with.
-    ended: Receiver<Result<(), DriverError>>,
+    ended: Receiver<Ended>,
     /// Becomes readable when it has ended.
     end: Arc<EventFd>,
     output: Output,
     orders: Orders,
     scripts: Option<JoinHandle<()>>,
+    /// Where a successor knocks; there is only one.
+    door: Option<Door>,
+    /// It gets everything, as it was when it asked.
+    successor: Option<(Successor, Snapshot)>,
     is_stopping: bool,
 }
+
+/// How a driver ended, and what it has left.
+type Ended = (Result<(), DriverError>, HandOver);
 
 impl<'a> Program<'a> {
     /// Opens and starts everything.
@@ -60,7 +76,7 @@ impl<'a> Program<'a> {
         for diagnostic in configuration.diagnostics() {
             journal.tell(Happening::Diagnostic(diagnostic.clone()));
         }
-        let mut driver = Driver::new(configuration.driver.clone())?;
+        let mut driver = begin(arguments, &mut configuration, &journal, &names)?;
         // Now that its devices are there.
         for found in configuration.review() {
             journal.tell(Happening::Review(found));
@@ -87,11 +103,16 @@ impl<'a> Program<'a> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let end = EventFd::from_flags(flags).map_err(Failure::system("open an eventfd"))?;
         let end = Arc::new(end);
+        let door = match Door::open(arguments.tag) {
+            Ok(door) => Some(door),
+            Err(error) => {
+                let message = format!("no other process can take over from this one: {error}");
+                journal.tell(Happening::Review(message));
+                None
+            }
+        };
         let ended = run_driver(driver, arguments.driver, Arc::clone(&end))?;
         let orders = scripting.orders();
-        if let Ok(snapshot) = handle.snapshot() {
-            orders.begin(snapshot);
-        }
         let scripts = configuration.scripts.take();
         let scripts =
             scripts.map(|scripts| scripting.start(scripts, handle.clone(), journal.clone()));
@@ -107,14 +128,17 @@ impl<'a> Program<'a> {
             output,
             orders,
             scripts: scripts.transpose()?,
+            door,
+            successor: None,
             is_stopping: false,
         })
     }
 
     /// Runs until it is told to stop, and all addresses are gone.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
-        let ended = loop {
+        let (ended, left) = loop {
             self.wait()?;
+            self.answer_door();
             while let Some(signal) = self.signals.take()? {
                 match signal {
                     Signal::Stop => self.stop(),
@@ -126,23 +150,32 @@ impl<'a> Program<'a> {
                 break ended;
             }
         };
+        let successor = self.successor.take();
+        let is_stopped = successor.is_none();
+        if let Some((successor, snapshot)) = successor {
+            self.leave_to(successor, &left, &snapshot);
+        }
         if let Some(scripts) = self.scripts.take() {
             self.orders.end();
             // It ends within seconds, and does not panic.
             let _ = scripts.join();
         }
-        self.journal.tell(Happening::Stopped);
+        if is_stopped {
+            self.journal.tell(Happening::Stopped);
+        }
         self.journal.end();
         self.output.finish();
         Ok(ended?)
     }
 
-    /// Waits for a signal, or the driver's end.
+    /// Waits for a signal, a successor, or the driver's end.
     fn wait(&self) -> Result<(), Failure> {
-        let mut descriptors = [
+        let mut descriptors = vec![
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.end.as_fd(), PollFlags::POLLIN),
         ];
+        let door = self.door.as_ref();
+        descriptors.extend(door.map(|door| PollFd::new(door.as_fd(), PollFlags::POLLIN)));
         match poll(&mut descriptors, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(Failure::system("wait for signals")(errno)),
@@ -159,6 +192,37 @@ impl<'a> Program<'a> {
         }
     }
 
+    /// Lets a successor have everything: this process ends then.
+    fn answer_door(&mut self) {
+        let Some(successor) = self.door.as_ref().and_then(Door::successor) else {
+            return;
+        };
+        if self.is_stopping {
+            successor.refuse("the process that runs is just ending");
+            return;
+        }
+        let Ok(snapshot) = self.handle.snapshot() else {
+            successor.refuse("the process that runs has just ended");
+            return;
+        };
+        self.is_stopping = true;
+        // The name is the successor's from now on.
+        self.door = None;
+        self.successor = Some((successor, snapshot));
+        self.journal.tell(Happening::HandingOver);
+        self.orders.handing_over();
+        // If the driver has ended, that will be seen.
+        let _ = self.handle.shutdown(ShutdownMode::Handover);
+    }
+
+    /// Says what the driver has left.
+    fn leave_to(&self, successor: Successor, left: &HandOver, snapshot: &Snapshot) {
+        let estate = Estate::new(left, snapshot, &self.configuration.trackers());
+        let active = estate.len();
+        let given = successor.give(&estate).map_err(|error| error.to_string());
+        self.journal.tell(Happening::HandedOver(active, given));
+    }
+
     fn show(&self) {
         if let Ok(snapshot) = self.handle.snapshot() {
             self.journal.tell(Happening::Snapshot(Box::new(snapshot)));
@@ -170,7 +234,13 @@ impl<'a> Program<'a> {
             return;
         }
         let reloaded = self.take_over_file();
+        let is_new = reloaded.is_ok();
         self.journal.tell(Happening::Reloaded(reloaded));
+        if is_new {
+            for found in self.configuration.review() {
+                self.journal.tell(Happening::Review(found));
+            }
+        }
     }
 
     /// Goes on with the file as it is now, or says why not.
@@ -194,6 +264,11 @@ impl<'a> Program<'a> {
         let known = self.configuration.names.keys().copied();
         self.orders
             .removing(known.filter(|id| !stays(*id)).collect());
+        // What the driver tells of new ones is not to be missed.
+        if let Some(file) = &configuration.file {
+            self.orders.expect(file);
+        }
+        self.names.set(&configuration.names);
         let reloaded = self.handle.reload(configuration.driver.clone());
         // If it was refused, those that are leaving stay.
         let follows = match &reloaded {
@@ -203,14 +278,42 @@ impl<'a> Program<'a> {
         if let Some(file) = follows {
             self.orders.follow(file);
         }
-        reloaded.map_err(|error| error.to_string())?;
-        for found in configuration.review() {
-            self.journal.tell(Happening::Review(found));
+        if let Err(error) = reloaded {
+            self.names.set(&self.configuration.names);
+            return Err(error.to_string());
         }
-        self.names.set(&configuration.names);
         self.configuration = configuration;
         Ok(())
     }
+}
+
+/// The driver, from the beginning or from where another process leaves off.
+fn begin(
+    arguments: &Arguments,
+    configuration: &mut Configuration,
+    journal: &Journal,
+    names: &Names,
+) -> Result<Driver, Failure> {
+    let config = configuration.driver.clone();
+    if !arguments.take_over {
+        return Ok(Driver::new(config)?);
+    }
+    // What would be in the way afterwards is better found before.
+    config.review()?;
+    RawReceiver::open("lo", LOOPBACK, Family::Ipv4, Carrier::Plain).map_err(DriverError::from)?;
+    let Some(estate) = hand_over::take_over(arguments.tag).map_err(Failure::TakeOver)? else {
+        journal.tell(Happening::NothingToTakeOver);
+        return Ok(Driver::new(config)?);
+    };
+    let (left, config) = estate.into_parts(config, &configuration.trackers());
+    let driver = Driver::resume(config, &left)?;
+    if let Some(scripts) = &mut configuration.scripts {
+        scripts.take_over();
+    }
+    let routers = left.routers.keys();
+    let routers = routers.filter_map(|id| names.of(*id).map(|name| name.router));
+    journal.tell(Happening::TakenOver(routers.collect()));
+    Ok(driver)
 }
 
 /// Goes into a network namespace, before there are other threads.
@@ -225,7 +328,7 @@ fn run_driver(
     mut driver: Driver,
     runtime: Runtime,
     end: Arc<EventFd>,
-) -> Result<Receiver<Result<(), DriverError>>, Failure> {
+) -> Result<Receiver<Ended>, Failure> {
     let failed = |error| Failure::System("start a thread", error);
     let runtime = match runtime {
         Runtime::Blocking => None,
@@ -238,8 +341,14 @@ fn run_driver(
     let thread = thread::Builder::new().name("vrrpd-driver".into());
     let started = thread.spawn(move || {
         let result = match runtime {
-            None => driver.run(),
-            Some(runtime) => runtime.block_on(async { AsyncDriver::new(driver)?.run().await }),
+            None => {
+                let result = driver.run();
+                let left = driver.hand_over();
+                // A successor gets the tag with it.
+                drop(driver);
+                (result, left)
+            }
+            Some(runtime) => runtime.block_on(run_on_tokio(driver)),
         };
         // Somebody waits for it, or the program is at its end.
         let _ = told.send(result);
@@ -247,4 +356,14 @@ fn run_driver(
     });
     started.map_err(failed)?;
     Ok(ended)
+}
+
+async fn run_on_tokio(driver: Driver) -> Ended {
+    match AsyncDriver::new(driver) {
+        Ok(mut driver) => {
+            let result = driver.run().await;
+            (result, driver.into_inner().hand_over())
+        }
+        Err(error) => (Err(error), HandOver::default()),
+    }
 }

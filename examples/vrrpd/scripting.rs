@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
 use director::vrrp::scripts::{ScriptEvent, Scripts};
-use lvs_vrrp::net::{Handle, Snapshot, clock};
+use lvs_vrrp::net::{Handle, clock};
 use lvs_vrrp::node::{Report, RouterId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -19,19 +19,23 @@ use crate::journal::Journal;
 
 /// For how long notifications of the end may go on.
 const LAST_WAIT: Duration = Duration::from_secs(5);
+/// How often virtual routers that have told nothing yet are looked at.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What the thread is told.
 enum Order {
-    /// How things are at the beginning.
-    Begin(Box<Snapshot>),
     /// The driver reports this.
     Report(Report),
     /// These are about to be removed.
     Removing(Vec<RouterId>),
+    /// This is about to be run.
+    Expect(Arc<FromFile>),
     /// Go on with this.
     Follow(Arc<FromFile>),
     /// All are about to be stopped.
     Stopping,
+    /// Another process is about to go on with all.
+    HandingOver,
     /// Say what is still to be said, and end.
     End,
 }
@@ -50,10 +54,6 @@ impl core::fmt::Debug for Order {
 }
 
 impl Orders {
-    pub(crate) fn begin(&self, snapshot: Snapshot) {
-        self.tell(Order::Begin(Box::new(snapshot)));
-    }
-
     pub(crate) fn report(&self, report: &Report) {
         self.tell(Order::Report(*report));
     }
@@ -62,12 +62,20 @@ impl Orders {
         self.tell(Order::Removing(routers));
     }
 
+    pub(crate) fn expect(&self, file: &Arc<FromFile>) {
+        self.tell(Order::Expect(Arc::clone(file)));
+    }
+
     pub(crate) fn follow(&self, file: &Arc<FromFile>) {
         self.tell(Order::Follow(Arc::clone(file)));
     }
 
     pub(crate) fn stopping(&self) {
         self.tell(Order::Stopping);
+    }
+
+    pub(crate) fn handing_over(&self) {
+        self.tell(Order::HandingOver);
     }
 
     pub(crate) fn end(&self) {
@@ -118,6 +126,7 @@ impl Scripting {
             wake,
             handle,
             journal,
+            next_look: Duration::ZERO,
             until: None,
         };
         let thread = thread::Builder::new().name("vrrpd-scripts".into());
@@ -132,6 +141,8 @@ struct Runner {
     wake: Arc<EventFd>,
     handle: Handle,
     journal: Journal,
+    /// What virtual routers that have told nothing are is asked then.
+    next_look: Duration,
     /// It ends, then at the latest.
     until: Option<Duration>,
 }
@@ -139,14 +150,13 @@ struct Runner {
 impl Runner {
     fn run(&mut self) {
         loop {
-            while let Ok(order) = self.inbox.try_recv() {
-                self.obey(order);
-            }
+            self.obey_all();
             let now = clock::now();
             for event in self.scripts.step(now) {
                 if let ScriptEvent::Tracker { id, status, .. } = &event {
                     // A driver that has ended follows nothing.
                     let _ = self.handle.set_tracker(*id, *status);
+                    self.next_look = now;
                 }
                 self.journal.tell(Happening::Script(event));
             }
@@ -156,26 +166,49 @@ impl Runner {
                 self.scripts.kill();
                 return;
             }
+            self.look(now);
             self.wait(now);
+        }
+    }
+
+    fn obey_all(&mut self) {
+        while let Ok(order) = self.inbox.try_recv() {
+            self.obey(order);
+        }
+    }
+
+    /// Looks at virtual routers that have told nothing yet.
+    fn look(&mut self, now: Duration) {
+        if !self.scripts.wants_snapshot() || self.next_look > now {
+            return;
+        }
+        self.next_look = now.saturating_add(LOOK);
+        // A driver that has ended has told of all.
+        if let Ok(snapshot) = self.handle.snapshot() {
+            // What it reported before is known first.
+            self.obey_all();
+            self.scripts.begin(&snapshot);
         }
     }
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Begin(snapshot) => self.scripts.begin(&snapshot),
             Order::Report(report) => self.scripts.report(&report),
             Order::Removing(routers) => self.scripts.expect_removal(routers),
+            Order::Expect(file) => self.scripts.expect(&file.plan, &file.config),
             Order::Follow(file) => {
                 // What is wrong was said when it was read.
                 let _ = self.scripts.follow(&file.plan, &file.config);
             }
             Order::Stopping => self.scripts.expect_stop(),
+            Order::HandingOver => self.scripts.expect_hand_over(),
             Order::End => self.until = Some(clock::now().saturating_add(LAST_WAIT)),
         }
     }
 
     fn wait(&self, now: Duration) {
-        let deadlines = [self.scripts.next_deadline(), self.until];
+        let look = self.scripts.wants_snapshot().then_some(self.next_look);
+        let deadlines = [self.scripts.next_deadline(), self.until, look];
         let timeout = deadlines.into_iter().flatten().min().map(|deadline| {
             let left = deadline.saturating_sub(now).as_micros().div_ceil(1_000);
             PollTimeout::from(u16::try_from(left).unwrap_or(u16::MAX))

@@ -99,7 +99,7 @@ use crate::group::{Group, GroupId};
 use crate::job::{Job, JobId, JobKind};
 use crate::machine::VirtualRouter;
 use crate::timer::{self, NEVER, Timestamp};
-use crate::track::TrackerId;
+use crate::track::{TrackerId, TrackerStatus};
 
 pub use config::{InterfaceConfig, NodeConfig, NodeError, NodeRouter, RouterId, Settings};
 pub use destinations::{Destinations, DestinationsIter};
@@ -476,6 +476,12 @@ impl Node {
     #[must_use]
     pub fn router_counters(&self, router: RouterId) -> Option<&RouterCounters> {
         self.by_id(router).map(|router| &router.counters)
+    }
+
+    /// What is known of each tracker, as far as the node was told.
+    pub fn trackers(&self) -> impl Iterator<Item = (TrackerId, TrackerStatus)> {
+        let trackers = self.config.trackers.iter();
+        trackers.map(|(tracker, status)| (*tracker, *status))
     }
 
     /// Packets that were for no router, or are counted once for all.

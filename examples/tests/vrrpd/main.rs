@@ -1,8 +1,12 @@
 //! The tool `vrrpd`, run as a program.
 
 #[cfg(test)]
+mod capture;
+#[cfg(test)]
 #[path = "../example/mod.rs"]
 mod example;
+#[cfg(test)]
+mod hand_over;
 #[cfg(test)]
 mod host;
 #[cfg(test)]

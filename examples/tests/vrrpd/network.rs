@@ -2,13 +2,15 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
 
+use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -86,6 +88,18 @@ impl Network {
     /// The tool with these arguments.
     pub(crate) fn start(&self, arguments: &str) -> Running {
         Running::start(self.command(), arguments)
+    }
+
+    /// Runs a function on a thread in here.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> thread::JoinHandle<T> {
+        let namespace = File::open(Path::new("/run/netns").join(&self.name)).unwrap();
+        thread::spawn(move || {
+            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+            work()
+        })
     }
 
     /// Its name.
@@ -184,6 +198,11 @@ impl Running {
     pub(crate) fn snapshot(&mut self) -> Value {
         self.signal(Signal::SIGUSR1);
         self.wait_event("snapshot")
+    }
+
+    /// Waits for its end, and gives its exit status.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Tells it to end, and gives its exit status.

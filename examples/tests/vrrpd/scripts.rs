@@ -178,3 +178,139 @@ fn a_removed_router_is_told_of_as_deleted() {
     assert_eq!(fs::read_to_string(&told).unwrap(), "deleted\n");
     assert_eq!(vrrpd.stop(), Some(0));
 }
+
+/// What `told` says, once it has this many lines.
+fn lines(network: &Network, count: usize) -> Vec<String> {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let text = fs::read_to_string(network.path("told")).unwrap_or_default();
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        if lines.len() >= count {
+            return lines;
+        }
+        assert!(Instant::now() < until, "{lines:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Notifications that write what they are told, a line each.
+fn telling(network: &Network) -> String {
+    let told = network.path("told");
+    let told = told.display();
+    format!(
+        "  notify \"/bin/sh -c 'echo $0 $@ >> {told}'\"\n  notify_fault \"/bin/sh -c 'echo fault >> \
+         {told}'\"\n"
+    )
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_script_that_fails_from_the_start_is_told_as_fault() {
+    let network = Network::new();
+    let flag = network.path("fine");
+    network.write(
+        "ha.conf",
+        &format!(
+            "global_defs {{\n  script_user root\n}}\nvrrp_script chk {{\n  script \"/bin/test -e \
+             {}\"\n  interval 0.1\n}}\nvrrp_instance ONE {{\n{ROUTER}{}  track_script {{ chk }}\n}}\n",
+            flag.display(),
+            telling(&network)
+        ),
+    );
+    let mut vrrpd = network.start("--use-file ha.conf");
+    assert_eq!(lines(&network, 2), ["fault", "INSTANCE ONE FAULT 150"]);
+    fs::write(&flag, "").unwrap();
+    let after = [
+        "fault",
+        "INSTANCE ONE FAULT 150",
+        "INSTANCE ONE BACKUP 150",
+        "INSTANCE ONE MASTER 150",
+    ];
+    assert_eq!(lines(&network, 4), after);
+    assert_eq!(vrrpd.stop(), Some(0));
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_script_without_result_is_waited_for() {
+    let network = Network::new();
+    network.write(
+        "ha.conf",
+        &format!(
+            "global_defs {{\n  script_user root\n}}\nvrrp_script chk {{\n  script \"/bin/sleep 1\"\n  \
+             interval 3\n}}\nvrrp_instance ONE {{\n{ROUTER}{}  track_script {{ chk }}\n}}\n",
+            telling(&network)
+        ),
+    );
+    let mut vrrpd = network.start("--use-file ha.conf");
+    let expected = ["INSTANCE ONE BACKUP 150", "INSTANCE ONE MASTER 150"];
+    assert_eq!(lines(&network, 2), expected);
+    assert_eq!(vrrpd.stop(), Some(0));
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_group_is_in_fault_with_the_member_that_cannot_run() {
+    let network = Network::new();
+    let two = ROUTER
+        .replace("51", "52")
+        .replace("192.0.2.1/", "192.0.2.2/");
+    network.write(
+        "ha.conf",
+        &format!(
+            "global_defs {{\n  script_user root\n}}\nvrrp_sync_group G {{\n  group {{ ONE TWO \
+             }}\n{0}}}\nvrrp_instance ONE {{\n{ROUTER}{0}  track_interface {{ absent0 }}\n}}\n\
+             vrrp_instance TWO {{\n{two}{0}}}\n",
+            telling(&network)
+        ),
+    );
+    let mut vrrpd = network.start("--use-file ha.conf");
+    let mut said = lines(&network, 6);
+    said.retain(|line| line != "fault");
+    said.sort();
+    let expected = [
+        "GROUP G FAULT 0",
+        "INSTANCE ONE FAULT 150",
+        "INSTANCE TWO FAULT 150",
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(vrrpd.stop(), Some(0));
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_router_that_is_added_tells_from_its_first_state_on() {
+    let network = Network::new();
+    let one = format!("vrrp_instance ONE {{\n{ROUTER}}}\n");
+    let path = network.write(
+        "ha.conf",
+        &format!("global_defs {{\n  script_user root\n}}\n{one}"),
+    );
+    let mut vrrpd = network.start("--use-file ha.conf");
+    vrrpd.wait_state("ONE", "active");
+    let tells = telling(&network);
+    let two = ROUTER
+        .replace("51", "52")
+        .replace("192.0.2.1/", "192.0.2.2/");
+    let absent = two.replace("va", "absent0").replace("52", "53");
+    fs::write(
+        &path,
+        format!(
+            "global_defs {{\n  script_user root\n}}\n{one}vrrp_instance TWO \
+             {{\n{two}{tells}}}\nvrrp_instance THREE {{\n{absent}{tells}}}\n"
+        ),
+    )
+    .unwrap();
+    vrrpd.signal(Signal::SIGHUP);
+    vrrpd.wait_event("reloaded");
+    let mut said = lines(&network, 4);
+    said.sort();
+    let expected = [
+        "INSTANCE THREE FAULT 150",
+        "INSTANCE TWO BACKUP 150",
+        "INSTANCE TWO MASTER 150",
+        "fault",
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(vrrpd.stop(), Some(0));
+}

@@ -1,6 +1,7 @@
 //! Groups: virtual routers that change their state together.
 
 use lvs_vrrp::group::{GroupConfig, GroupId};
+use lvs_vrrp::track::Track;
 
 use super::plan::{Ids, Messages};
 use super::router::PlannedRouter;
@@ -22,6 +23,8 @@ pub struct PlannedGroup {
     pub members: Vec<String>,
     /// Its members and what they follow.
     pub config: GroupConfig,
+    /// What they follow.
+    pub tracks: Vec<Track>,
     /// What is run when it changes.
     pub notify: Notify,
 }
@@ -49,8 +52,8 @@ pub(super) fn plan(
     } else {
         let tracks = trackers.tracks(&owner, &group.tracks, ids, messages);
         let mut config = GroupConfig::new(members.iter().map(|member| member.id));
-        for track in tracks {
-            config = config.with_track(track);
+        for track in &tracks {
+            config = config.with_track(*track);
         }
         return Some(PlannedGroup {
             position: group.position.clone(),
@@ -58,6 +61,7 @@ pub(super) fn plan(
             id: GroupId::new(ids.groups.of(&group.name)),
             name: group.name.clone(),
             config,
+            tracks,
             notify: group.notify.clone(),
         });
     };

@@ -474,6 +474,7 @@ impl Engine {
         Snapshot {
             at: now,
             routers: routers.collect(),
+            trackers: self.node.trackers().collect(),
             counters: self.node.counters().clone(),
             truncated: self.truncated,
         }

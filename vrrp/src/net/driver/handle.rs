@@ -1,6 +1,7 @@
 //! What other threads can tell a driver, and ask it.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -158,6 +159,8 @@ pub struct Snapshot {
     pub at: Timestamp,
     /// The virtual routers, by their number.
     pub routers: Vec<RouterSnapshot>,
+    /// What is known of each tracker, links among them.
+    pub trackers: BTreeMap<TrackerId, TrackerStatus>,
     /// Packets that were for no router.
     pub counters: GlobalCounters,
     /// Packets that were longer than any advertisement, or came with more ancillary data than was

@@ -1,11 +1,12 @@
 //! From what the driver reports to what keepalived's scripts are told. Pure.
 
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lvs_vrrp::event::{InitReason, LastEvent, Notification, State, Transition};
 use lvs_vrrp::net::Snapshot;
 use lvs_vrrp::node::{Report, ReportKind, RouterId};
+use lvs_vrrp::track::{Track, TrackerStatus};
 
 use crate::vrrp::Plan;
 
@@ -111,6 +112,8 @@ struct Router {
     name: String,
     role: Option<Role>,
     priority: u8,
+    /// What it follows by itself.
+    tracks: Vec<Track>,
     is_leaving: bool,
     tells_deleted: bool,
 }
@@ -119,6 +122,8 @@ struct Router {
 struct Group {
     name: String,
     members: Vec<RouterId>,
+    /// What all of them follow.
+    tracks: Vec<Track>,
     role: Option<Role>,
 }
 
@@ -128,6 +133,7 @@ pub(super) struct Changes {
     routers: BTreeMap<RouterId, Router>,
     groups: Vec<Group>,
     is_stopping: bool,
+    is_handing_over: bool,
 }
 
 impl Changes {
@@ -142,10 +148,12 @@ impl Changes {
                 name: planned.name.clone(),
                 role: None,
                 priority: planned.config.priority().get(),
+                tracks: Vec::new(),
                 is_leaving: false,
                 tells_deleted: false,
             });
             router.is_leaving = false;
+            router.tracks.clone_from(&planned.tracks);
             router.tells_deleted = planned.notify.tells_deleted;
         }
         let id = |name: &String| {
@@ -157,6 +165,7 @@ impl Changes {
             Group {
                 name: planned.name.clone(),
                 members: planned.members.iter().filter_map(id).collect(),
+                tracks: planned.tracks.clone(),
                 role: known.and_then(|group| group.role),
             }
         });
@@ -188,20 +197,60 @@ impl Changes {
         self.is_stopping = true;
     }
 
-    /// Those that cannot run from the beginning.
+    /// Another process goes on with them: there is nothing to be told of that.
+    pub(super) fn expect_hand_over(&mut self) {
+        self.is_handing_over = true;
+    }
+
+    /// Whether there are some of which nothing was told yet: they have not run, and may be unable
+    /// to, which no report says.
+    pub(super) fn has_untold(&self) -> bool {
+        let mut routers = self.routers.values();
+        !self.is_ending() && routers.any(|router| router.role.is_none() && !router.is_leaving)
+    }
+
+    const fn is_ending(&self) -> bool {
+        self.is_stopping || self.is_handing_over
+    }
+
+    /// Those that have not run, and cannot. One that follows something of which nothing is known yet
+    /// is waited for.
     pub(super) fn begin(&mut self, snapshot: &Snapshot) -> Vec<Change> {
         let mut changes = Vec::new();
+        if self.is_ending() {
+            return changes;
+        }
+        let forbids = |track: &Track| {
+            let status = snapshot.trackers.get(&track.tracker()).copied();
+            status.is_some_and(|status| {
+                status != TrackerStatus::Unknown && track.contribution(status).is_none()
+            })
+        };
+        let mut faults = BTreeSet::new();
         for router in &snapshot.routers {
-            let is_new = self
-                .routers
-                .get(&router.id)
-                .is_some_and(|it| it.role.is_none());
-            let cannot = matches!(
-                router.init_reason,
-                Some(InitReason::InterfaceDown | InitReason::NoSource)
-            );
-            if is_new && cannot && router.state == State::Initialize {
-                self.enter(router.id, Role::Fault, &mut changes);
+            let known = self.routers.get(&router.id);
+            let Some(known) = known.filter(|_| router.state == State::Initialize) else {
+                continue;
+            };
+            let mut groups = self.groups.iter();
+            let group = groups.find(|group| group.members.contains(&router.id));
+            let cannot = match router.init_reason {
+                Some(InitReason::InterfaceDown | InitReason::NoSource) => true,
+                Some(InitReason::Tracker | InitReason::Group) => {
+                    let together = group.map_or(&[][..], |group| &group.tracks);
+                    known.tracks.iter().chain(together).any(forbids)
+                }
+                _ => false,
+            };
+            if cannot {
+                faults.insert(router.id);
+                // One keeps the others from it.
+                faults.extend(group.iter().flat_map(|group| &group.members));
+            }
+        }
+        for id in faults {
+            if self.routers.get(&id).is_some_and(|it| it.role.is_none()) {
+                self.enter(id, Role::Fault, &mut changes);
             }
         }
         changes
@@ -248,6 +297,7 @@ impl Changes {
             (State::Backup, _) => Role::Backup,
             // Somebody else goes on with it.
             (State::Initialize, LastEvent::Handover) => return,
+            (State::Initialize, _) if self.is_handing_over => return,
             (State::Initialize, LastEvent::Shutdown) if router.is_leaving => router.end(),
             (State::Initialize, LastEvent::Shutdown) if self.is_stopping => Role::Stop,
             (State::Initialize, _) => Role::Fault,

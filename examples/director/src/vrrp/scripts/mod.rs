@@ -138,13 +138,42 @@ impl Scripts {
         self.watch.stop();
     }
 
+    /// Says that another process is about to go on with all virtual routers: nothing is told of
+    /// that, nothing is followed any more, and pipes are left to it.
+    pub fn expect_hand_over(&mut self) {
+        self.changes.expect_hand_over();
+        self.notifier.leave();
+        self.watch.stop();
+    }
+
+    /// Says that this process goes on where another one has [left](Self::expect_hand_over): pipes
+    /// that are there are its own.
+    pub const fn take_over(&mut self) {
+        self.notifier.inherit();
+    }
+
+    /// Takes another plan for what is told, before the driver has it: what it reports of new virtual
+    /// routers is told already. [`follow`](Self::follow) comes once it has.
+    pub fn expect(&mut self, plan: &Plan, config: &Config) {
+        let mut accounts = Accounts::new(config);
+        self.changes.follow(plan);
+        self.notifier.follow(plan, config.globals(), &mut accounts);
+    }
+
     /// Takes what the driver reports.
     pub fn report(&mut self, report: &Report) {
         let changes = self.changes.report(report);
         self.notifier.tell(changes);
     }
 
-    /// Takes how virtual routers are at the beginning: those that cannot run have told nothing yet.
+    /// Whether there are virtual routers that have told nothing yet: whoever runs them shows
+    /// [how they are](Self::begin) now and then.
+    #[must_use]
+    pub fn wants_snapshot(&self) -> bool {
+        self.changes.has_untold()
+    }
+
+    /// Takes how virtual routers are: those that never could run have told nothing, and are in fault.
     pub fn begin(&mut self, snapshot: &Snapshot) {
         let changes = self.changes.begin(snapshot);
         self.notifier.tell(changes);

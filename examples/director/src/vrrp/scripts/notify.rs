@@ -149,6 +149,14 @@ impl Notifier {
             .retain(|_, queue| queue.running.is_some() || !queue.waiting.is_empty());
     }
 
+    pub(super) const fn inherit(&mut self) {
+        self.pipes.inherit();
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.pipes.leave();
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.queues.is_empty()
     }

@@ -22,6 +22,8 @@ use crate::keepalived::Fifo;
 #[derive(Debug, Default)]
 pub(super) struct Pipes {
     pipes: Vec<Pipe>,
+    /// Pipes that are there were left by the process before.
+    are_inherited: bool,
 }
 
 /// A pipe as it is configured.
@@ -82,6 +84,18 @@ impl Pipes {
         }
     }
 
+    /// Those that are there are ours, to be removed at the end.
+    pub(super) const fn inherit(&mut self) {
+        self.are_inherited = true;
+    }
+
+    /// Another process goes on with them: they are not removed.
+    pub(super) fn leave(&mut self) {
+        for pipe in &mut self.pipes {
+            pipe.is_ours = false;
+        }
+    }
+
     /// Whether one is to be opened.
     pub(super) fn is_due(&self) -> bool {
         self.pipes.iter().any(|pipe| pipe.is_new)
@@ -96,7 +110,7 @@ impl Pipes {
     pub(super) fn step(&mut self, events: &mut Vec<ScriptEvent>) {
         for pipe in &mut self.pipes {
             if core::mem::replace(&mut pipe.is_new, false)
-                && let Err(error) = pipe.open()
+                && let Err(error) = pipe.open(self.are_inherited)
             {
                 events.push(ScriptEvent::NotRun {
                     name: pipe.wanted.path.clone(),
@@ -120,7 +134,7 @@ impl Pipes {
         for pipe in &mut self.pipes {
             if core::mem::replace(&mut pipe.is_new, false) {
                 // The first line must not be lost; why there is none is told by the next one.
-                pipe.is_new = pipe.open().is_err();
+                pipe.is_new = pipe.open(self.are_inherited).is_err();
             }
             let line = change.to_string();
             let Some(file) = &mut pipe.file else {
@@ -143,11 +157,11 @@ impl Pipes {
 }
 
 impl Pipe {
-    fn open(&mut self) -> io::Result<()> {
+    fn open(&mut self, is_inherited: bool) -> io::Result<()> {
         let path = Path::new(&self.wanted.path);
         let exists = fs::symlink_metadata(path).map(|found| found.file_type().is_fifo());
         match exists {
-            Ok(true) => {}
+            Ok(true) => self.is_ours |= is_inherited,
             Ok(false) => return Err(io::Error::other("it exists and is no pipe")),
             Err(_) => {
                 mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
