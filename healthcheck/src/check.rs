@@ -4,7 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::Timestamp;
-use crate::outcome::{Outcome, WeightHint};
+use crate::outcome::{AdminHint, Outcome, WeightHint};
 use crate::policy::{Health, HealthChange, Policy};
 use crate::probe::Probe;
 
@@ -72,7 +72,9 @@ pub struct Report {
     pub hint: Option<WeightHint>,
     /// Whether the destination asks for no new connections.
     pub no_new: bool,
-    /// Whether `hint` or `no_new` is another than before.
+    /// What the check asks for apart from health: the last vote an outcome carried.
+    pub admin: Option<AdminHint>,
+    /// Whether `hint`, `no_new` or `admin` is another than before.
     pub hint_changed: bool,
     /// Whether this is worth a line in a log, see [`Decision::log`](crate::policy::Decision::log).
     pub log: bool,

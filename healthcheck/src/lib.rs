@@ -47,9 +47,9 @@
 //! |---|---|---|
 //! | [`probe`] | what is tried: [`TcpProbe`], [`CommandProbe`], or [your own](Probe); engines that say what to do next | none |
 //! | [`outcome`] | what one attempt found out: [`Verdict`], [`Code`], timing, weight hint | none |
-//! | [`policy`] | rise and fall, delays, jitter; presets for `keepalived.conf` | none |
+//! | [`policy`] | rise and fall, delays, jitter, real traffic; presets for keepalived, HAProxy, Envoy | none |
 //! | [`timetable`] | due times and limits of very many checks | none |
-//! | [`aggregate`] | health and weight of a destination from its checks | none |
+//! | [`aggregate`] | health and weight of a destination from checks and votes; slow start, damping | none |
 //! | [`Driver`] | runs it all on epoll and one timer | sockets, processes |
 //!
 //! Everything but the driver is pure: time and random numbers are passed in, so a history can be
@@ -108,8 +108,8 @@
 //! driver.poll(Some(Duration::ZERO), &mut events)?;
 //! for event in events.drain(..) {
 //!     let CheckEvent::Completed(report) = event else { continue };
-//!     let Report { check, at, health, change, hint, no_new, log, .. } = &report;
-//!     if server.update(check, *health, *hint, *no_new) {
+//!     let Report { check, at, change, log, .. } = &report;
+//!     if server.apply(*at, check, &report) {
 //!         match server.desired() {
 //!             Desired::Present { weight } => println!("{at:?}: weight {weight}"),
 //!             Desired::Absent => println!("{at:?}: out of the table"),
@@ -148,7 +148,7 @@ pub use self::attempt::Attempt;
 pub use self::check::{Check, CheckEvent, CheckId, Report};
 pub use self::driver::{Child, Config, Driver, check_script_security, lookup_user};
 pub use self::error::{Error, Invalid};
-pub use self::outcome::{Code, Outcome, Phase, Verdict, WeightHint};
+pub use self::outcome::{AdminHint, Code, Outcome, Phase, Verdict, WeightHint};
 pub use self::policy::{Health, Policy};
 pub use self::probe::Probe;
 pub use self::probe::command::{Command, CommandProbe};

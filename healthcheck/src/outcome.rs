@@ -231,6 +231,32 @@ impl fmt::Display for WeightHint {
     }
 }
 
+/// What a source asks for a destination apart from its health: an agent, a file, a person.
+///
+/// A source holds one vote at most, the last one it gave. Of several sources the strongest counts,
+/// [`Maint`](Self::Maint) before [`Drain`](Self::Drain) before [`Ready`](Self::Ready), so that a
+/// `Ready` undoes only what its own source asked for.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum AdminHint {
+    /// In service.
+    Ready,
+    /// No new connections; it stays in the table with weight 0.
+    Drain,
+    /// Out of service, as if it were down.
+    Maint,
+}
+
+impl fmt::Display for AdminHint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ready => "ready",
+            Self::Drain => "drain",
+            Self::Maint => "maint",
+        })
+    }
+}
+
 /// Printable text of at most [`Detail::MAX`] bytes, safe to put into a log.
 ///
 /// Line ends and other control characters become spaces, because much of the text comes from the
@@ -309,6 +335,8 @@ pub struct Outcome {
     pub timing: Timing,
     /// What it says about the destination's weight.
     pub weight: Option<WeightHint>,
+    /// What it asks for apart from health; `None` leaves the check's vote as it was.
+    pub admin: Option<AdminHint>,
     /// More, for people.
     pub detail: Detail,
     /// The beginning of what an external command wrote, as bytes; empty for other probes.
@@ -325,6 +353,7 @@ impl Outcome {
             phase,
             timing: Timing::default(),
             weight: None,
+            admin: None,
             detail: Detail::default(),
             output: Box::default(),
         }
@@ -351,6 +380,13 @@ impl Outcome {
         self
     }
 
+    /// Adds what the check asks for apart from health.
+    #[must_use]
+    pub fn with_admin(mut self, admin: AdminHint) -> Self {
+        self.admin = Some(admin);
+        self
+    }
+
     /// Adds text for people; see [`Detail`] for what is kept.
     #[must_use]
     pub fn with_detail(mut self, detail: &str) -> Self {
@@ -365,6 +401,9 @@ impl fmt::Display for Outcome {
         write!(f, "{} ({})", self.code, self.phase)?;
         if let Some(weight) = self.weight {
             write!(f, " weight {weight}")?;
+        }
+        if let Some(admin) = self.admin {
+            write!(f, " {admin}")?;
         }
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;
@@ -418,11 +457,18 @@ mod tests {
     }
 
     #[test]
+    fn stronger_admin_hints_are_greater() {
+        assert!(AdminHint::Maint > AdminHint::Drain && AdminHint::Drain > AdminHint::Ready);
+    }
+
+    #[test]
     fn outcome_reads_as_one_line() {
         let outcome = Outcome::new(Code::Refused, Phase::Connect).with_detail("sent by the host");
         assert_eq!(outcome.to_string(), "refused (connect): sent by the host");
         let outcome = Outcome::new(Code::Ok, Phase::Process).with_weight(WeightHint::Absolute(8));
         assert_eq!(outcome.to_string(), "ok (process) weight 8");
+        let outcome = outcome.with_admin(AdminHint::Drain);
+        assert_eq!(outcome.to_string(), "ok (process) weight 8 drain");
         assert_eq!(WeightHint::Delta(3).to_string(), "+3");
         assert_eq!(WeightHint::Percent(50).to_string(), "50%");
     }

@@ -23,18 +23,47 @@
 //! assert_eq!(machine.on_outcome(&ok).change.unwrap().to, Health::Up);
 //! # Ok::<_, lvs_healthcheck::Invalid>(())
 //! ```
+//!
+//! # Presets
+//!
+//! | As in | Policy | rise | fall | starts |
+//! |---|---|---|---|---|
+//! | keepalived | [`Policy::keepalived`] | 1 | `retry` + 1 | up, one failure suffices; `alpha`: down |
+//! | HAProxy | [`Policy::haproxy`] | 2 | 3 | `init-state` |
+//! | HAProxy's agent | [`Policy::haproxy_agent`] | 1 | 1 | up |
+//! | Envoy | [`Policy::envoy`] | `healthy_threshold` | `unhealthy_threshold` | down, one success suffices |
+//! | seesaw | [`Policy::seesaw`] | 1 | `retries` + 1 | down |
+//! | ldirectord | [`Policy::ldirectord`] | 1 | `failurecount` | as the table has it |
+//! | pingora | [`Policy::pingora`] | 1 | 1 | up |
+//! | nginx, Tengine | [`Policy::nginx`] | 2 | 5 | down |
+//! | DPVS | [`Policy::dpvs`] | 2 | 2 | undecided |
+//! | keepalived's `vrrp_script` | [`Policy::track_script`] | 1 | 1 | up; `init_fail`: down |
+//!
+//! Slow start and damping are settings of a destination, not of one of its checks: see
+//! [`aggregate`](crate::aggregate).
 
 mod delay;
+mod envoy;
+mod haproxy;
 mod keepalived;
 mod machine;
+mod passive;
+mod presets;
+mod push;
+mod validate;
+mod warning;
 
 use core::fmt;
 use core::time::Duration;
 
 pub use self::delay::{ScheduleBase, Spread};
+pub use self::envoy::Envoy;
+pub use self::haproxy::Haproxy;
 pub use self::keepalived::{Keepalived, KeepalivedChecker};
 pub use self::machine::{Decision, HealthChange, Machine};
-use crate::error::Invalid;
+pub use self::passive::{Observation, Observe, OnError, Passive};
+pub use self::push::Ttl;
+pub use self::warning::Warning;
 
 /// What a check's history says about its target.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -70,6 +99,9 @@ pub enum Initial {
     Down1,
     /// Down, and `rise` successes are needed to bring it up.
     FullyDown,
+    /// Neither: health stays [unknown](Health::Unknown) until `rise` successes or `fall` failures
+    /// came in a row. The way of DPVS's health checker.
+    Undecided,
     /// As the kernel's table had it: up counts as `Up1`, down as `FullyDown`.
     Keep {
         /// Whether the destination was in the table with a weight above 0.
@@ -104,14 +136,20 @@ pub struct Policy {
     pub(crate) fast: Option<Duration>,
     pub(crate) rising: Option<Duration>,
     pub(crate) down: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) idle_up: Option<Duration>,
     pub(crate) base: ScheduleBase,
     pub(crate) jitter_percent: u8,
     pub(crate) jitter_add: Duration,
+    pub(crate) jitter_add_percent: u8,
     pub(crate) spread: Spread,
+    pub(crate) director: u64,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) on_local_error: OnLocalError,
     pub(crate) on_no_route: OnLocalError,
+    pub(crate) passive: Option<Passive>,
     pub(crate) log_all_failures: bool,
 }
 
@@ -128,16 +166,22 @@ impl Default for Policy {
             fast: None,
             rising: None,
             down: None,
+            idle: None,
+            idle_up: None,
             base: ScheduleBase::StartToStart,
             jitter_percent: 5,
             jitter_add: Duration::ZERO,
+            jitter_add_percent: 0,
             spread: Spread::Hash {
                 cap: Spread::DEFAULT_CAP,
             },
+            director: 0,
             timeout: Duration::from_secs(3),
             connect_timeout: None,
+            idle_timeout: None,
             on_local_error: OnLocalError::Ignore,
             on_no_route: OnLocalError::Ignore,
+            passive: None,
             log_all_failures: false,
         }
     }
@@ -181,7 +225,8 @@ impl Policy {
         self
     }
 
-    /// Time between attempts while up with the last ones failed. Default: the interval.
+    /// Time between attempts while up with the last ones failed, and before the first verdict.
+    /// Default: the interval.
     pub const fn with_fast_interval(mut self, interval: Duration) -> Self {
         self.fast = Some(interval);
         self
@@ -196,6 +241,19 @@ impl Policy {
     /// Time between attempts in a settled state that is down. Default: the interval.
     pub const fn with_down_interval(mut self, interval: Duration) -> Self {
         self.down = Some(interval);
+        self
+    }
+
+    /// Time between attempts, in whatever state, while the virtual service has
+    /// [no traffic](Machine::set_traffic). Default: as if it had. Envoy's `no_traffic_interval`.
+    pub const fn with_idle_interval(mut self, interval: Duration) -> Self {
+        self.idle = Some(interval);
+        self
+    }
+
+    /// The same while up. Default: the idle interval. Envoy's `no_traffic_healthy_interval`.
+    pub const fn with_idle_up_interval(mut self, interval: Duration) -> Self {
+        self.idle_up = Some(interval);
         self
     }
 
@@ -216,6 +274,20 @@ impl Policy {
     /// Makes each delay longer by up to this time. Default 0. Envoy's `interval_jitter`.
     pub const fn with_jitter_add(mut self, most: Duration) -> Self {
         self.jitter_add = most;
+        self
+    }
+
+    /// Makes each delay longer by up to this share of it, 0 to 100 %. Default 0. Envoy's
+    /// `interval_jitter_percent`.
+    pub const fn with_jitter_add_percent(mut self, percent: u8) -> Self {
+        self.jitter_add_percent = percent;
+        self
+    }
+
+    /// Names the director, so that [`Spread::Hash`] gives each director other starts for the same
+    /// checks, and two of them do not hit a server at once. Default: no name.
+    pub fn with_director(mut self, name: &str) -> Self {
+        self.director = delay::hash(0, name.as_bytes());
         self
     }
 
@@ -240,6 +312,15 @@ impl Policy {
         self
     }
 
+    /// The longest gap between two bytes of a reply. Default: only the timeout counts.
+    ///
+    /// keepalived's HTTP checks know only such a gap, so that a server which sends a byte now and
+    /// then passes for ever; here the timeout counts in any case.
+    pub const fn with_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
     /// What errors of this host count as, routes excepted. Default [`OnLocalError::Ignore`].
     pub const fn with_on_local_error(mut self, on_local_error: OnLocalError) -> Self {
         self.on_local_error = on_local_error;
@@ -250,6 +331,12 @@ impl Policy {
     /// Default [`OnLocalError::Ignore`]; keepalived counts it as a failure.
     pub const fn with_on_no_route(mut self, on_no_route: OnLocalError) -> Self {
         self.on_no_route = on_no_route;
+        self
+    }
+
+    /// Lets what happens to real traffic count, see [`Machine::observe`]. Default: it does not.
+    pub const fn with_passive(mut self, passive: Passive) -> Self {
+        self.passive = Some(passive);
         self
     }
 
@@ -277,138 +364,29 @@ impl Policy {
         self.connect_timeout
     }
 
+    /// The longest gap between two bytes, if it has a limit.
+    #[must_use]
+    pub const fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout
+    }
+
+    /// Successes in a row that bring a check up.
+    #[must_use]
+    pub const fn rise(&self) -> u16 {
+        self.rise
+    }
+
+    /// Failures in a row that take a check down.
+    #[must_use]
+    pub const fn fall(&self) -> u16 {
+        self.fall
+    }
+
     /// The highest value of the counter, `rise + fall - 1`.
-    pub(crate) fn highest(&self) -> u32 {
+    #[must_use]
+    pub fn highest(&self) -> u32 {
         u32::from(self.rise)
             .saturating_add(u32::from(self.fall))
             .saturating_sub(1)
-    }
-
-    /// Checks every setting against its range.
-    ///
-    /// # Errors
-    ///
-    /// The first setting out of range, with its value and its limit.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let counts = [
-            ("rise", Some(u32::from(self.rise))),
-            ("fall", Some(u32::from(self.fall))),
-            ("rise_first", self.rise_first.map(u32::from)),
-            ("on_local_error", fail_after(self.on_local_error)),
-            ("on_no_route", fail_after(self.on_no_route)),
-        ];
-        for (field, count) in counts {
-            if count == Some(0) {
-                return Err(Invalid::new(field, "0", "must be at least 1"));
-            }
-        }
-        let times = [
-            ("interval", Some(self.interval)),
-            ("fast_interval", self.fast),
-            ("rising_interval", self.rising),
-            ("down_interval", self.down),
-            ("timeout", Some(self.timeout)),
-            ("connect_timeout", self.connect_timeout),
-        ];
-        for (field, time) in times {
-            if time.is_some_and(|time| !(Self::MIN_TIME..=Self::MAX_TIME).contains(&time)) {
-                let value = format!("{:?}", time.unwrap_or_default());
-                return Err(Invalid::new(field, value, "must be 1 ms to 1000000000 s"));
-            }
-        }
-        if self.jitter_percent > 50 {
-            let value = self.jitter_percent.to_string();
-            return Err(Invalid::new("jitter_percent", value, "must be 0 to 50"));
-        }
-        if self.jitter_add > Self::MAX_TIME {
-            let value = format!("{:?}", self.jitter_add);
-            return Err(Invalid::new(
-                "jitter_add",
-                value,
-                "must be at most 1000000000 s",
-            ));
-        }
-        self.spread.validate()
-    }
-}
-
-/// The number in [`OnLocalError::FailAfter`].
-fn fail_after(on_local_error: OnLocalError) -> Option<u32> {
-    match on_local_error {
-        OnLocalError::FailAfter(count) => Some(count),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_the_setting_that_is_out_of_range() {
-        let zero = Duration::ZERO;
-        let cases = [
-            ("rise", Policy::default().with_rise(0)),
-            ("fall", Policy::default().with_fall(0)),
-            ("rise_first", Policy::default().with_rise_first(0)),
-            ("interval", Policy::default().with_interval(zero)),
-            ("fast_interval", Policy::default().with_fast_interval(zero)),
-            (
-                "rising_interval",
-                Policy::default().with_rising_interval(Duration::MAX),
-            ),
-            ("down_interval", Policy::default().with_down_interval(zero)),
-            (
-                "timeout",
-                Policy::default().with_timeout(Duration::from_micros(999)),
-            ),
-            (
-                "connect_timeout",
-                Policy::default().with_connect_timeout(zero),
-            ),
-            ("jitter_percent", Policy::default().with_jitter_percent(51)),
-            (
-                "jitter_add",
-                Policy::default().with_jitter_add(Duration::MAX),
-            ),
-            (
-                "on_local_error",
-                Policy::default().with_on_local_error(OnLocalError::FailAfter(0)),
-            ),
-            (
-                "on_no_route",
-                Policy::default().with_on_no_route(OnLocalError::FailAfter(0)),
-            ),
-            (
-                "spread",
-                Policy::default().with_spread(Spread::Even {
-                    index: 3,
-                    count: 3,
-                    window: zero,
-                }),
-            ),
-            (
-                "spread",
-                Policy::default().with_spread(Spread::Random {
-                    within: Duration::MAX,
-                }),
-            ),
-        ];
-        for (field, policy) in cases {
-            assert_eq!(policy.validate().unwrap_err().field, field);
-        }
-        assert_eq!(Policy::default().validate(), Ok(()));
-    }
-
-    #[test]
-    fn error_text_names_field_value_and_limit() {
-        let error = Policy::default()
-            .with_interval(Duration::ZERO)
-            .validate()
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "interval is 0ns: must be 1 ms to 1000000000 s"
-        );
     }
 }

@@ -1,6 +1,6 @@
 //! What a pool reads from an aggregate, and what survives a new configuration.
 
-use super::{Aggregate, Desired, Member, Removal, Role, Rule, Standing, UnknownAs};
+use super::{Aggregate, Contribution, Desired, Removal, Source, Standing, UnknownAs};
 use crate::policy::Health;
 
 impl<K: PartialEq> Aggregate<K> {
@@ -25,78 +25,68 @@ impl<K: PartialEq> Aggregate<K> {
     /// Whether a check asks for no new connections.
     #[must_use]
     pub fn asks_no_new(&self) -> bool {
-        let counting = |member: &Member| member.role != Role::Info && member.no_new;
-        self.members.iter().any(|(_, member)| counting(member))
+        self.counting().any(|member| member.says.no_new)
     }
 
     /// Whether required checks without a verdict could still decide about its health.
     #[must_use]
     pub fn is_undecided(&self) -> bool {
-        self.standing_with(|_| UnknownAs::Hold) == Standing::Hold
-    }
-
-    /// The health of the destination when checks without a verdict count as told.
-    pub(super) fn standing_with(&self, unknown: impl Fn(UnknownAs) -> UnknownAs) -> Standing {
-        let (mut up, mut hold, mut all) = (0_u32, 0_u32, 0_u32);
-        for (_, member) in self
-            .members
-            .iter()
-            .filter(|(_, member)| member.role == Role::Required)
-        {
-            all = all.saturating_add(1);
-            match member.standing(unknown(member.unknown)) {
-                Standing::Up => up = up.saturating_add(1),
-                Standing::Hold => hold = hold.saturating_add(1),
-                Standing::Down => {}
-            }
-        }
-        let needed = match self.rule {
-            Rule::All => all,
-            Rule::Any => all.min(1),
-            Rule::AtLeast(count) => count.min(all),
-        };
-        if up >= needed {
-            Standing::Up
-        } else if up.saturating_add(hold) >= needed {
-            Standing::Hold
-        } else {
-            Standing::Down
-        }
+        self.judged(|member| member.standing_as(UnknownAs::Hold)) == Standing::Hold
     }
 
     /// Takes over what the checks of the same names last said in `old`, the same destination before
-    /// a new configuration. Checks that are new count as what the destination was, up or down,
-    /// until they have said something themselves: a check that is only added takes nothing down.
+    /// a new configuration, and what it has a memory of: votes (the configuration's own excepted),
+    /// an operator's weight, penalties, a slow start that is under way. Checks that are new count
+    /// as what the destination was, up or down, until they have said something themselves: a check
+    /// that is only added takes nothing down.
     pub fn carry(&mut self, old: &Self) {
-        let carried = match old.standing() {
+        let carried = match old.checked() {
             Standing::Up => UnknownAs::Up,
             Standing::Down => UnknownAs::Down,
             Standing::Hold => UnknownAs::Hold,
         };
         for (key, member) in &mut self.members {
             match old.members.iter().find(|(other, _)| other == key) {
-                Some((_, said)) if said.health != Health::Unknown => {
-                    member.health = said.health;
-                    member.hint = said.hint;
-                    member.no_new = said.no_new;
+                Some((_, said)) => {
+                    member.says = said.says;
+                    member.changed = said.changed;
+                    if said.health() == Health::Unknown {
+                        member.unknown = carried;
+                    }
                 }
-                _ => member.unknown = carried,
+                None => member.unknown = carried,
             }
         }
+        for (source, vote) in old.votes.iter() {
+            let has_own = self.votes.iter().any(|(own, _)| own == source);
+            if source != Source::Config && !has_own {
+                self.votes.set(source, Some(vote));
+            }
+        }
+        self.operator = self.operator.or(old.operator);
+        self.gate.carry(&old.gate);
+        self.changes = old.changes;
+        self.now = self.now.max(old.now);
+        self.last = old.last;
+        self.step();
     }
 
-    /// Forgets what all checks said, as if they had never run.
+    /// Forgets what all checks said about health and weight, as if they had never run. Votes stay.
     pub fn forget(&mut self) {
         for (_, member) in &mut self.members {
-            member.health = Health::Unknown;
-            member.hint = None;
-            member.no_new = false;
+            let admin = member.says.admin;
+            member.says = Contribution {
+                admin,
+                ..Contribution::new(Health::Unknown)
+            };
         }
+        self.step();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Member;
     use super::*;
     use crate::outcome::WeightHint;
 

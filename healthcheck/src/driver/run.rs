@@ -262,6 +262,7 @@ impl Driver {
             change: decision.change,
             hint: decision.hint,
             no_new: decision.no_new,
+            admin: decision.admin,
             hint_changed: decision.hint_changed,
             log: decision.log,
             local_errors: decision.local_errors,

@@ -38,7 +38,7 @@ pub enum Spread {
         window: Duration,
     },
     /// At a share of the interval that follows from the check's key: the same after a restart,
-    /// another on each director if the key names the director.
+    /// another on each director [with a name](Policy::with_director).
     Hash {
         /// The longest wait; the interval if that is less.
         cap: Duration,
@@ -48,6 +48,30 @@ pub enum Spread {
 impl Spread {
     /// The longest wait of [`Spread::Hash`] in [`Policy::default`]: 10 s.
     pub const DEFAULT_CAP: Duration = Duration::from_secs(10);
+
+    /// The start of the `index`-th of these checks as HAProxy spreads them, given the intervals of
+    /// all of them and `max-spread-checks` as `cap`: all start within the longest interval.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lvs_healthcheck::policy::Spread;
+    ///
+    /// let intervals = [Duration::from_secs(2), Duration::from_secs(6), Duration::from_secs(3)];
+    /// let window = Duration::from_secs(6);
+    /// assert_eq!(Spread::even(1, &intervals, None), Spread::Even { index: 1, count: 3, window });
+    /// let window = Duration::from_secs(1);
+    /// let capped = Spread::even(1, &intervals, Some(window));
+    /// assert_eq!(capped, Spread::Even { index: 1, count: 3, window });
+    /// ```
+    #[must_use]
+    pub fn even(index: u32, intervals: &[Duration], cap: Option<Duration>) -> Self {
+        let window = intervals.iter().copied().max().unwrap_or_default();
+        Self::Even {
+            index,
+            count: u32::try_from(intervals.len()).unwrap_or(u32::MAX),
+            window: cap.map_or(window, |cap| window.min(cap)),
+        }
+    }
 
     /// Checks the ranges named at the variants.
     pub(super) fn validate(self) -> Result<(), Invalid> {
@@ -86,7 +110,10 @@ pub(super) fn first_wait(policy: &Policy, key: &str, draw: &mut dyn FnMut() -> u
                 .checked_div(u128::from(count))
                 .map_or(Duration::ZERO, from_nanos)
         }
-        Spread::Hash { cap } => fraction(policy.interval.min(cap), hash(key.as_bytes())),
+        Spread::Hash { cap } => fraction(
+            policy.interval.min(cap),
+            hash(policy.director, key.as_bytes()),
+        ),
     }
 }
 
@@ -104,6 +131,10 @@ pub(super) fn jittered(
     }
     if !policy.jitter_add.is_zero() {
         wait = wait.saturating_add(fraction(policy.jitter_add, draw()));
+    }
+    if policy.jitter_add_percent > 0 {
+        let most = delay.saturating_mul(u32::from(policy.jitter_add_percent)) / 100;
+        wait = wait.saturating_add(fraction(most, draw()));
     }
     wait.max(Policy::MIN_TIME)
 }
@@ -142,8 +173,9 @@ fn from_nanos(nanos: u128) -> Duration {
 
 /// A hash that stays the same over versions and hosts: FNV-1a, then mixed so that keys which
 /// differ in the last letter only are far apart.
-fn hash(key: &[u8]) -> u64 {
-    let fnv = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+pub(super) fn hash(seed: u64, key: &[u8]) -> u64 {
+    let start = seed ^ 0xcbf2_9ce4_8422_2325;
+    let fnv = key.iter().fold(start, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     let mixed = (fnv ^ (fnv >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -229,16 +261,85 @@ mod tests {
         assert!((0..100).all(|n| first_wait(&capped, &n.to_string(), &mut || 0) < SECOND));
     }
 
+    #[test]
+    fn directors_with_names_start_the_same_check_at_different_times() {
+        let wait = |director: Option<&str>, key: &str| {
+            let policy = Policy::default().with_interval(8 * SECOND);
+            let policy = match director {
+                Some(name) => policy.with_director(name),
+                None => policy,
+            };
+            first_wait(&policy, key, &mut || 0)
+        };
+        let apart = (0..1000)
+            .map(|n| format!("10.0.0.{n}:80"))
+            .filter(|key| wait(Some("a"), key).abs_diff(wait(Some("b"), key)) > SECOND)
+            .count();
+        // Two places drawn from 8 s are more than 1 s apart in (7/8)² of the cases.
+        assert!((700..830).contains(&apart), "{apart}");
+        assert_eq!(wait(Some("a"), "x"), wait(Some("a"), "x"));
+        assert_ne!(wait(Some("a"), "x"), wait(None, "x"));
+    }
+
+    #[test]
+    fn even_spread_takes_the_window_from_all_intervals() {
+        let window = |intervals: &[u64], cap: Option<Duration>| {
+            let intervals: Vec<_> = intervals
+                .iter()
+                .map(|ms| Duration::from_millis(*ms))
+                .collect();
+            match Spread::even(0, &intervals, cap) {
+                Spread::Even { window, .. } => window.as_millis(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(window(&[100, 200], None), 200, "none of a second or more");
+        assert_eq!(window(&[100, 1000, 4000], None), 4000);
+        assert_eq!(window(&[100, 1000, 4000], Some(SECOND)), 1000);
+        assert_eq!(window(&[], None), 0);
+        assert!(
+            Spread::even(0, &[], None).validate().is_err(),
+            "none of none"
+        );
+    }
+
+    #[test]
+    fn each_part_of_the_jitter_has_its_own_draw() {
+        let policy = Policy::default()
+            .with_jitter_percent(10)
+            .with_jitter_add(4 * SECOND)
+            .with_jitter_add_percent(50);
+        let wait = |draws: [u64; 3]| {
+            let mut draws = draws.into_iter();
+            jittered(&policy, 10 * SECOND, &mut || draws.next().unwrap()).as_millis()
+        };
+        let half = 1 << 63;
+        assert_eq!(
+            wait([0, 0, 0]),
+            9_000,
+            "only the proportional part shortens"
+        );
+        assert_eq!(wait([half, 0, 0]), 10_000);
+        assert_eq!(wait([half, half, 0]), 12_000);
+        assert_eq!(wait([half, 0, half]), 12_500);
+        assert_eq!(wait([u64::MAX; 3]), 19_999, "just under 11 + 4 + 5 s");
+    }
+
     proptest! {
         #[test]
         fn jitter_stays_within_its_bounds(
-            percent in 0_u8..=50, add_ms in 0_u64..5000, delay_ms in 1_u64..100_000, draw: u64,
+            percent in 0_u8..=50, add_percent in 0_u8..=100, add_ms in 0_u64..5000,
+            delay_ms in 1_u64..100_000, draw: u64,
         ) {
             let add = Duration::from_millis(add_ms);
             let delay = Duration::from_millis(delay_ms);
-            let policy = Policy::default().with_jitter_percent(percent).with_jitter_add(add);
+            let policy = Policy::default()
+                .with_jitter_percent(percent)
+                .with_jitter_add(add)
+                .with_jitter_add_percent(add_percent);
             let wait = jittered(&policy, delay, &mut || draw);
             let reach = delay * u32::from(percent) / 100;
+            let add = add + delay * u32::from(add_percent) / 100;
             prop_assert!(wait >= (delay - reach).max(Policy::MIN_TIME));
             prop_assert!(wait <= (delay + reach + add).max(Policy::MIN_TIME));
         }

@@ -112,7 +112,6 @@ impl Policy {
         Self {
             rise: 1,
             fall: retry.saturating_add(1),
-            rise_first: None,
             initial: if knobs.alpha {
                 Initial::FullyDown
             } else {
@@ -120,19 +119,17 @@ impl Policy {
             },
             interval: delay_loop,
             fast: Some(before_retry),
-            rising: None,
             down: Some(down),
             base,
             jitter_percent: 0,
-            jitter_add: Duration::ZERO,
             spread: Spread::Random {
                 within: knobs.warmup.unwrap_or(delay_loop),
             },
             timeout,
             connect_timeout,
-            on_local_error: OnLocalError::Ignore,
             on_no_route: OnLocalError::Fail,
             log_all_failures: knobs.log_all_failures,
+            ..Self::default()
         }
     }
 }

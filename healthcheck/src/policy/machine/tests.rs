@@ -465,7 +465,7 @@ fn starts_are_planned_from_the_policy() {
     let mut machine = Machine::new(policy.clone()).unwrap();
     let mut draw = || 0;
     let (start, end) = (100 * SECOND, 101 * SECOND);
-    assert_eq!(machine.next_start(start, end, &mut draw), 111 * SECOND);
+    assert_eq!(machine.next_start(start, end, &mut draw), 104 * SECOND);
     machine.on_outcome(&outcome(true));
     machine.on_outcome(&outcome(false));
     assert_eq!(machine.next_start(start, end, &mut draw), 104 * SECOND);
