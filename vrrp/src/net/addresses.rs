@@ -46,6 +46,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod installation;
 mod promotion;
 mod removal;
 mod virtual_address;
@@ -144,7 +145,8 @@ impl Held {
 /// The virtual addresses that are installed, and the means to change that.
 ///
 /// Everything works on many addresses at once, in few system calls, and gives one outcome for each
-/// in their order. It looks at what is there before it changes anything.
+/// in their order. It looks at what is there before it changes that; an address that it installs is
+/// added first where nothing is in its place.
 ///
 /// # Blocking
 ///
@@ -195,81 +197,6 @@ impl AddressBook {
     #[must_use]
     pub const fn tag(&self) -> Option<u8> {
         self.tag
-    }
-
-    /// Installs addresses. One that is there already is no failure: if it is ours, it becomes as
-    /// given; if not, it is left alone.
-    ///
-    /// # Errors
-    ///
-    /// For each address: the kernel's, such as a missing capability or an interface that is gone;
-    /// the address is not there then, except that an answer may be lost
-    /// ([`TimedOut`](std::io::ErrorKind::TimedOut)).
-    pub fn install(
-        &mut self,
-        now: Timestamp,
-        batch: &[VirtualAddress],
-    ) -> Vec<Result<Installed, NetError>> {
-        let present = match self.present(batch.iter().map(VirtualAddress::key)) {
-            Ok(present) => present,
-            Err(error) => return all_failed(&error, batch.len()),
-        };
-        let mut requests = Vec::new();
-        // For each address, whether it is ours, and which request is about it.
-        let mut plan = Vec::new();
-        for address in batch {
-            if address.is_too_late(now) {
-                let cause = NetlinkCause::refused(Errno::ETIME);
-                plan.push(Err(cause.of(Operation::AddAddress, &address.to_string())));
-                continue;
-            }
-            let there = self.find(&present, address.key(), Some(address));
-            if matches!(there, There::Foreign) {
-                plan.push(Ok((false, None)));
-                continue;
-            }
-            if let Err(error) = self.promotion.hold(address.key(), address.prefix_len()) {
-                plan.push(Err(error));
-                continue;
-            }
-            let request = match there {
-                There::Ours(there) if address.can_replace(there) => address.replacement(self.tag),
-                There::Ours(there) => {
-                    requests.push(Request::new(&there.removal(), 0));
-                    address.addition(self.tag)
-                }
-                There::Absent | There::Foreign => address.addition(self.tag),
-            };
-            plan.push(Ok((true, Some(requests.len()))));
-            requests.push(request);
-        }
-        let outcomes = self.netlink.execute(&requests);
-        let results = plan.into_iter().zip(batch);
-        let results = results.map(|(planned, address)| {
-            let (mut is_ours, request) = planned?;
-            let outcome = request.and_then(|place| outcomes.get(place));
-            match outcome {
-                Some(Ok(())) | None => {}
-                // It was twice in the batch, or somebody was faster.
-                Some(Err(cause)) if cause.is(Errno::EEXIST) => {
-                    let held = self.held.get(&address.key());
-                    is_ours = held.is_some_and(|held| held.is_ours);
-                }
-                Some(Err(cause)) => {
-                    self.promotion.release(address.key());
-                    let cause = cause.clone();
-                    return Err(cause.of(Operation::AddAddress, &address.to_string()));
-                }
-            }
-            let held = Held::new(now, address.clone(), is_ours);
-            self.held.insert(address.key(), held);
-            Ok(if is_ours {
-                Installed::Ours
-            } else {
-                Installed::Foreign
-            })
-        });
-        results.collect()
     }
 
     /// Removes addresses, if they are ours. One that is not there is no failure.

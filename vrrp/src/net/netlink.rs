@@ -65,6 +65,12 @@ impl Rtnetlink {
         })
     }
 
+    /// How many were sent, listings among them.
+    #[cfg(test)]
+    pub(crate) const fn requests_sent(&self) -> u32 {
+        self.sequence
+    }
+
     /// Carries out requests in their order, each whatever becomes of the others; one outcome each.
     pub(crate) fn execute(&mut self, requests: &[Request]) -> Vec<Outcome> {
         let mut outcomes = vec![Err(NetlinkCause::Unknown); requests.len()];

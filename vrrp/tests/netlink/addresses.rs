@@ -106,7 +106,8 @@ fn foreign_addresses_are_left_as_they_are() {
         ip("address add 192.0.2.10/32 dev eth0");
         ip("address add 192.0.2.11/24 dev eth0");
         ip("address add 2001:db8::10/128 dev eth0 nodad");
-        let before = ip("-d -o address show");
+        let all = || (ip("-d -o address show"), ip("route show table all"));
+        let before = all();
         let mut book = AddressBook::open().unwrap();
         let mut addresses = both(device, Some(3));
         addresses.push(address(device, "192.0.2.11"));
@@ -126,7 +127,61 @@ fn foreign_addresses_are_left_as_they_are() {
         for removed in book.remove(&keys(&addresses)) {
             assert_eq!(removed.unwrap(), Removed::Foreign);
         }
-        assert_eq!(ip("-d -o address show"), before);
+        assert_eq!(all(), before);
+    });
+}
+
+/// As two virtual routers may have it, and as a new configuration has it.
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn one_that_is_twice_in_a_batch_or_has_several_prefixes_is_ours() {
+    for tag in [Some(TAG), None] {
+        isolated(|| {
+            let device = cable("eth0", "peer0");
+            let mut book = AddressBook::open_with_tag(tag).unwrap();
+            let plain = address(device, "192.0.2.10");
+            let wide = plain.clone().with_prefix_len(24).unwrap();
+            let six = address(device, "2001:db8::10");
+            let batch = [&plain, &six, &wide, &plain, &six].map(Clone::clone);
+            for _ in 0..2 {
+                for installed in book.install(now(), &batch) {
+                    assert_eq!(installed.unwrap(), Installed::Ours, "{tag:?}");
+                }
+                let prefixes = shown(plain.key().address);
+                assert_eq!(prefixes.len(), 2, "{tag:?}: {prefixes:?}");
+            }
+            for removed in book.remove(&keys(&[plain, six])) {
+                assert_eq!(removed.unwrap(), Removed::Removed, "{tag:?}");
+            }
+        });
+    }
+}
+
+/// What an earlier process left with another prefix goes when the address is installed.
+#[test]
+#[ignore = "needs root, for a network namespace"]
+fn a_leftover_with_another_prefix_is_replaced() {
+    isolated(|| {
+        let device = cable("eth0", "peer0");
+        let batch = [address(device, "192.0.2.10")];
+        let left = [23, 24, 25].map(|length| batch[0].clone().with_prefix_len(length).unwrap());
+        AddressBook::open().unwrap().install(now(), &left);
+        assert_eq!(shown(batch[0].key().address).len(), 3);
+        let mut book = AddressBook::open().unwrap();
+        let installed = book.install(now(), &batch).remove(0).unwrap();
+        assert_eq!(installed, Installed::Ours);
+        let lines = shown(batch[0].key().address);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("192.0.2.10/32"), "{lines:?}");
+        // But not for the sake of somebody else's beside it.
+        ip("address add 192.0.2.10/24 dev eth0");
+        let installed = book.install(now(), &batch).remove(0).unwrap();
+        assert_eq!(installed, Installed::Ours);
+        assert_eq!(shown(batch[0].key().address).len(), 2);
+        let removed = book.remove(&keys(&batch)).remove(0).unwrap();
+        assert_eq!(removed, Removed::Removed);
+        let lines = shown(batch[0].key().address);
+        assert!(lines.len() == 1 && lines[0].contains("/24"), "{lines:?}");
     });
 }
 
