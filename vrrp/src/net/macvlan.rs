@@ -28,12 +28,12 @@
 //!
 //! # IPv6
 //!
-//! To send IPv6 packets from the device through a raw socket, it needs a link-local address: a copy
-//! of the interface's, not derived from the virtual MAC. But the kernel then answers neighbour
-//! solicitations for that address on both devices, from the virtual MAC, too, and reports the
-//! groups of the address from there: also while the router is Backup, so that switches look for the
-//! Active here. Who sends whole frames instead, as the driver does, needs no such address:
-//! [`VirtualMac::with_link_local`].
+//! The device has no link-local address of its own. This deviates from spec §3.2, by which it has a copy
+//! of the interface's so that a raw socket can send IPv6 packets from it: the kernel then answers
+//! neighbour solicitations for that address on both devices, from the virtual MAC, too, and reports the
+//! groups of the address from there, also while the router is Backup. So neighbours and switches look
+//! here for the Active, and for this host at the Active. Advertisements leave as whole frames instead,
+//! which the driver builds: from the interface's link-local address and the virtual MAC.
 //!
 //! # At rest
 //!
@@ -59,7 +59,6 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::link::{
@@ -69,7 +68,7 @@ use nix::errno::Errno;
 
 use self::mark::Mark;
 use self::setting::free_name;
-use super::addresses::{TAG, VirtualAddress};
+use super::addresses::TAG;
 use super::netlink::link::LinkRecord;
 use super::netlink::{NetlinkCause, Request, RequestMessage, Rtnetlink};
 use super::sysctl::{self, Sysctl, Sysctls};
@@ -88,8 +87,6 @@ struct Device {
     family: Family,
     base: InterfaceIndex,
     base_name: String,
-    // Copies of the interface's addresses; `None` where it gets none.
-    link_locals: Option<Vec<IpAddr>>,
 }
 
 /// What an earlier process left behind.
@@ -195,7 +192,6 @@ impl Macvlans {
             family: virtual_mac.family,
             base: virtual_mac.base,
             base_name,
-            link_locals: virtual_mac.has_link_local.then(Vec::new),
         };
         self.devices.insert(index, device);
         if let Err(error) = self.finish(index) {
@@ -300,19 +296,6 @@ impl Macvlans {
         first_error.map(|()| removed)
     }
 
-    /// Gives the devices that get them the link-local addresses that their interfaces have now:
-    /// to be called when those change.
-    ///
-    /// # Errors
-    ///
-    /// The first that happens; the others are tried all the same.
-    pub fn sync_link_locals(&mut self) -> Result<(), NetError> {
-        let indexes: Vec<InterfaceIndex> = self.devices.keys().copied().collect();
-        let results = indexes.into_iter().map(|index| self.sync_device(index));
-        let results: Vec<_> = results.collect();
-        results.into_iter().collect()
-    }
-
     /// Whether a device drops the packets of its family that come to it, as that of a Backup has to, or
     /// takes them: the default. To be called before its first address is installed, and after the last is removed:
     /// a device at rest can have no IPv6 address. One that is gone, or not ours, is left alone.
@@ -386,19 +369,12 @@ impl Macvlans {
         let links = self.netlink.links()?;
         let link = links.iter().find(|link| link.index == index);
         let name = link.and_then(|link| link.name.clone()).unwrap_or_default();
-        // Copies have no tag, as they are not virtual.
-        let present = self.netlink.addresses([Family::Ipv6])?;
-        let copies = present.iter().filter(|there| {
-            there.interface == index && there.protocol.is_none() && there.is_link_local()
-        });
-        let copies = copies.map(|there| there.address).collect();
         self.hold_base(&base_name, Some(mark.before))?;
         let device = Device {
             name,
             family: virtual_mac.family,
             base: virtual_mac.base,
             base_name,
-            link_locals: virtual_mac.has_link_local.then_some(copies),
         };
         self.devices.insert(index, device);
         if let Err(error) = self.finish(index) {
@@ -459,7 +435,7 @@ impl Macvlans {
         Ok(made.index)
     }
 
-    /// Settings, addresses, up.
+    /// Settings, up.
     fn finish(&mut self, index: InterfaceIndex) -> Result<(), NetError> {
         let Some(device) = self.devices.get(&index) else {
             return Ok(());
@@ -484,51 +460,6 @@ impl Macvlans {
         let outcomes = self.netlink.execute(&[set_up]);
         for outcome in outcomes {
             outcome.map_err(|cause| cause.of(Operation::ChangeDevice, &name))?;
-        }
-        // The kernel takes away an IPv6 address from a device that is not up.
-        self.sync_device(index)
-    }
-
-    fn sync_device(&mut self, index: InterfaceIndex) -> Result<(), NetError> {
-        let Some(device) = self.devices.get(&index) else {
-            return Ok(());
-        };
-        let (Some(copies), base) = (device.link_locals.clone(), device.base) else {
-            return Ok(());
-        };
-        let name = device.name.clone();
-        let present = self.netlink.addresses([Family::Ipv6])?;
-        let wanted = present.iter().filter(|there| {
-            let is_link_local =
-                matches!(there.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-            let is_virtual = there.protocol == Some(self.tag);
-            there.interface == base && is_link_local && !is_virtual && !there.is_tentative()
-        });
-        let wanted: Vec<IpAddr> = wanted.map(|there| there.address).collect();
-        let on_device = |address: &IpAddr| {
-            let mut present = present.iter();
-            present.find(|there| there.interface == index && there.address == *address)
-        };
-        let mut requests = Vec::new();
-        for address in &wanted {
-            if on_device(address).is_none() {
-                let copy = VirtualAddress::new(index, *address).with_preferred(true);
-                requests.push(copy.addition(None));
-            }
-        }
-        for stale in copies.iter().filter(|copy| !wanted.contains(copy)) {
-            if let Some(there) = on_device(stale) {
-                requests.push(Request::new(&there.removal(), 0));
-            }
-        }
-        if let Some(device) = self.devices.get_mut(&index) {
-            device.link_locals = Some(wanted);
-        }
-        for outcome in self.netlink.execute(&requests) {
-            match outcome {
-                Err(cause) if cause.is(Errno::EEXIST) || cause.is(Errno::EADDRNOTAVAIL) => {}
-                outcome => outcome.map_err(|cause| cause.of(Operation::AddAddress, &name))?,
-            }
         }
         Ok(())
     }

@@ -269,7 +269,7 @@ impl VirtualAddress {
     }
 
     /// Adds it; refused if it is there.
-    pub(crate) fn addition(&self, tag: Option<u8>) -> Request {
+    pub(super) fn addition(&self, tag: Option<u8>) -> Request {
         Request::new(&self.message(tag), NLM_F_CREATE | NLM_F_EXCL)
     }
 

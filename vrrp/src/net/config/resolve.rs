@@ -256,10 +256,7 @@ impl RouterSetup {
 
     fn device(&self, interface: InterfaceIndex) -> Option<VirtualMac> {
         let setup = self.virtual_mac.as_ref()?;
-        // Packets bear their source themselves, and a copy of the interface's own address would be
-        // answered for with the virtual MAC, which is the Active's.
-        let device = VirtualMac::new(interface, self.config.family(), self.config.vrid())
-            .with_link_local(false);
+        let device = VirtualMac::new(interface, self.config.family(), self.config.vrid());
         Some(match &setup.name {
             Some(name) => device.with_name(name),
             None => device,

@@ -24,7 +24,6 @@ pub struct VirtualMac {
     pub(super) family: Family,
     pub(super) vrid: Vrid,
     pub(super) name: Option<String>,
-    pub(super) has_link_local: bool,
 }
 
 impl VirtualMac {
@@ -36,7 +35,6 @@ impl VirtualMac {
             family,
             vrid,
             name: None,
-            has_link_local: matches!(family, Family::Ipv6),
         }
     }
 
@@ -45,14 +43,6 @@ impl VirtualMac {
     #[must_use]
     pub fn with_name(mut self, name: &str) -> Self {
         self.name = Some(name.into());
-        self
-    }
-
-    /// Whether it gets a copy of the interface's IPv6 link-local addresses, from which it may send
-    /// then; they are not derived from the virtual MAC. Default: for IPv6.
-    #[must_use]
-    pub const fn with_link_local(mut self, has_link_local: bool) -> Self {
-        self.has_link_local = has_link_local;
         self
     }
 
