@@ -224,6 +224,7 @@ fn report(told: &Report, names: &Names) -> (&'static str, Value) {
         }
         ReportKind::PrepareFailed => ("prepare-failed", json!({})),
         ReportKind::InstallFailed => ("install-failed", json!({})),
+        ReportKind::AddressesLost => ("addresses-lost", json!({})),
         ReportKind::RemoveFailed => ("remove-failed", json!({})),
         ReportKind::RemoveLate => ("remove-late", json!({})),
         ReportKind::EstablishFailed => ("establish-failed", json!({})),

@@ -66,6 +66,7 @@ mod demux;
 mod destinations;
 mod emit;
 mod flood;
+mod giving_way;
 mod groups;
 mod hand_over;
 mod holders;

@@ -6,6 +6,7 @@ mod event;
 mod following;
 mod handle;
 mod jobs;
+mod restoring;
 mod sockets;
 mod waiting;
 

@@ -183,8 +183,8 @@ pub(super) enum Outcome {
     Skipped(AddressJob),
     /// The next renewal is due then, if ever.
     NextRenewal(Option<Timestamp>),
-    /// Somebody had removed this address; it is there again.
-    Restored(AddressKey),
+    /// This address was to be brought back.
+    Restored(AddressKey, Result<Renewed, NetError>),
     /// This address is not there any more, and should be if it is wanted.
     Gone(AddressKey),
     /// All links and addresses.
@@ -272,11 +272,16 @@ fn perform(holdings: &mut Holdings, task: AddressTask) -> Vec<Outcome> {
         AddressTask::Restore(keys) => {
             // Their removal may have been asked for since.
             let held: BTreeSet<_> = book.renewable().collect();
-            let keys: Vec<_> = keys.into_iter().filter(|key| held.contains(key)).collect();
-            let renewed = book.renew(clock::now(), &keys);
-            for (key, renewed) in keys.into_iter().zip(renewed) {
-                tell_renewed(key, renewed, &mut outcomes);
-            }
+            let (keys, others): (Vec<_>, Vec<_>) =
+                keys.into_iter().partition(|key| held.contains(key));
+            let restored = book.renew(clock::now(), &keys);
+            let restored = keys.into_iter().zip(restored);
+            let others = others.into_iter().map(|key| (key, Ok(Renewed::Gone)));
+            outcomes.extend(
+                restored
+                    .chain(others)
+                    .map(|(key, restored)| Outcome::Restored(key, restored)),
+            );
         }
         AddressTask::MakeDevice(router, wanted) => {
             let made = make_device(macvlans, router, wanted);
@@ -341,7 +346,6 @@ pub(super) fn make_device(
 
 fn tell_renewed(key: AddressKey, renewed: Result<Renewed, NetError>, outcomes: &mut Vec<Outcome>) {
     match renewed {
-        Ok(Renewed::Restored) => outcomes.push(Outcome::Restored(key)),
         Ok(Renewed::Gone) => outcomes.push(Outcome::Gone(key)),
         Ok(_) => {}
         Err(error) => outcomes.push(Outcome::Failed(error)),

@@ -163,7 +163,8 @@ pub struct Settings {
     pub slack: Duration,
     /// How addresses are announced.
     pub announce: AnnounceSettings,
-    /// For how long a router does not run after its addresses could not be installed; 30 s.
+    /// For how long a router does not run after its addresses could not be installed, or were lost;
+    /// 30 s.
     pub install_retry: Duration,
     /// After what time removing addresses is tried again; 1 s.
     pub remove_retry: Duration,

@@ -6,7 +6,7 @@ use super::awaited::Purpose;
 use super::work::{Failure, Next};
 use super::{Gate, Item, Node, ReportKind, Scope, Wake};
 use crate::actions::Actions;
-use crate::event::{Action, Announce, Event, InitReason, Notification, ShutdownMode, State};
+use crate::event::{Action, Announce, Event, Notification, ShutdownMode, State};
 use crate::job::{Job, JobId, JobKind, JobResult};
 use crate::timer::{self, NEVER, Timestamp};
 
@@ -349,7 +349,6 @@ impl Node {
 
     fn finish_work(&mut self, key: usize, is_done: bool) {
         let retry_at = self.now.saturating_add(self.config.settings.remove_retry);
-        let refused_until = self.now.saturating_add(self.config.settings.install_retry);
         let Some(router) = self.router_mut(key) else {
             return;
         };
@@ -360,24 +359,8 @@ impl Node {
         match failure {
             None if is_adding && serves => self.begin_rounds(key, Announce::Added),
             None => {}
-            Some(failure @ (Failure::Prepare | Failure::Install)) => {
-                if serves {
-                    router.refused_until = refused_until;
-                }
-                let kind = match failure {
-                    Failure::Prepare => ReportKind::PrepareFailed,
-                    _ => ReportKind::InstallFailed,
-                };
-                self.report_router(key, kind);
-                let router = self.router_mut(key);
-                if let Some(router) = router.filter(|router| router.work.is_frozen()) {
-                    // Nobody knows what is there: no successor goes on with that, it is removed.
-                    router.work.serves = false;
-                    router.work.freeze();
-                } else if serves {
-                    self.feed(key, Event::Fault(InitReason::AddressWork));
-                }
-            }
+            Some(Failure::Prepare) => self.give_way(key, ReportKind::PrepareFailed),
+            Some(Failure::Install) => self.give_way(key, ReportKind::InstallFailed),
             Some(Failure::Remove) => {
                 router.work.deadline = retry_at;
                 self.report_router(key, ReportKind::RemoveFailed);

@@ -90,6 +90,8 @@ pub enum ReportKind {
     PrepareFailed,
     /// Addresses could not be installed: it steps down.
     InstallFailed,
+    /// Addresses that were there are gone and could not be brought back: it steps down.
+    AddressesLost,
     /// A breach: addresses could not be removed, and may still be answered for.
     RemoveFailed,
     /// A breach: removing addresses takes longer than it may.

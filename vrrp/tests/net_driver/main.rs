@@ -16,6 +16,7 @@ mod faults;
 mod hooks;
 mod operations;
 mod process;
+mod removed;
 mod running;
 mod several;
 mod takeover;

@@ -86,6 +86,63 @@ fn a_failed_installation_steps_down_and_is_tried_again() {
     assert_eq!(rig.state(1), State::Backup);
 }
 
+/// What was installed and cannot be brought back is as bad as what could not be installed.
+#[test]
+fn addresses_that_are_lost_make_it_give_way_and_are_tried_again() {
+    let mut rig = Rig::active(config(2));
+    rig.node.lose_addresses(rig.now, id(1));
+    rig.work();
+    assert_eq!(rig.state(1), State::Initialize);
+    assert_eq!(rig.state(2), State::Active);
+    assert_eq!(
+        rig.take_log(),
+        "1 send 0, 1 remove 1, 1 settle, 1 Initialize"
+    );
+    assert_eq!(rig.take_reports(), [ReportKind::AddressesLost]);
+    // Told once more, or of what is not there, it means nothing.
+    rig.node.lose_addresses(rig.now, id(1));
+    rig.node.lose_addresses(rig.now, id(9));
+    rig.work();
+    assert_eq!(rig.take_log(), "");
+    assert_eq!(rig.take_reports(), []);
+    rig.run(ms(29_900));
+    assert_eq!(rig.state(1), State::Initialize);
+    rig.run(ms(4000));
+    assert_eq!(rig.state(1), State::Active);
+    assert!(rig.take_log().contains("1 prepare, 1 install 1"));
+}
+
+/// While they are being installed, or are removed anyway, only the result of that counts.
+#[test]
+fn addresses_that_are_not_there_yet_cannot_be_lost() {
+    let mut rig = Rig::new(config(1));
+    rig.run_open(ms(3700));
+    for phase in ["1 prepare", "1 install 1"] {
+        assert!(rig.take_log().ends_with(phase));
+        rig.node.lose_addresses(rig.now, id(1));
+        rig.fetch();
+        assert_eq!(rig.state(1), State::Active);
+        rig.finish(JobResult::Done);
+    }
+    assert_eq!(rig.take_reports(), []);
+    rig.hear(1, 200, HIGHER);
+    rig.take_reports();
+    rig.node.lose_addresses(rig.now, id(1));
+    assert_eq!(rig.state(1), State::Backup);
+    assert_eq!(rig.take_reports(), []);
+}
+
+/// A successor would go on without them.
+#[test]
+fn addresses_that_are_lost_are_not_handed_over() {
+    let mut rig = Rig::active(config(1));
+    rig.node.shutdown(rig.now, ShutdownMode::Handover);
+    rig.node.lose_addresses(rig.now, id(1));
+    rig.work();
+    assert!(rig.take_log().contains("1 remove 1"));
+    assert!(rig.node.hand_over().routers.is_empty());
+}
+
 /// OP-1, OP-2: a slow Prepare delays the addresses of its router, not its advertisements, nor
 /// anybody else.
 #[test]

@@ -13,6 +13,7 @@ use super::beginning::Beginning;
 use super::event::{DriverEvent, DriverEventKind, EventStream, Feed};
 use super::handle::{Command, Handle, RouterSnapshot, Snapshot};
 use super::jobs::{Batches, Place, Placed};
+use super::restoring::Restoring;
 use super::sockets::Sockets;
 use super::waiting::{Ready, Waiting};
 use crate::address::InterfaceIndex;
@@ -20,7 +21,6 @@ use crate::event::ShutdownMode;
 use crate::group::GroupId;
 use crate::guard::GuardStatus;
 use crate::job::JobId;
-use crate::net::addresses::AddressKey;
 use crate::net::clock;
 use crate::net::config::{Device, DriverConfig, DriverError, Resolved};
 use crate::net::executor::{
@@ -69,7 +69,7 @@ pub(super) struct Engine {
     /// What is being installed, or is to be, and whether that is wanted still.
     pub(super) installing: Vec<(RouterId, Arc<AtomicBool>)>,
     /// Addresses that were removed, by us or by others.
-    pub(super) missing: BTreeSet<AddressKey>,
+    pub(super) restoring: Restoring,
     pub(super) sockets: Sockets,
     /// Sockets are opened again then, as some could not be, or have failed.
     pub(super) sockets_due: Option<Timestamp>,
@@ -164,7 +164,7 @@ impl Engine {
             placed,
             delayed: VecDeque::new(),
             installing: Vec::new(),
-            missing: BTreeSet::new(),
+            restoring: Restoring::default(),
             sockets,
             sockets_due: None,
             sockets_said: BTreeSet::new(),
@@ -266,6 +266,7 @@ impl Engine {
             self.node.next_deadline(),
             delayed,
             self.next_renewal,
+            self.restoring.next_due(),
             self.sockets_due,
             self.listing_due,
             self.stopping,
@@ -342,10 +343,8 @@ impl Engine {
                 Outcome::NoDevice(router) => drop(self.devices_asked.remove(&router)),
                 Outcome::Left => self.jobs_out = self.jobs_out.saturating_sub(1),
                 Outcome::NextRenewal(at) => self.next_renewal = at,
-                Outcome::Restored(key) => self.tell(DriverEventKind::AddressRestored(key)),
-                Outcome::Gone(key) => {
-                    self.missing.insert(key);
-                }
+                Outcome::Restored(key, restored) => self.take_restored(key, restored),
+                Outcome::Gone(key) => self.restoring.miss(clock::now(), key),
                 Outcome::HookPanicked(said) => self.tell(DriverEventKind::HookPanicked(said)),
                 Outcome::Ended(thread) => self.broken = Some(thread),
                 Outcome::Failed(error) => self.tell(DriverEventKind::Failed(Arc::new(error))),

@@ -59,7 +59,10 @@ pub enum DriverEventKind {
     LeftoverRemoved(InterfaceAddress),
     /// A device with a virtual MAC that an earlier process had left behind was deleted.
     DeviceDeleted(Leftover),
-    /// Somebody had removed this virtual address, and it is there again.
+    /// Somebody had removed this virtual address, and it is there again: at once, if the kernel lets
+    /// us. Otherwise it is tried five times more within 1.6 s, ever more rarely; of the failures the
+    /// first, the second, the fourth and the last are told as [`Failed`](Self::Failed). Then its router
+    /// gives way, and reports [`AddressesLost`](crate::node::ReportKind::AddressesLost).
     AddressRestored(AddressKey),
     /// A hook of the program panicked, and said this. It counts as failed.
     HookPanicked(String),

@@ -10,10 +10,11 @@ use core::time::Duration;
 use super::engine::Engine;
 use super::event::DriverEventKind;
 use crate::address::{Family, InterfaceIndex};
-use crate::net::clock;
+use crate::net::addresses::{AddressKey, Renewed};
 use crate::net::config::{Device, Resolved, View};
 use crate::net::executor::{AddressJob, AddressTask};
 use crate::net::links::{LinkChanges, Listed};
+use crate::net::{NetError, clock};
 use crate::timer::Timestamp;
 
 /// How long it takes until what has failed is tried again: opening sockets, listing links.
@@ -33,7 +34,10 @@ impl Engine {
     }
 
     fn take_changes(&mut self, changes: &LinkChanges) {
-        self.missing.extend(&changes.removed);
+        let now = clock::now();
+        for key in &changes.removed {
+            self.restoring.miss(now, *key);
+        }
         self.follow_links(&changes.interfaces);
     }
 
@@ -247,18 +251,46 @@ impl Engine {
 
     /// Brings back what somebody else has removed.
     pub(super) fn restore_missing(&mut self) {
-        if self.missing.is_empty() {
+        let now = clock::now();
+        if self.restoring.next_due().is_none_or(|at| at > now) {
             return;
         }
-        let missing = core::mem::take(&mut self.missing);
         let links = self.monitor.links();
         let placed = self.placed.values().filter(|placed| placed.is_wanted);
-        let wanted: Vec<_> = placed
-            .map(|placed| placed.address.key())
-            .filter(|key| missing.contains(key) && links.get(key.interface).is_some())
+        let wanted = placed.map(|placed| placed.address.key());
+        let wanted: BTreeSet<_> = wanted
+            .filter(|key| links.get(key.interface).is_some())
             .collect();
-        if !wanted.is_empty() {
-            self.post(AddressTask::Restore(wanted));
+        let due = self.restoring.take_due(now, |key| wanted.contains(&key));
+        if !due.is_empty() {
+            self.post(AddressTask::Restore(due));
+        }
+    }
+
+    /// Takes what came of it. A router whose address cannot be brought back gives way.
+    pub(super) fn take_restored(&mut self, key: AddressKey, restored: Result<Renewed, NetError>) {
+        let now = clock::now();
+        let error = match restored {
+            Ok(restored) => {
+                self.restoring.end(now, key);
+                if restored == Renewed::Restored {
+                    self.tell(DriverEventKind::AddressRestored(key));
+                }
+                return;
+            }
+            Err(error) => error,
+        };
+        let failure = self.restoring.fail(now, key);
+        if failure.is_told {
+            self.tell(DriverEventKind::Failed(Arc::new(error)));
+        }
+        if failure.is_last {
+            let placed = self.placed.iter();
+            let lost = placed.filter(|(_, placed)| placed.is_wanted && placed.address.key() == key);
+            let lost: Vec<_> = lost.map(|((router, _, _), _)| *router).collect();
+            for router in lost {
+                self.node.lose_addresses(now, router);
+            }
         }
     }
 
