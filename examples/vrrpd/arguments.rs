@@ -206,6 +206,11 @@ pub(crate) struct RouterFlags {
     )]
     pub(crate) tracked: Vec<Tracked>,
 
+    /// Run while its interface is down, as on a cable between two routers, where the link fails with
+    /// the other router
+    #[arg(long, requires = "interface")]
+    pub(crate) dont_track_primary: bool,
+
     /// Which standard to keep to: linux, strict-3768, strict-5798, strict-9568
     #[arg(long, value_name = "NAME", default_value_t = Profile::Linux, conflicts_with = "file")]
     pub(crate) profile: Profile,

@@ -110,6 +110,9 @@ pub(crate) fn driver_config(flags: &RouterFlags) -> Result<(DriverConfig, String
             name => virtual_mac.with_name(name),
         });
     }
+    if flags.dont_track_primary {
+        setup = setup.ignoring_link();
+    }
     for address in &flags.addresses {
         setup = setup.with_address(address.ip, address_setup(*address));
     }

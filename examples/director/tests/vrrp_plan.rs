@@ -126,6 +126,9 @@ fn summary(plan: &Plan) -> String {
         .unwrap();
         writeln!(text, "  tracks {:?}", router.tracks).unwrap();
         writeln!(text, "  mac {:?}", router.virtual_mac).unwrap();
+        if router.ignores_link {
+            writeln!(text, "  whatever its link").unwrap();
+        }
         for address in &router.addresses {
             writeln!(
                 text,

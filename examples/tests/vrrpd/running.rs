@@ -203,3 +203,69 @@ fn nobody_waits_for_who_does_not_read() {
     }
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn addresses_have_the_broadcast_address_of_the_file() {
+    let network = Network::new();
+    let file = |broadcast: &str| {
+        format!(
+            "vrrp_instance ONE {{\n  interface va\n  version 3\n  advert_int 0.1\n  \
+             virtual_router_id 51\n  promote_secondaries\n  virtual_ipaddress {{\n    192.0.2.1/24 {broadcast}\n    \
+             198.51.100.1/28 brd 198.51.100.9\n  }}\n}}\n"
+        )
+    };
+    let path = network.write("ha.conf", &file("brd +"));
+    let mut vrrpd = network.start("--use-file ha.conf --strict");
+    vrrpd.wait_state("ONE", "active");
+    let shown = || network.ask("-o addr show dev va").replace(" scope", "\n");
+    let has = |what: &str| shown().lines().any(|line| line.ends_with(what));
+    assert!(has("inet 192.0.2.1/24 brd 192.0.2.255"), "{}", shown());
+    assert!(has("inet 198.51.100.1/28 brd 198.51.100.9"), "{}", shown());
+    // The kernel cannot change it.
+    fs::write(&path, file("")).unwrap();
+    vrrpd.signal(Signal::SIGHUP);
+    vrrpd.wait_event("reloaded");
+    let until = Instant::now() + Duration::from_secs(10);
+    while !has("inet 192.0.2.1/24") {
+        assert!(Instant::now() < until, "{}", shown());
+        sleep(Duration::from_millis(20));
+    }
+    assert!(has("inet 198.51.100.1/28 brd 198.51.100.9"), "{}", shown());
+    assert_eq!(vrrpd.stop(), Some(0));
+}
+
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn without_link_only_one_that_ignores_it_goes_on() {
+    let network = Network::new();
+    let other = Network::new();
+    network.give_end_to(&other);
+    let router = |id: u8, name: &str, more: &str| {
+        format!(
+            "vrrp_instance {name} {{\n  interface va\n  version 3\n  advert_int 0.1\n  \
+             virtual_router_id {id}\n  {more}\n  virtual_ipaddress {{ 192.0.2.{id}/24 }}\n}}\n"
+        )
+    };
+    let text = router(51, "ONE", "dont_track_primary") + &router(52, "TWO", "");
+    network.write("ha.conf", &text);
+    other.ip("link set vb down");
+    // Also from the beginning.
+    let mut vrrpd = network.start("--use-file ha.conf --strict");
+    vrrpd.wait_state("ONE", "active");
+    assert_eq!(
+        vrrpd.snapshot()["routers"][1]["init_reason"],
+        "interface-down"
+    );
+    other.ip("link set vb up");
+    vrrpd.wait_state("TWO", "active");
+    other.ip("link set vb down");
+    vrrpd.wait_state("TWO", "initialize");
+    sleep(Duration::from_millis(500));
+    assert_eq!(vrrpd.snapshot()["routers"][0]["state"], "active");
+    assert!(network.has("192.0.2.51/24") && !network.has("192.0.2.52/24"));
+    let changes = vrrpd.seen.iter().filter(|event| event["event"] == "state");
+    let changes = changes.filter(|event| event["router"] == "ONE");
+    assert_eq!(changes.count(), 2, "{:?}", vrrpd.seen);
+    assert_eq!(vrrpd.stop(), Some(0));
+}

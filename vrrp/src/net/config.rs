@@ -5,7 +5,7 @@ mod resolve;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
 use super::NetError;
@@ -47,6 +47,7 @@ pub struct AddressSetup {
     prefix_len: Option<u8>,
     scope: u8,
     label: Option<String>,
+    broadcast: Option<Ipv4Addr>,
     has_prefix_route: bool,
     is_preferred: Option<bool>,
 }
@@ -82,6 +83,12 @@ impl AddressSetup {
         self
     }
 
+    /// Gives it a broadcast address: [`VirtualAddress::with_broadcast`].
+    pub const fn with_broadcast(mut self, address: Ipv4Addr) -> Self {
+        self.broadcast = Some(address);
+        self
+    }
+
     /// Has a route made to its subnet: [`VirtualAddress::with_prefix_route`]. A link-local address
     /// of IPv6 that is not on the interface of its router always has one, and 64 bits if nothing
     /// else is said, or neighbours would have no answer from it.
@@ -112,6 +119,9 @@ impl AddressSetup {
         }
         if let Some(label) = &self.label {
             built = built.with_label(label)?;
+        }
+        if let Some(broadcast) = self.broadcast {
+            built = built.with_broadcast(broadcast)?;
         }
         if let Some(is_preferred) = self.is_preferred {
             built = built.with_preferred(is_preferred);
@@ -160,6 +170,7 @@ pub struct RouterSetup {
     pub(super) lifetime: Lifetime,
     virtual_mac: Option<VirtualMacSetup>,
     rounds: Option<Rounds>,
+    ignores_link: bool,
 }
 
 impl RouterSetup {
@@ -173,6 +184,7 @@ impl RouterSetup {
             lifetime: Lifetime::default(),
             virtual_mac: None,
             rounds: None,
+            ignores_link: false,
         }
     }
 
@@ -197,6 +209,12 @@ impl RouterSetup {
     /// Sets when it announces its addresses: [`NodeRouter::with_rounds`](crate::node::NodeRouter::with_rounds).
     pub const fn with_rounds(mut self, rounds: Rounds) -> Self {
         self.rounds = Some(rounds);
+        self
+    }
+
+    /// Lets it run while its interface is down: [`NodeRouter::ignoring_link`](crate::node::NodeRouter::ignoring_link).
+    pub const fn ignoring_link(mut self) -> Self {
+        self.ignores_link = true;
         self
     }
 

@@ -85,6 +85,12 @@ impl InterfaceConfig {
         self
     }
 
+    /// It is down, as it is from the beginning, and has these addresses all the same.
+    pub fn down(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        (self.is_up, self.addresses) = (false, addresses.into_iter().collect());
+        self
+    }
+
     /// Sets the space between two announcements on it, at least 1 ns; that of the
     /// [settings](AnnounceSettings::spacing) if it is not set.
     pub const fn with_spacing(mut self, spacing: Duration) -> Self {
@@ -109,6 +115,7 @@ pub struct NodeRouter {
     pub(crate) tracks: Vec<Track>,
     pub(crate) has_virtual_mac: bool,
     pub(crate) rounds: Option<Rounds>,
+    pub(crate) ignores_link: bool,
 }
 
 impl NodeRouter {
@@ -120,6 +127,7 @@ impl NodeRouter {
             tracks: Vec::new(),
             has_virtual_mac: true,
             rounds: None,
+            ignores_link: false,
         }
     }
 
@@ -133,6 +141,15 @@ impl NodeRouter {
     /// [settings](AnnounceSettings::rounds) say if it is not set.
     pub const fn with_rounds(mut self, rounds: Rounds) -> Self {
         self.rounds = Some(rounds);
+        self
+    }
+
+    /// Lets it run while its interface is down, as long as that has an address to advertise from:
+    /// on a cable between two routers the link fails with the other router, and that is when this one
+    /// is needed. A Backup that hears nothing any more becomes Active then, whatever the cause.
+    /// keepalived's `dont_track_primary`.
+    pub const fn ignoring_link(mut self) -> Self {
+        self.ignores_link = true;
         self
     }
 

@@ -244,7 +244,7 @@ impl Node {
             .interfaces
             .get(&router.setup.interface)
             .is_some_and(|interface| interface.is_up && interface.settles_at <= now);
-        if !is_up {
+        if !is_up && !router.setup.ignores_link {
             return Some(InitReason::InterfaceDown);
         }
         #[cfg(feature = "hmac-trailer")]

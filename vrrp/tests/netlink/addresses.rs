@@ -377,6 +377,29 @@ fn label_scope_and_route_are_as_given() {
                 "{routes}"
             );
         }
+        // One that is there keeps its broadcast address: another takes a new one.
+        for (wanted, expected) in [
+            (None, ""),
+            (Some(255), "brd 192.0.2.255"),
+            (Some(7), "brd 192.0.2.7"),
+        ] {
+            let plain = plain.clone().with_prefix_len(24).unwrap();
+            let address = match wanted {
+                Some(last) => plain.with_broadcast([192, 0, 2, last].into()).unwrap(),
+                None => plain,
+            };
+            book.install(now(), core::slice::from_ref(&address))
+                .remove(0)
+                .unwrap();
+            let line = &shown(address.key().address)[0];
+            assert!(line.contains(expected), "{line}");
+            assert_eq!(line.contains("brd"), wanted.is_some(), "{line}");
+        }
+        let refused = address(device, "2001:db8::1").with_broadcast([192, 0, 2, 255].into());
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "broadcast address 192.0.2.255 of 2001:db8::1: only IPv4 addresses have one"
+        );
         let preferred = address(device, "2001:db8::1").with_preferred(true);
         book.install(now(), core::slice::from_ref(&preferred))
             .remove(0)

@@ -46,6 +46,19 @@ fn link_and_source_decide_whether_it_runs() {
     assert_eq!(machine.source(), Some(address(LOWER)));
 }
 
+/// Only an address is needed where the link does not count.
+#[test]
+fn one_that_ignores_its_link_runs_without() {
+    let ignoring = config(1).with_router(id(1), router(1).ignoring_link());
+    let mut rig = Rig::active(ignoring);
+    rig.node.link(rig.now, LAN, false, &[address(OWN)]);
+    assert_eq!(rig.state(1), State::Active);
+    rig.node.link(rig.now, LAN, false, &[]);
+    assert_eq!(reason(&rig, 1), Some(InitReason::NoSource));
+    rig.node.link(rig.now, LAN, false, &[address(OWN)]);
+    assert_eq!(rig.state(1), State::Backup);
+}
+
 #[test]
 fn nothing_runs_before_the_startup_delay_is_over() {
     let delay = settings(|settings| settings.startup_delay = ms(5000));

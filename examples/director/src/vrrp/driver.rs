@@ -55,17 +55,13 @@ fn setup(router: &PlannedRouter, messages: &mut Messages) -> RouterSetup {
         );
         messages.warning(&router.position, message);
     }
+    if router.ignores_link {
+        setup = setup.ignoring_link();
+    }
     for track in &router.tracks {
         setup = setup.with_track(*track);
     }
     for address in &router.addresses {
-        if address.broadcast.is_some() {
-            let message = format!(
-                "vrrp_instance {}: {}: brd is not supported; ignored",
-                router.name, address.ip
-            );
-            messages.warning(&address.position, message);
-        }
         setup = setup.with_address(address.ip, address_setup(address));
     }
     setup
@@ -83,6 +79,9 @@ fn address_setup(address: &PlannedAddress) -> AddressSetup {
     }
     if let Some(scope) = address.scope {
         setup = setup.with_scope(scope);
+    }
+    if let Some(broadcast) = address.broadcast {
+        setup = setup.with_broadcast(broadcast);
     }
     if let Some(label) = &address.label {
         setup = setup.with_label(label);

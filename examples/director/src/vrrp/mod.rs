@@ -19,7 +19,7 @@
 //! | `garp_interval`, `gna_interval` | the longer of the two spaces all announcements; 0.2 ms if neither is set |
 //! | `unicast_peer` without limits | packets with a time to live of 255 only; a note says so |
 //! | `check_unicast_src`, `track_src_ip` | always so |
-//! | `interface_up_down_delays` | in a `NodeConfig`; the driver has none yet |
+//! | `promote_secondaries` | always so while an address of it has a network |
 //! | `bfd_instance`, routes, rules, static addresses | not run |
 //!
 //! # Examples

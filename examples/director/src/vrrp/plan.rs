@@ -205,6 +205,9 @@ impl Plan {
             if router.virtual_mac.is_none() {
                 setup = setup.without_virtual_mac();
             }
+            if router.ignores_link {
+                setup = setup.ignoring_link();
+            }
             for track in &router.tracks {
                 setup = setup.with_track(*track);
             }

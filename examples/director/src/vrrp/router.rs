@@ -1,6 +1,6 @@
 //! Virtual routers.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use lvs_vrrp::announce::Rounds;
 use lvs_vrrp::checksum::{ChecksumForm, TxChecksum};
@@ -43,6 +43,8 @@ pub struct PlannedRouter {
     pub virtual_mac: Option<VirtualMacDevice>,
     /// Its addresses: where and how they are installed.
     pub addresses: Vec<PlannedAddress>,
+    /// Whether it runs while its interface is down.
+    pub ignores_link: bool,
     /// What is run when its state changes.
     pub notify: Notify,
 }
@@ -74,7 +76,7 @@ pub struct PlannedAddress {
     /// Its label.
     pub label: Option<String>,
     /// Its broadcast address.
-    pub broadcast: Option<Broadcast>,
+    pub broadcast: Option<Ipv4Addr>,
     /// Whether the kernel adds a route for its network.
     pub has_prefix_route: bool,
     /// Whether packets to others may come from it. Default: not from IPv6 addresses of /128.
@@ -132,6 +134,7 @@ pub(super) fn plan(
         tracks,
         virtual_mac,
         addresses,
+        ignores_link: !instance.track_primary,
         notify: instance.notify.clone(),
     })
 }
@@ -277,15 +280,6 @@ fn report_differences(instance: &VrrpInstance, owner: &str, messages: &mut Messa
         );
         messages.note(&first.position, message);
     }
-    for (keyword, is_on) in [
-        ("dont_track_primary", !instance.track_primary),
-        ("promote_secondaries", instance.promote_secondaries),
-    ] {
-        if is_on {
-            let message = format!("{owner}: {keyword} is not supported; ignored");
-            messages.warning(instance.place(keyword), message);
-        }
-    }
 }
 
 fn is_link_local(ip: IpAddr) -> bool {
@@ -382,12 +376,52 @@ fn planned_address(
         device: address.device.clone(),
         scope: address.scope,
         label: address.label.clone(),
-        broadcast: address.broadcast,
+        broadcast: broadcast(address.ip, prefix_length, address.broadcast),
         has_prefix_route: !address.no_prefix_route,
         is_preferred: match address.preferred {
             Some(preferred) => preferred != Preferred::Seconds(0),
             None => address.ip.is_ipv4() || prefix_length < 128,
         },
         is_advertised,
+    }
+}
+
+/// The broadcast address of an IPv4 address; `+` and `-` are those of its network.
+fn broadcast(ip: IpAddr, length: u8, wanted: Option<Broadcast>) -> Option<Ipv4Addr> {
+    let IpAddr::V4(ip) = ip else {
+        return None;
+    };
+    let hosts = u32::MAX.checked_shr(length.into()).unwrap_or_default();
+    match wanted? {
+        Broadcast::Address(address) => Some(address),
+        Broadcast::HostBitsSet => Some((ip.to_bits() | hosts).into()),
+        Broadcast::HostBitsClear => Some((ip.to_bits() & !hosts).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plus_and_minus_are_the_ends_of_the_network() {
+        let ip = IpAddr::from([192, 0, 2, 77]);
+        for (length, wanted, expected) in [
+            (24, Some(Broadcast::HostBitsSet), Some([192, 0, 2, 255])),
+            (26, Some(Broadcast::HostBitsSet), Some([192, 0, 2, 127])),
+            (26, Some(Broadcast::HostBitsClear), Some([192, 0, 2, 64])),
+            (32, Some(Broadcast::HostBitsSet), Some([192, 0, 2, 77])),
+            (
+                24,
+                Some(Broadcast::Address([10, 0, 0, 1].into())),
+                Some([10, 0, 0, 1]),
+            ),
+            (24, None, None),
+        ] {
+            let found = broadcast(ip, length, wanted);
+            assert_eq!(found, expected.map(Ipv4Addr::from), "/{length} {wanted:?}");
+        }
+        let v6 = "2001:db8::1".parse().unwrap();
+        assert_eq!(broadcast(v6, 64, Some(Broadcast::HostBitsSet)), None);
     }
 }

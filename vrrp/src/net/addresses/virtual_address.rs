@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
@@ -66,6 +66,14 @@ pub enum AddressError {
         /// The label given.
         value: String,
     },
+    /// A broadcast address for an IPv6 address.
+    #[error("broadcast address {value} of {address}: only IPv4 addresses have one")]
+    BroadcastOfIpv6 {
+        /// The address.
+        address: IpAddr,
+        /// The broadcast address given.
+        value: Ipv4Addr,
+    },
     /// A lifetime longer than the kernel can count.
     #[error("lifetime {value:?} of {address} is longer than {limit:?}")]
     Lifetime {
@@ -101,6 +109,7 @@ pub struct VirtualAddress {
     prefix_len: u8,
     scope: u8,
     label: Option<String>,
+    broadcast: Option<Ipv4Addr>,
     has_prefix_route: bool,
     is_preferred: bool,
     // Whole seconds; `None` for ever.
@@ -123,6 +132,7 @@ impl VirtualAddress {
             prefix_len: longest_prefix(address),
             scope: 0,
             label: None,
+            broadcast: None,
             has_prefix_route: false,
             is_preferred: address.is_ipv4(),
             lifetime: None,
@@ -218,6 +228,22 @@ impl VirtualAddress {
         Ok(self)
     }
 
+    /// Gives it the address at which all hosts of its subnet are reached, for programs that ask for
+    /// it and for the kernel, which takes packets to it for broadcasts. IPv4 only. Default: none; the
+    /// last address of the subnet that its route makes is one all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError::BroadcastOfIpv6`].
+    pub fn with_broadcast(mut self, value: Ipv4Addr) -> Result<Self, AddressError> {
+        let address = self.key.address;
+        if address.is_ipv6() {
+            return Err(AddressError::BroadcastOfIpv6 { address, value });
+        }
+        self.broadcast = Some(value);
+        Ok(self)
+    }
+
     /// Whether the kernel makes a route to its subnet, as `ip address add` does. Default: no.
     #[must_use]
     pub const fn with_prefix_route(mut self, has_route: bool) -> Self {
@@ -265,7 +291,9 @@ impl VirtualAddress {
         let is_labelled = self.label.is_none() || self.label == there.label;
         // The scope of an IPv6 address is what it begins with.
         let is_scoped = self.key.address.is_ipv6() || self.scope == there.scope;
-        self.prefix_len == there.prefix_len && is_labelled && is_scoped
+        // What is there with another one keeps that.
+        let is_broadcast = self.broadcast == there.broadcast;
+        self.prefix_len == there.prefix_len && is_labelled && is_scoped && is_broadcast
     }
 
     /// Adds it; refused if it is there.
@@ -305,6 +333,7 @@ impl VirtualAddress {
         let attributes = &mut message.attributes;
         attributes.push(AddressAttribute::CacheInfo(cache));
         attributes.extend(self.label.clone().map(AddressAttribute::Label));
+        attributes.extend(self.broadcast.map(AddressAttribute::Broadcast));
         let tag = tag.map(AddressProtocol::from);
         attributes.extend(tag.map(AddressAttribute::Protocol));
         RequestMessage::NewAddress(message)

@@ -200,6 +200,9 @@ impl DriverConfig {
             if let Some(rounds) = router.rounds {
                 built = built.with_rounds(rounds);
             }
+            if router.ignores_link {
+                built = built.ignoring_link();
+            }
             for track in &router.tracks {
                 built = built.with_track(*track);
             }
@@ -277,7 +280,7 @@ fn interface_config(link: Option<&Link>, tag: Option<u8>) -> InterfaceConfig {
     if link.is_running {
         interface.up(link.sources(tag))
     } else {
-        interface
+        interface.down(link.sources(tag))
     }
 }
 

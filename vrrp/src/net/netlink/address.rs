@@ -3,7 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
 use netlink_packet_core::Parseable;
@@ -40,6 +40,8 @@ pub struct InterfaceAddress {
     pub scope: u8,
     /// Its name: the interface's, or one of its own. IPv4 only.
     pub label: Option<String>,
+    /// The address at which all hosts of its subnet are reached, if it has one. IPv4 only.
+    pub broadcast: Option<Ipv4Addr>,
     /// Who installed it (`IFA_PROTO`, Linux 5.18), where that is known.
     pub protocol: Option<u8>,
     /// How long it will be there from when it was listed, in whole seconds; `None` for ever.
@@ -79,13 +81,15 @@ impl InterfaceAddress {
     pub(crate) fn read(payload: &[u8]) -> Option<Self> {
         let header = AddressHeader::parse(payload).ok()?;
         let (mut local, mut address) = (None, None);
-        let (mut label, mut protocol, mut lifetime) = (None, None, None);
+        let (mut label, mut broadcast) = (None, None);
+        let (mut protocol, mut lifetime) = (None, None);
         let mut flags = AddressFlags::from_bits_retain(header.flags.bits().into());
         for attribute in attributes_of(payload.get(HEADER..)?) {
             match AddressAttribute::parse(&attribute) {
                 Ok(AddressAttribute::Local(value)) => local = Some(value),
                 Ok(AddressAttribute::Address(value)) => address = Some(value),
                 Ok(AddressAttribute::Label(value)) => label = Some(value),
+                Ok(AddressAttribute::Broadcast(value)) => broadcast = Some(value),
                 Ok(AddressAttribute::Flags(value)) => flags = value,
                 Ok(AddressAttribute::Protocol(value)) => protocol = Some(value.into()),
                 Ok(AddressAttribute::CacheInfo(value)) if value.ifa_valid != u32::MAX => {
@@ -101,6 +105,7 @@ impl InterfaceAddress {
             prefix_len: header.prefix_len,
             scope: header.scope.into(),
             label,
+            broadcast,
             protocol,
             lifetime,
             flags,
@@ -227,6 +232,7 @@ mod tests {
             prefix_len: 32,
             scope: 0,
             label: Some("eth0".into()),
+            broadcast: None,
             protocol: None,
             lifetime: Some(Duration::from_secs(30)),
             flags: AddressFlags::Noprefixroute,
