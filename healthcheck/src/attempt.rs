@@ -1,5 +1,6 @@
 //! One try of a check: its number and its time budget.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::Timestamp;
@@ -22,6 +23,11 @@ pub struct Attempt {
     /// A number that nobody can guess, for what must not be forged: query identifiers, cookies.
     /// Repeatable only if the driver was given a seed.
     pub random: u64,
+    /// Whom a [`Dialogue`](crate::probe::Dialogue) is held with;
+    /// [`TcpProbe`](crate::TcpProbe) fills it in.
+    pub server: Option<SocketAddr>,
+    /// Whether TLS begins as soon as that connection is open.
+    pub tls: bool,
 }
 
 impl Attempt {
@@ -45,6 +51,8 @@ impl Attempt {
             connect_deadline,
             health,
             random: 0,
+            server: None,
+            tls: false,
         }
     }
 
@@ -52,6 +60,14 @@ impl Attempt {
     #[must_use]
     pub const fn with_random(mut self, random: u64) -> Self {
         self.random = random;
+        self
+    }
+
+    /// With the server a dialogue is held with, over TLS or not.
+    #[must_use]
+    pub const fn with_server(mut self, server: SocketAddr, tls: bool) -> Self {
+        self.server = Some(server);
+        self.tls = tls;
         self
     }
 }

@@ -45,7 +45,7 @@
 //!
 //! | Module | Does | I/O |
 //! |---|---|---|
-//! | [`probe`] | what is tried: [`TcpProbe`], [`CommandProbe`], or [your own](Probe); engines that say what to do next | none |
+//! | [`probe`] | what is tried: [`TcpProbe`], [`HttpProbe`], [`CommandProbe`], or [your own](Probe); engines that say what to do next | none |
 //! | [`outcome`] | what one attempt found out: [`Verdict`], [`Code`], timing, weight hint | none |
 //! | [`policy`] | rise and fall, delays, jitter, real traffic; presets for keepalived, HAProxy, Envoy | none |
 //! | [`timetable`] | due times and limits of very many checks | none |
@@ -66,7 +66,12 @@
 //!
 //! # Features
 //!
-//! None yet: the driver and the probes that need no further package are always there.
+//! | Name | Default | Adds | Pulls in |
+//! |---|---|---|---|
+//! | `http` | yes | [`probe::http`] | httparse, md-5, sha2 |
+//! | `regex` | yes | patterns for what a server says | regex |
+//!
+//! The driver and the probes that need no further package are always there.
 //!
 //! # The API on one screen
 //!
@@ -152,6 +157,8 @@ pub use self::outcome::{AdminHint, Code, Outcome, Phase, Verdict, WeightHint};
 pub use self::policy::{Health, Policy};
 pub use self::probe::Probe;
 pub use self::probe::command::{Command, CommandProbe};
+#[cfg(feature = "http")]
+pub use self::probe::http::{Http, HttpProbe};
 pub use self::probe::tcp::TcpProbe;
 pub use self::target::Target;
 

@@ -43,6 +43,8 @@ pub mod command;
 pub mod dialogue;
 mod errno;
 mod event;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod tcp;
 
 use core::fmt;

@@ -24,6 +24,7 @@ pub(super) struct TcpEngine<P> {
 
 impl<P: Protocol> TcpEngine<P> {
     pub(super) fn new(connection: Connection, protocol: Arc<P>, attempt: Attempt) -> Self {
+        let attempt = attempt.with_server(connection.target.address(), false);
         let dialogue = protocol.dialogue(&attempt);
         Self {
             connection,
