@@ -70,6 +70,7 @@
 //! |---|---|---|---|
 //! | `http` | yes | [`probe::http`] | httparse, md-5, sha2 |
 //! | `regex` | yes | patterns for what a server says | regex |
+//! | `tls` | yes | [TLS](probe::tls) under any protocol | rustls with ring, rustls-native-certs, x509-cert, sha2, base64ct |
 //!
 //! The driver and the probes that need no further package are always there.
 //!

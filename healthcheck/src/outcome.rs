@@ -7,6 +7,8 @@ use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
+use crate::probe::tls::TlsInfo;
+
 /// What an attempt counts as.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -337,6 +339,8 @@ pub struct Outcome {
     pub weight: Option<WeightHint>,
     /// What it asks for apart from health; `None` leaves the check's vote as it was.
     pub admin: Option<AdminHint>,
+    /// What the TLS handshake led to and how long the server's certificate lasts, if there was one.
+    pub tls: Option<Box<TlsInfo>>,
     /// More, for people.
     pub detail: Detail,
     /// The beginning of what an external command wrote, as bytes; empty for other probes.
@@ -354,6 +358,7 @@ impl Outcome {
             timing: Timing::default(),
             weight: None,
             admin: None,
+            tls: None,
             detail: Detail::default(),
             output: Box::default(),
         }

@@ -46,6 +46,7 @@ mod event;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod tcp;
+pub mod tls;
 
 use core::fmt;
 use core::net::IpAddr;

@@ -6,11 +6,13 @@
 
 use core::net::SocketAddr;
 
+use nix::errno::Errno as Number;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::datagram::Datagrams;
 use super::socket::Failure;
 use super::stream::{Arrived, Stream};
+use crate::probe::tls::{Tls, TlsInfo};
 use crate::probe::{IcmpError, Operation, Transport};
 use crate::target::Target;
 
@@ -52,6 +54,7 @@ pub(super) enum Heard {
         from: SocketAddr,
     },
     Icmp(IcmpError),
+    TlsDone(Box<TlsInfo>),
     Failed(Failure),
 }
 
@@ -127,6 +130,30 @@ impl Channel {
         Ok(())
     }
 
+    /// Begins a TLS handshake, or says what it led to if that is known at once.
+    pub(super) fn start_tls(&mut self, tls: &Tls) -> Result<Option<Box<TlsInfo>>, Failure> {
+        let Socket::Stream(stream) = &mut self.socket else {
+            return Err(Failure::at(Operation::Send)(Number::EOPNOTSUPP.into()));
+        };
+        // What was to be sent before goes with the handshake, and nobody is told of it.
+        self.sending = false;
+        let done = stream.start_tls(tls)?;
+        self.handshaken(done.is_some());
+        Ok(done)
+    }
+
+    /// Takes note of how far the handshake has come.
+    fn handshaken(&mut self, done: bool) {
+        if let Socket::Stream(stream) = &self.socket {
+            let waits = stream.wants_write();
+            self.writable &= !waits;
+            // The last of the handshake itself, which nobody else will send.
+            self.sending = done && waits;
+            // What came with its end was read with it.
+            self.readable = done;
+        }
+    }
+
     /// From now on what arrives is of interest.
     pub(super) const fn read(&mut self) {
         self.reading = true;
@@ -134,7 +161,9 @@ impl Channel {
 
     fn flush(&mut self) -> Result<bool, Failure> {
         let done = match &mut self.socket {
-            Socket::Stream(stream) if stream.is_connected() => stream.flush()?,
+            Socket::Stream(stream) if stream.is_connected() && !stream.is_handshaking() => {
+                stream.flush()?
+            }
             Socket::Stream(_) => false,
             Socket::Datagrams(datagrams) => datagrams.flush()?,
         };
@@ -144,7 +173,12 @@ impl Channel {
     }
 
     /// Whether [`hear`](Self::hear) may have something without epoll saying so again.
-    pub(super) const fn has_more(&self) -> bool {
+    pub(super) fn has_more(&self) -> bool {
+        if let Socket::Stream(stream) = &self.socket {
+            if stream.is_handshaking() {
+                return self.readable || (self.writable && stream.wants_write());
+            }
+        }
         (self.reading && self.readable) || (self.sending && self.writable)
     }
 
@@ -167,6 +201,17 @@ impl Channel {
                 let finished = stream.finish_connecting();
                 return Some(finished.map_or_else(Heard::Failed, |()| Heard::Connected));
             }
+            if stream.is_handshaking() {
+                if !(self.readable || (self.writable && stream.wants_write())) {
+                    return None;
+                }
+                let step = stream.handshake();
+                self.handshaken(matches!(step, Ok(Some(_))));
+                return match step {
+                    Ok(info) => info.map(Heard::TlsDone),
+                    Err(failure) => Some(Heard::Failed(failure)),
+                };
+            }
         }
         if let (Socket::Datagrams(datagrams), true) = (&self.socket, self.error) {
             if let Some(icmp) = datagrams.next_icmp() {
@@ -187,9 +232,8 @@ impl Channel {
         }
         match &mut self.socket {
             Socket::Stream(stream) => match stream.receive(buffer) {
-                Ok(Arrived::Data(count)) => {
-                    // Fewer bytes than fit are all there are, epoll(7).
-                    self.readable = count == buffer.len() || self.hung_up;
+                Ok(Arrived::Data { count, more }) => {
+                    self.readable = more || self.hung_up;
                     Some(Heard::Data(count))
                 }
                 Ok(Arrived::Eof { orderly }) => Some(Heard::Eof { orderly }),

@@ -10,6 +10,7 @@ use super::worker::Workers;
 use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::probe::command::Command;
+use crate::probe::tls::TlsInfo;
 use crate::probe::{Action, Call, ChildStatus, Engine, Event, Operation, Transport};
 use crate::target::Target;
 
@@ -120,6 +121,12 @@ impl Running {
                 }
                 Ok(None)
             }
+            Action::StartTls(tls) => {
+                let Some(channel) = &mut self.channel else {
+                    return Err(Failure::at(Operation::Send)(Number::ENOTCONN.into()));
+                };
+                Ok(channel.start_tls(&tls)?.map(Reply::TlsDone))
+            }
             Action::Spawn(command) => self.spawn(epoll, &command),
             Action::Signal(signal) => {
                 let child = self.child.as_ref();
@@ -211,6 +218,7 @@ pub(super) enum Reply {
     Connected,
     Sent,
     Spawned,
+    TlsDone(Box<TlsInfo>),
     Failed(Failure),
     Lost,
 }
@@ -221,6 +229,7 @@ impl Reply {
             Self::Connected => Event::Connected,
             Self::Sent => Event::Sent,
             Self::Spawned => Event::Spawned,
+            Self::TlsDone(info) => Event::TlsDone(info),
             Self::Failed(failure) => failure.event(),
             Self::Lost => Event::ChildExit(ChildStatus::Lost),
         }
@@ -240,6 +249,7 @@ impl Heard {
                 from,
             },
             Self::Icmp(icmp) => Event::Icmp(icmp),
+            Self::TlsDone(ref info) => Event::TlsDone(info),
             Self::Failed(ref failure) => failure.event(),
         }
     }
@@ -247,6 +257,10 @@ impl Heard {
 
 impl Failure {
     fn event(&self) -> Event<'_> {
+        if let Some(kind) = self.tls {
+            let detail = &self.detail;
+            return Event::TlsFailed { kind, detail };
+        }
         Event::Failed {
             operation: self.operation,
             errno: self.errno,

@@ -10,6 +10,7 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::probe::tls::TlsKind;
 use crate::probe::{Errno, IcmpError, Operation, Origin};
 use crate::target::Target;
 
@@ -30,6 +31,8 @@ pub(super) struct Failure {
     pub(super) errno: Errno,
     pub(super) origin: Origin,
     pub(super) detail: String,
+    /// What is wrong with TLS, if that is it; `operation` and `errno` then mean nothing.
+    pub(super) tls: Option<TlsKind>,
 }
 
 impl Failure {
@@ -39,6 +42,18 @@ impl Failure {
             errno: Errno::from_io(&error),
             origin: Origin::Call,
             detail: String::new(),
+            tls: None,
+        }
+    }
+
+    /// TLS did not come about, or broke.
+    pub(super) const fn tls(kind: TlsKind, detail: String) -> Self {
+        Self {
+            operation: Operation::Receive,
+            errno: Errno::from_raw(libc::EPROTO),
+            origin: Origin::Network,
+            detail,
+            tls: Some(kind),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::command::Command;
+use super::tls::Tls;
 use crate::Timestamp;
 use crate::target::Target;
 
@@ -27,6 +28,11 @@ pub enum Action {
     Read,
     /// Tell the peer that nothing more will be sent, once all that waits is gone.
     HalfClose,
+    /// Wrap the connection in TLS: do the handshake, and encrypt what is sent from now on.
+    /// Answered by [`Event::TlsDone`](super::Event::TlsDone),
+    /// [`Event::TlsFailed`](super::Event::TlsFailed) or `Failed`. What was said and has not been
+    /// told is in plain text and refused.
+    StartTls(Tls),
     /// Send [`Event::Deadline`](super::Event::Deadline) at this time, instead of the one asked for
     /// before.
     SetDeadline(Timestamp),

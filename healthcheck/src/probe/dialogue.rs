@@ -102,7 +102,11 @@ pub enum Turn {
     Send(Vec<u8>),
     /// Says this and that nothing more will follow, then listens.
     SendLast(Vec<u8>),
-    /// Wraps the connection in TLS, then [`Dialogue::opened`] again: STARTTLS.
+    /// Wraps the connection in TLS as [`TcpProbe::with_starttls`](crate::TcpProbe::with_starttls)
+    /// says, then [`Dialogue::opened`] again: STARTTLS.
+    ///
+    /// What the server says in plain text after it has agreed is refused ([`Code::Proto`]), so a
+    /// dialogue asks for this with the last byte of the agreement.
     StartTls,
     /// Closes the connection and opens another one to the same target, TLS included, then
     /// [`Dialogue::opened`] again.

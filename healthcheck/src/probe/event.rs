@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+use super::tls::{TlsInfo, TlsKind};
 use super::{Errno, Operation, Origin};
 use crate::outcome::Outcome;
 
@@ -20,6 +21,15 @@ pub enum Event<'a> {
         /// Where the answer comes from.
         origin: Origin,
         /// More, for people; may be empty.
+        detail: &'a str,
+    },
+    /// [`Action::StartTls`](super::Action::StartTls) succeeded.
+    TlsDone(&'a TlsInfo),
+    /// `StartTls` failed, or TLS broke later; nothing more can be said over this connection.
+    TlsFailed {
+        /// What it means.
+        kind: TlsKind,
+        /// What is wrong, for whoever has to mend it.
         detail: &'a str,
     },
     /// Everything asked to be sent was handed to the kernel.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use self::engine::TcpEngine;
 use super::dialogue::{Dialogue, Protocol, Turn};
+use super::tls::Tls;
 use super::{CloseMode, Engine, Probe};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
@@ -31,6 +32,9 @@ struct Connection {
     target: Target,
     close: CloseMode,
     idle_timeout: Option<Duration>,
+    tls: Option<Tls>,
+    /// Whether TLS waits until the dialogue asks for it.
+    on_request: bool,
 }
 
 impl TcpProbe {
@@ -42,6 +46,8 @@ impl TcpProbe {
                 target,
                 close: CloseMode::Fin,
                 idle_timeout: None,
+                tls: None,
+                on_request: false,
             },
             protocol: Arc::new(()),
         }
@@ -73,6 +79,29 @@ impl<P> TcpProbe<P> {
         self
     }
 
+    /// Speaks TLS from the beginning, and everything else within it. With the protocol `()` the
+    /// handshake is all there is, and the outcome is of the phase [`Phase::Tls`].
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.connection.tls = Some(tls);
+        self.connection.on_request = false;
+        self
+    }
+
+    /// Speaks TLS from when the dialogue asks for it ([`Turn::StartTls`]).
+    #[must_use]
+    pub fn with_starttls(mut self, tls: Tls) -> Self {
+        self.connection.tls = Some(tls);
+        self.connection.on_request = true;
+        self
+    }
+
+    /// How TLS is spoken, if it is.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&Tls> {
+        self.connection.tls.as_ref()
+    }
+
     /// Where it connects to.
     #[must_use]
     pub const fn target(&self) -> &Target {
@@ -93,6 +122,9 @@ impl<P: Protocol + 'static> Probe for TcpProbe<P> {
         self.connection.target.validate()?;
         if self.connection.idle_timeout == Some(Duration::ZERO) {
             return Err(Invalid::new("idle_timeout", "0", "must be above 0"));
+        }
+        if let Some(tls) = &self.connection.tls {
+            tls.validate()?;
         }
         self.protocol.validate()
     }

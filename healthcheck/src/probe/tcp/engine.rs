@@ -1,8 +1,10 @@
 //! One attempt over TCP: connects, holds the dialogue, keeps the times.
 
+use core::slice;
 use std::sync::Arc;
 
 use super::super::dialogue::{Dialogue, Protocol, Turn};
+use super::super::tls::{TlsInfo, TlsKind};
 use super::super::{Action, Engine, Event, Step, Transport, failure};
 use super::Connection;
 use crate::Timestamp;
@@ -20,6 +22,8 @@ pub(super) struct TcpEngine<P> {
     timing: Timing,
     /// Whether what arrives is asked for already.
     reading: bool,
+    /// What the handshake led to, once there was one.
+    tls: Option<Box<TlsInfo>>,
 }
 
 impl<P: Protocol> TcpEngine<P> {
@@ -34,12 +38,14 @@ impl<P: Protocol> TcpEngine<P> {
             phase: Phase::Connect,
             timing: Timing::default(),
             reading: false,
+            tls: None,
         }
     }
 
     fn connect(&mut self, actions: &mut Vec<Action>) {
         self.phase = Phase::Connect;
         self.reading = false;
+        self.tls = None;
         actions.push(Action::SetDeadline(self.attempt.connect_deadline));
         actions.push(Action::Connect {
             target: self.connection.target.clone(),
@@ -64,10 +70,7 @@ impl<P: Protocol> TcpEngine<P> {
                 actions.push(Action::Send(bytes));
                 actions.push(Action::HalfClose);
             }
-            Turn::StartTls => {
-                let outcome = Outcome::new(Code::TlsUnsupported, Phase::Tls);
-                return self.done(outcome.with_detail("this build has no TLS"), now);
-            }
+            Turn::StartTls => return self.start_tls(now),
             Turn::Reopen => {
                 self.connect(&mut actions);
                 return Step::Do(actions);
@@ -81,6 +84,53 @@ impl<P: Protocol> TcpEngine<P> {
         Step::Do(actions)
     }
 
+    fn start_tls(&mut self, now: Timestamp) -> Step {
+        let tls = match &self.connection.tls {
+            Some(tls) if self.tls.is_none() => tls.clone(),
+            settings => {
+                let text = match settings {
+                    Some(_) => "TLS within TLS was asked for",
+                    None => "TLS was asked for without saying how: see TcpProbe::with_starttls",
+                };
+                let outcome = Outcome::new(Code::TlsUnsupported, Phase::Tls);
+                return self.done(outcome.with_detail(text), now);
+            }
+        };
+        self.phase = Phase::Tls;
+        let deadline = Action::SetDeadline(self.deadline(now));
+        Step::Do(vec![deadline, Action::StartTls(tls)])
+    }
+
+    /// Hands over what comes before TLS byte by byte, to know what comes after the server has agreed
+    /// to it: somebody else may have put that there, and nobody is to take it for encrypted
+    /// (CVE-2011-0411).
+    fn plain_text(&mut self, bytes: &[u8], now: Timestamp) -> Step {
+        let mut actions = Vec::new();
+        let mut rest = bytes;
+        while let Some((byte, after)) = rest.split_first() {
+            rest = after;
+            let turn = match self.dialogue.data(slice::from_ref(byte)) {
+                Turn::Listen => continue,
+                Turn::StartTls if !rest.is_empty() => {
+                    let outcome = Outcome::new(TlsKind::Injected.code(), Phase::Tls);
+                    let text = "the server sent more in plain text where TLS was to start";
+                    return self.done(outcome.with_detail(text), now);
+                }
+                turn => turn,
+            };
+            match self.take(turn, now) {
+                Step::Do(more) => actions.extend(more),
+                other => return other,
+            }
+            if self.phase == Phase::Connect {
+                // What is left was said over the connection before.
+                return Step::Do(actions);
+            }
+        }
+        actions.push(Action::SetDeadline(self.deadline(now)));
+        Step::Do(actions)
+    }
+
     /// When to give up unless something arrives.
     fn deadline(&self, now: Timestamp) -> Timestamp {
         let idle = self.connection.idle_timeout;
@@ -89,7 +139,14 @@ impl<P: Protocol> TcpEngine<P> {
         })
     }
 
-    fn done(&mut self, outcome: Outcome, now: Timestamp) -> Step {
+    fn done(&mut self, mut outcome: Outcome, now: Timestamp) -> Step {
+        if let Some(tls) = self.tls.take() {
+            if outcome.phase == Phase::Connect {
+                // It was content with being connected, and that includes TLS.
+                outcome.phase = Phase::Tls;
+            }
+            outcome.tls = Some(tls);
+        }
         self.timing.total = Some(self.passed(now));
         Step::Done(self.protocol.judge(outcome.with_timing(self.timing)))
     }
@@ -120,17 +177,37 @@ impl<P: Protocol> Engine for TcpEngine<P> {
             Event::Connected => {
                 let passed = self.passed(now);
                 self.timing.connect.get_or_insert(passed);
+                if self.connection.tls.is_some() && !self.connection.on_request {
+                    return self.start_tls(now);
+                }
                 self.phase = Phase::Recv;
                 let turn = self.dialogue.opened();
                 self.take(turn, now)
             }
-            Event::Sent => {
+            Event::TlsDone(info) => {
+                let passed = self.passed(now);
+                self.timing.tls.get_or_insert(passed);
+                self.tls = Some(Box::new(info.clone()));
                 self.phase = Phase::Recv;
+                let turn = self.dialogue.opened();
+                self.take(turn, now)
+            }
+            Event::TlsFailed { kind, detail } => {
+                let outcome = Outcome::new(kind.code(), self.phase).with_detail(detail);
+                self.done(outcome, now)
+            }
+            Event::Sent => {
+                if self.phase == Phase::Send {
+                    self.phase = Phase::Recv;
+                }
                 Step::Do(Vec::new())
             }
             Event::Data(bytes) => {
                 let passed = self.passed(now);
                 self.timing.first_byte.get_or_insert(passed);
+                if self.connection.on_request && self.tls.is_none() {
+                    return self.plain_text(bytes, now);
+                }
                 let turn = self.dialogue.data(bytes);
                 self.take(turn, now)
             }
@@ -143,7 +220,13 @@ impl<P: Protocol> Engine for TcpEngine<P> {
                 errno,
                 origin,
                 detail,
-            } => self.done(failure(operation, errno, origin, detail), now),
+            } => {
+                let mut outcome = failure(operation, errno, origin, detail);
+                if self.phase == Phase::Tls {
+                    outcome.phase = Phase::Tls;
+                }
+                self.done(outcome, now)
+            }
             Event::Deadline => {
                 let outcome = self.expired();
                 self.done(outcome, now)

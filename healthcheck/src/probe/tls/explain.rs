@@ -1,0 +1,160 @@
+//! What the TLS library's errors mean for whoever has to mend it.
+
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+
+use super::certificate::date;
+use super::{Settings, TlsKind, TlsVersion};
+
+/// What kind of failure an error is, and what to tell people.
+pub(crate) fn explain(error: &Error, settings: &Settings, handshaking: bool) -> (TlsKind, String) {
+    let (kind, text) = match error {
+        Error::InvalidCertificate(error) => {
+            return (
+                TlsKind::Verify,
+                format!("the server's certificate: {}", certificate(error)),
+            );
+        }
+        Error::NoCertificatesPresented => {
+            return (
+                TlsKind::Verify,
+                "the server showed no certificate".to_owned(),
+            );
+        }
+        Error::AlertReceived(alert) => received(*alert, settings),
+        Error::PeerIncompatible(what) => incompatible(what, settings),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) if handshaking => {
+            let text = "what the server answers is not TLS; does it speak plain text on this port?";
+            (TlsKind::Handshake, text.to_owned())
+        }
+        Error::NoApplicationProtocol => (TlsKind::Handshake, no_protocol(settings)),
+        other => (TlsKind::Handshake, other.to_string()),
+    };
+    match kind {
+        TlsKind::Handshake if !handshaking && !matches!(error, Error::AlertReceived(_)) => {
+            (TlsKind::Proto, text)
+        }
+        kind => (kind, text),
+    }
+}
+
+fn certificate(error: &CertificateError) -> String {
+    match error {
+        CertificateError::ExpiredContext { time, not_after } => format!(
+            "expired on {}; this host's clock says {}",
+            date(core::time::Duration::from_secs(not_after.as_secs())),
+            date(core::time::Duration::from_secs(time.as_secs())),
+        ),
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "not valid before {}; this host's clock says {}",
+            date(core::time::Duration::from_secs(not_before.as_secs())),
+            date(core::time::Duration::from_secs(time.as_secs())),
+        ),
+        CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        } => {
+            let presented = if presented.is_empty() {
+                "no name at all (the common name does not count)".to_owned()
+            } else {
+                presented.join(", ")
+            };
+            format!("not for {} but for {presented}", expected.to_str())
+        }
+        CertificateError::BadEncoding => "cannot be read".to_owned(),
+        CertificateError::InvalidPurposeContext { .. } | CertificateError::InvalidPurpose => {
+            "not one for servers (extended key usage)".to_owned()
+        }
+        CertificateError::Other(error) => {
+            let said = error.to_string();
+            if said.contains("CaUsedAsEndEntity") {
+                return "a certification authority's own (CA:TRUE), which is not accepted for a server; \
+                    make one without CA:TRUE, or pin its public key"
+                    .to_owned();
+            }
+            said
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The server's alert, RFC 8446 §6.2.
+fn received(alert: AlertDescription, settings: &Settings) -> (TlsKind, String) {
+    let said = format!("the server refuses with the alert {alert:?}");
+    let asks_for_certificate = match settings.client {
+        None => "it wants a client certificate, and none is set",
+        Some(_) => "it does not accept the client certificate",
+    };
+    match alert {
+        AlertDescription::ProtocolVersion => no_version(settings),
+        AlertDescription::HandshakeFailure => (
+            TlsKind::Handshake,
+            format!(
+                "{said}: no cipher suite, curve or signature in common, or a client certificate is wanted"
+            ),
+        ),
+        AlertDescription::InsufficientSecurity => (
+            TlsKind::Unsupported,
+            format!("{said}: it wants cipher suites this library does not have"),
+        ),
+        AlertDescription::NoApplicationProtocol => (TlsKind::Handshake, no_protocol(settings)),
+        AlertDescription::UnrecognisedName => (
+            TlsKind::Handshake,
+            format!("{said}: it does not know the name asked for"),
+        ),
+        AlertDescription::CertificateRequired
+        | AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied => (
+            TlsKind::Handshake,
+            format!("{said}: {asks_for_certificate}"),
+        ),
+        _ => (TlsKind::Handshake, said),
+    }
+}
+
+fn incompatible(what: &PeerIncompatible, settings: &Settings) -> (TlsKind, String) {
+    match what {
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+        | PeerIncompatible::Tls12NotOffered
+        | PeerIncompatible::Tls12NotOfferedOrEnabled => no_version(settings),
+        other => (
+            TlsKind::Unsupported,
+            format!("the server wants what this library does not have: {other:?}"),
+        ),
+    }
+}
+
+/// No version in common: the library's fault if it offered all it has.
+fn no_version(settings: &Settings) -> (TlsKind, String) {
+    let (min, max) = settings.versions;
+    if (min, max) == (TlsVersion::V1_2, TlsVersion::V1_3) {
+        let text = "the server speaks neither TLS 1.2 nor 1.3, and this library nothing older";
+        return (TlsKind::Unsupported, text.to_owned());
+    }
+    let offered = if min == max {
+        format!("{min} only")
+    } else {
+        format!("{min} to {max}")
+    };
+    (
+        TlsKind::Handshake,
+        format!("no version in common: the settings allow {offered}"),
+    )
+}
+
+fn no_protocol(settings: &Settings) -> String {
+    let offered: Vec<_> = settings
+        .alpn
+        .iter()
+        .map(|name| String::from_utf8_lossy(name))
+        .collect();
+    format!(
+        "the server wants none of the protocols offered by ALPN: {}",
+        offered.join(", ")
+    )
+}
