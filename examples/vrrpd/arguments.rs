@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum, value_parser};
+use clap::{ArgGroup, Parser, ValueEnum, value_parser};
 use lvs_vrrp::net::Lifetime;
 use lvs_vrrp::net::addresses::TAG;
 use lvs_vrrp::receive::Peer;
@@ -49,14 +49,10 @@ command line.";
 /// Runs virtual routers: VRRPv2 and VRRPv3, IPv4 and IPv6.
 #[derive(Debug, Parser)]
 #[command(name = "vrrpd", after_help = EXPLANATION)]
+#[command(group = ArgGroup::new("what").required(true))]
 pub(crate) struct Arguments {
     /// Run the virtual routers of this keepalived.conf
-    #[arg(
-        short = 'f',
-        long = "use-file",
-        value_name = "FILE",
-        required_unless_present = "interface"
-    )]
+    #[arg(short = 'f', long = "use-file", value_name = "FILE", group = "what")]
     pub(crate) file: Option<PathBuf>,
 
     /// Which @ID lines of the file count [default: the first label of the host's name]
@@ -113,7 +109,7 @@ pub(crate) struct RouterFlags {
         short,
         long,
         value_name = "NAME",
-        conflicts_with = "file",
+        group = "what",
         requires_all = ["vrid", "addresses"]
     )]
     pub(crate) interface: Option<String>,
@@ -242,6 +238,11 @@ mod tests {
 
     #[test]
     fn a_file_or_a_router_is_needed_and_not_both() {
+        let said = parse("vrrpd").unwrap_err().to_string();
+        assert!(
+            said.contains("--use-file <FILE>|--interface <NAME>"),
+            "{said}"
+        );
         for good in [
             "vrrpd -f x.conf",
             "vrrpd -t --use-file x.conf --strict",

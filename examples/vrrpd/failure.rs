@@ -68,6 +68,9 @@ impl fmt::Display for Failure {
             Self::System(what, error) => write!(f, "cannot {what}: {error}"),
             Self::Output(error) => write!(f, "cannot write to standard output: {error}"),
         }?;
+        if let Self::Driver(DriverError::TagInUse { .. }) = self {
+            f.write_str(" with --tag, or go on where that one leaves off with --take-over")?;
+        }
         if self.lacks_capability() {
             f.write_str(
                 ", or once as root: setcap cap_net_raw,cap_net_admin+ep on the program; --check \

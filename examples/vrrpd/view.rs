@@ -97,7 +97,7 @@ impl View {
             "ROUTER",
             "INTERFACE",
             "VRID",
-            "",
+            "IP",
             "STATE",
             "FOR",
             "PRIO",
@@ -112,8 +112,9 @@ impl View {
             lines.extend(routers.map(|router| line(router, snapshot.at, names)));
         }
         // At least some lines are for what happened.
-        lines.truncate(rows.saturating_sub(rows / 3).max(2));
+        lines.truncate(rows.saturating_sub((rows / 3).max(3)).max(1));
         lines.push(String::new());
+        lines.push("WHAT HAPPENED (UTC; Ctrl-C resigns and ends)".to_owned());
         let left = rows.saturating_sub(lines.len());
         let skipped = self.happenings.len().saturating_sub(left);
         lines.extend(self.happenings.iter().skip(skipped).cloned());
@@ -139,6 +140,8 @@ fn line(router: &RouterSnapshot, now: Duration, names: &Names) -> String {
     let active = match (router.state, router.active) {
         (State::Active, _) => "this one".to_owned(),
         (_, Some(rank)) => format!("{} ({})", rank.address(), rank.priority().get()),
+        // It waits for one, and takes over when none comes.
+        (State::Backup, None) => "none heard".to_owned(),
         _ => String::new(),
     };
     let last = router.last_advert.map(|at| age(now.saturating_sub(at)));
@@ -158,7 +161,12 @@ fn line(router: &RouterSnapshot, now: Duration, names: &Names) -> String {
         router.interface,
         router.vrid.get(),
         router.family.to_string(),
-        age(now.saturating_sub(router.since)),
+        // One that was never started is not since when the host was booted.
+        if router.since == Duration::ZERO {
+            String::new()
+        } else {
+            age(now.saturating_sub(router.since))
+        },
         router.priority.get(),
         router.counters.sent(),
         router.counters.received(),
@@ -202,6 +210,16 @@ mod tests {
         }
         let at = UNIX_EPOCH + Duration::from_millis(86_400_000 + 3_723_004);
         assert_eq!(clock(at), "01:02:03.004");
+    }
+
+    #[test]
+    fn a_screen_says_what_it_shows() {
+        let mut view = View::default();
+        view.happenings.push_back("something".to_owned());
+        let text = view.draw(&Names::default(), 24);
+        for part in ["ROUTER", "IP", "Ctrl-C", "something"] {
+            assert!(text.contains(part), "{part}: {text:?}");
+        }
     }
 
     #[test]

@@ -185,6 +185,15 @@ fn without_a_process_to_take_over_from_it_starts_as_usual() {
     vrrpd.wait_event("nothing-to-take-over");
     let active = vrrpd.wait_state("va/51", "active");
     assert_eq!(active["cause"], "active-timeout");
+    // Who does not know of it is told.
+    let mut command = network.command();
+    let refused = command.args(ROUTER.split(' ')).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("--tag") && said.contains("--take-over"),
+        "{said}"
+    );
     // A router that is new begins like any other, and one that is not run any more leaves.
     let two = ROUTER
         .replace("51", "52")

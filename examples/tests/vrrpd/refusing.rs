@@ -65,6 +65,27 @@ fn what_is_not_run_is_named_with_its_line_and_refused_if_strict() {
 }
 
 #[test]
+fn scripts_that_are_not_there_are_named() {
+    let script = |path: &str| {
+        let notify = format!("  notify_master {path}\n  interface");
+        let (_folder, path) = file(&GOOD.replace("  interface", &notify));
+        check(&path, "")
+    };
+    let fine = script("/bin/true");
+    assert_eq!((fine.status, fine.stderr.as_str()), (Some(0), ""));
+    for (path, reason) in [
+        ("/nonexistent/script", "/nonexistent/script: No such file"),
+        ("/etc", "/etc is no file"),
+        ("/etc/passwd", "/etc/passwd is not executable"),
+    ] {
+        let outcome = script(path);
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        let expected = format!("warning: vrrp_instance VI_1: notify_master: {reason}");
+        assert!(outcome.stderr.contains(&expected), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn errors_are_refused_with_their_lines() {
     let cases = [
         (GOOD.replace("192.0.2.1/24", "nonsense"), ":4:", "nonsense"),

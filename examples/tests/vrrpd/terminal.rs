@@ -35,7 +35,7 @@ fn a_terminal_shows_the_routers_and_is_given_back() {
         .rsplit("\u{1b}[H")
         .find(|frame| frame.contains("Active"));
     let frame = frame.expect("an Active router");
-    for part in ["ROUTER", "va/51", "this one", "100", "state"] {
+    for part in ["ROUTER", "va/51", "this one", "100", "state", "Ctrl-C"] {
         assert!(frame.contains(part), "{part}: {frame:?}");
     }
     assert!(!network.has("192.0.2.1/24"));

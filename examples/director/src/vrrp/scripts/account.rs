@@ -1,6 +1,8 @@
 //! Who runs a command, and whether it may be run at all.
 
 use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use lvs_healthcheck::probe::command::{Credentials, Environment};
 use lvs_healthcheck::{Command as Program, check_script_security, lookup_user};
@@ -47,7 +49,13 @@ impl<'a> Accounts<'a> {
         position: &Position,
     ) -> Option<Program> {
         match self.build(command) {
-            Ok(program) => Some(program),
+            Ok(program) => {
+                if let Some(reason) = hindrance(command) {
+                    let message = format!("{owner}: {reason}; it cannot be run as things are");
+                    self.messages.warning(position, message);
+                }
+                Some(program)
+            }
             Err(reason) => {
                 self.messages.error(position, format!("{owner}: {reason}"));
                 None
@@ -137,6 +145,19 @@ impl<'a> Accounts<'a> {
         let found = lookup(&key.0, key.1.as_deref());
         self.known.insert(key, found.clone());
         found
+    }
+}
+
+/// Why a program with a path cannot be run now; it may come later.
+fn hindrance(command: &Command) -> Option<String> {
+    let path = command.words.first().filter(|path| path.starts_with('/'))?;
+    match fs::metadata(path) {
+        Err(error) => Some(format!("{path}: {error}")),
+        Ok(found) if !found.is_file() => Some(format!("{path} is no file")),
+        Ok(found) if found.permissions().mode() & 0o111 == 0 => {
+            Some(format!("{path} is not executable"))
+        }
+        Ok(_) => None,
     }
 }
 
