@@ -66,8 +66,10 @@ struct Entry {
 
 /// Runs checks, on the thread that calls [`poll`](Driver::poll) and nowhere else.
 ///
-/// Sockets are opened, and commands started, in the network namespace of that thread. Starting a
-/// command waits until the kernel has loaded its program (or failed to); nothing else blocks.
+/// Sockets are opened, and commands started, in the network namespace of that thread, unless the
+/// [target](crate::Target::with_namespace) names another. Starting a command waits until the kernel
+/// has loaded its program (or failed to), going to another namespace until a thread has been there;
+/// nothing else blocks.
 ///
 /// It can be part of another event loop: its [`AsFd`] descriptor is readable when there is
 /// something to do, then call `poll` with a time limit of zero.

@@ -59,8 +59,9 @@
 //!
 //! - An attempt has exactly one outcome, at its deadline at the latest (timers fire up to 10 ms
 //!   late, never early); a check never has two attempts running.
-//! - No threads, no global state, no waiting for any child but its own; a removed check or a
-//!   dropped driver gives back every socket, timer and process.
+//! - No threads but for functions that may block and to enter other network namespaces, no global
+//!   state, no waiting for any child but its own; a removed check or a dropped driver gives back
+//!   every socket, timer and process.
 //! - What is wrong on this host (no descriptors, no source address, local packet filter) says
 //!   nothing about the destination, unless [the policy](policy::OnLocalError) says so.
 //!
@@ -161,7 +162,7 @@ pub use self::probe::command::{Command, CommandProbe};
 #[cfg(feature = "http")]
 pub use self::probe::http::{Http, HttpProbe};
 pub use self::probe::tcp::TcpProbe;
-pub use self::target::Target;
+pub use self::target::{ProxyHeader, Target};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

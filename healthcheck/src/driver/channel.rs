@@ -199,6 +199,8 @@ impl Channel {
                     return None;
                 }
                 let finished = stream.finish_connecting();
+                // A PROXY header, if the kernel did not take it at once.
+                self.sending = stream.wants_write();
                 return Some(finished.map_or_else(Heard::Failed, |()| Heard::Connected));
             }
             if stream.is_handshaking() {

@@ -1,10 +1,16 @@
 //! What all sockets of probes have in common: how they are opened, and what ICMP said of them.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::thread;
 
+use nix::errno::Errno as Number;
 use nix::net::if_::if_nametoindex;
+use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
 };
@@ -58,9 +64,49 @@ impl Failure {
     }
 }
 
-/// Opens a socket with the target's options, bound if one of them asks for it, and gives the
-/// address to connect to.
+/// Opens a socket with the target's options, bound if one of them asks for it, in the target's
+/// network namespace, and gives the address to connect to.
 pub(super) fn open(
+    target: &Target,
+    kind: Type,
+    protocol: Protocol,
+) -> Result<(Socket, SocketAddr), Failure> {
+    match target.namespace() {
+        Some(namespace) => within(namespace, || open_here(target, kind, protocol)),
+        None => open_here(target, kind, protocol),
+    }
+}
+
+/// Does something in another network namespace, on a thread that goes there and ends. What it
+/// opens stays in that namespace.
+///
+/// The calling thread could go there itself, but if it then could not come back it would be lost
+/// for its owner.
+fn within<T: Send>(
+    namespace: &Path,
+    work: impl FnOnce() -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
+    let fail = |what: &str, error: io::Error| {
+        let mut failure = Failure::at(Operation::Bind)(error);
+        failure.detail = format!("{what} network namespace {}", namespace.display());
+        failure
+    };
+    let file = File::open(namespace).map_err(|error| fail("opening", error))?;
+    let go = move || {
+        setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
+            Number::EPERM => fail("CAP_SYS_ADMIN is needed to enter", errno.into()),
+            errno => fail("entering", errno.into()),
+        })?;
+        work()
+    };
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, go);
+        let thread = thread.map_err(Failure::at(Operation::Socket))?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+fn open_here(
     target: &Target,
     kind: Type,
     protocol: Protocol,
@@ -70,6 +116,7 @@ pub(super) fn open(
     let domain = Domain::for_address(address);
     let socket =
         Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol)).map_err(&on_socket)?;
+    mark(&socket, target)?;
     bind(&socket, target).map_err(&on_bind)?;
     // Tells who answered; without it connections work all the same.
     let _ = match domain {
@@ -119,11 +166,20 @@ pub(super) fn next_icmp(socket: &Socket) -> Option<IcmpError> {
     }
 }
 
-/// Applies the target's options and binds if one of them asks for it.
+/// Marks the packets, if the target wants it.
+fn mark(socket: &Socket, target: &Target) -> Result<(), Failure> {
+    let Some(mark) = target.mark() else {
+        return Ok(());
+    };
+    socket.set_mark(mark).map_err(|error| {
+        let mut failure = Failure::at(Operation::Bind)(error);
+        failure.detail = format!("mark {mark} needs CAP_NET_ADMIN");
+        failure
+    })
+}
+
+/// Applies the target's other options and binds if one of them asks for it.
 fn bind(socket: &Socket, target: &Target) -> io::Result<()> {
-    if let Some(mark) = target.mark() {
-        socket.set_mark(mark)?;
-    }
     if let Some(device) = target.device() {
         socket.bind_device(Some(device.as_bytes()))?;
     }
@@ -131,6 +187,14 @@ fn bind(socket: &Socket, target: &Target) -> io::Result<()> {
         match target.address() {
             SocketAddr::V4(_) => socket.set_ttl_v4(ttl.into())?,
             SocketAddr::V6(_) => socket.set_unicast_hops_v6(ttl.into())?,
+        }
+    }
+    if let Some(dscp) = target.dscp() {
+        // The two bits below are for congestion, RFC 3168 §5.
+        let class = u32::from(dscp) << 2;
+        match target.address() {
+            SocketAddr::V4(_) => socket.set_tos_v4(class)?,
+            SocketAddr::V6(_) => socket.set_tclass_v6(class)?,
         }
     }
     if target.source().is_none() && target.source_port() == 0 {

@@ -71,7 +71,7 @@ impl Stream {
             Err(error) if error.raw_os_error() == Some(Number::EINPROGRESS as i32) => false,
             Err(error) => return Err(Failure::at(Operation::Connect)(error)),
         };
-        Ok(Self {
+        let mut stream = Self {
             socket,
             address,
             close,
@@ -81,7 +81,20 @@ impl Stream {
             out: Vec::new(),
             gone: 0,
             half_close: false,
-        })
+        };
+        if let Some(header) = target.proxy_header() {
+            // Which address and port are ours is known since connecting has begun.
+            let own = stream
+                .socket
+                .local_addr()
+                .map_err(Failure::at(Operation::Connect))?;
+            let own = own.as_socket().unwrap_or(address);
+            stream.out = header.encode(own, address);
+            if connected {
+                stream.flush_plain()?;
+            }
+        }
+        Ok(stream)
     }
 
     pub(super) const fn is_connected(&self) -> bool {
@@ -93,7 +106,7 @@ impl Stream {
         let error = match self.socket.take_error() {
             Ok(None) => {
                 self.connected = true;
-                return Ok(());
+                return self.flush_plain().map(drop);
             }
             Ok(Some(error)) | Err(error) => error,
         };
