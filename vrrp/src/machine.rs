@@ -89,7 +89,7 @@ use crate::timer::{self, NEVER, Timestamp};
 pub use counters::Counters;
 use dual::Peers;
 
-/// One virtual router: configuration and state, at most 512 bytes beside its lists.
+/// One virtual router: state of at most 352 bytes, and a configuration.
 ///
 /// Times given to it never go back; one before the last is taken as equal to it.
 #[derive(Clone, Debug)]

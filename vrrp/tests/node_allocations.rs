@@ -1,4 +1,5 @@
-//! A node in steady state allocates nothing, neither for what it hears nor for what it sends.
+//! A node in steady state allocates nothing, neither for what it hears nor for what it sends; and
+//! what it keeps of each router is bounded.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -114,4 +115,26 @@ fn receiving_allocates_nothing() {
     let heard = node.router_counters(RouterId::new(20)).unwrap().received();
     assert!((29..=30).contains(&heard), "{heard}");
     assert_eq!(count.count_total, 0);
+}
+
+/// What 250 routers keep, from their configuration on: when they were made, when all are Active, and
+/// a minute later.
+#[test]
+fn a_router_keeps_little() {
+    const ROUTERS: u8 = 250;
+    let mut buffer = [0; 1500];
+    let mut kept = 0;
+    let mut made = None;
+    for (step, bound) in [(0, 2000), (10, 2400), (70, 2400)] {
+        let counted = measure(|| {
+            let node = made.get_or_insert_with(|| node(ROUTERS, 0));
+            run(node, Duration::from_secs(step), &mut buffer);
+        });
+        kept += counted.bytes_current;
+        let each = kept / i64::from(ROUTERS);
+        println!("after {step} s: {each} bytes a router");
+        assert!((1000..=bound).contains(&each), "after {step} s: {each}");
+    }
+    let node = made.unwrap();
+    assert!((1..=ROUTERS).all(|n| node.state(RouterId::new(n.into())) == Some(State::Active)));
 }

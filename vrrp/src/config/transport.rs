@@ -58,19 +58,19 @@ impl Transport {
 impl RouterConfig {
     /// Sets from which address it advertises.
     pub fn with_source(mut self, source: SourcePolicy) -> Self {
-        self.transport.source = source;
+        self.change().transport.source = source;
         self
     }
 
     /// Sends to another group than that of the RFCs.
     pub fn with_group(mut self, group: IpAddr) -> Self {
-        self.transport.cast = Cast::Group(group);
+        self.change().transport.cast = Cast::Group(group);
         self
     }
 
     /// Sends to these peers instead of a group.
     pub fn with_unicast_peers(mut self, peers: impl IntoIterator<Item = Peer>) -> Self {
-        self.transport.cast = Cast::Peers(peers.into_iter().collect());
+        self.change().transport.cast = Cast::Peers(peers.into_iter().collect());
         self
     }
 
@@ -78,20 +78,20 @@ impl RouterConfig {
     /// not set. A peer that does not accept less drops it (row 3 of the
     /// [ladder](mod@crate::receive)); to groups 255 is sent always (`VRRP-004`, `VRRP-009`).
     pub fn with_unicast_ttl(mut self, ttl: u8) -> Self {
-        self.transport.unicast_ttl = Some(ttl);
+        self.change().transport.unicast_ttl = Some(ttl);
         self
     }
 
     /// From which address it advertises.
     #[must_use]
     pub fn source(&self) -> SourcePolicy {
-        self.transport.source
+        self.values.transport.source
     }
 
     /// Whom it speaks with.
     #[must_use]
     pub fn mode(&self) -> Mode<'_> {
-        match &self.transport.cast {
+        match &self.values.transport.cast {
             Cast::Group(group) => Mode::Multicast { group: *group },
             Cast::Peers(peers) => Mode::Unicast { peers },
         }
@@ -100,22 +100,22 @@ impl RouterConfig {
     /// The time to live, or hop limit, of what it sends.
     #[must_use]
     pub fn ttl(&self) -> u8 {
-        match self.transport.cast {
+        match self.values.transport.cast {
             Cast::Group(_) => TTL,
-            Cast::Peers(_) => self.transport.unicast_ttl.unwrap_or(TTL),
+            Cast::Peers(_) => self.values.transport.unicast_ttl.unwrap_or(TTL),
         }
     }
 
     pub(super) fn validate_cast(&self) -> Result<(), ConfigError> {
         let family = self.family();
         let is_default =
-            matches!(&self.transport.cast, Cast::Group(group) if *group == family.group());
-        if !is_default && !self.switches.permits.unicast {
+            matches!(&self.values.transport.cast, Cast::Group(group) if *group == family.group());
+        if !is_default && !self.values.switches.permits.unicast {
             return Err(ConfigError::Refused {
                 field: "a unicast peer or another group",
             });
         }
-        match &self.transport.cast {
+        match &self.values.transport.cast {
             Cast::Group(group) if Family::of(*group) != family || !group.is_multicast() => {
                 Err(ConfigError::Group { address: *group })
             }
@@ -142,7 +142,10 @@ impl RouterConfig {
 
     /// `VRRP-004`, `VRRP-009`: other routers drop what comes to a group with less than 255.
     pub(super) fn validate_ttl(&self) -> Result<(), ConfigError> {
-        match (self.transport.unicast_ttl, &self.transport.cast) {
+        match (
+            self.values.transport.unicast_ttl,
+            &self.values.transport.cast,
+        ) {
             (Some(0), _) => Err(ConfigError::UnicastTtl { value: 0 }),
             (Some(value), Cast::Group(_)) => Err(ConfigError::GroupTtl { value }),
             _ => Ok(()),
@@ -151,10 +154,10 @@ impl RouterConfig {
 
     /// `VRRP-001`, `VRRP-007`
     pub(super) fn validate_source(&self) -> Result<(), ConfigError> {
-        let SourcePolicy::Fixed(address) = self.transport.source else {
+        let SourcePolicy::Fixed(address) = self.values.transport.source else {
             return Ok(());
         };
-        let is_unicast = matches!(self.transport.cast, Cast::Peers(_));
+        let is_unicast = matches!(self.values.transport.cast, Cast::Peers(_));
         let fits = match address {
             IpAddr::V4(_) => self.family() == Family::Ipv4,
             IpAddr::V6(v6) => {
@@ -162,11 +165,11 @@ impl RouterConfig {
             }
         };
         let mut virtual_addresses = self
-            .addresses
+            .addresses()
             .as_addresses()
             .iter()
-            .chain(self.excluded.iter().copied());
-        let is_virtual = !self.is_owner && virtual_addresses.any(|other| other == address);
+            .chain(self.values.excluded.iter().copied());
+        let is_virtual = !self.values.is_owner && virtual_addresses.any(|other| other == address);
         if !fits || is_virtual || address.is_multicast() || address.is_unspecified() {
             return Err(ConfigError::Source { address });
         }

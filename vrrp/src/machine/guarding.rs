@@ -9,7 +9,7 @@ use crate::timer::{self, Timestamp};
 
 impl VirtualRouter {
     /// Whether being Active needs a guard.
-    pub(super) const fn is_guarded(&self) -> bool {
+    pub(super) fn is_guarded(&self) -> bool {
         self.config.guard_retry().is_some()
     }
 

@@ -9,11 +9,11 @@ use lvs_vrrp::{Actions, GuardStatus};
 
 use crate::rig::{HIGHER, LOWER, address, advert, config, ms, router};
 
-/// At most 512 bytes beside the lists of addresses, peers and keys, which are elsewhere.
+/// At most 352 bytes beside the configuration, which is shared.
 #[test]
 fn a_virtual_router_is_small() {
     let size = size_of::<VirtualRouter>();
-    assert!(size <= 512, "{size} bytes");
+    assert!(size <= 352, "{size} bytes");
     println!(
         "VirtualRouter {size}, Action {}, Actions {}",
         size_of::<Action>(),

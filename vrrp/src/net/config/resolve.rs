@@ -304,6 +304,7 @@ mod tests {
     use alloc::string::ToString;
     use core::time::Duration;
 
+    use crate::node::Node;
     use crate::track::TrackerId;
     use crate::{AddressList, RouterConfig, Vrid};
 
@@ -342,5 +343,27 @@ mod tests {
             let mouths = BTreeMap::from([((RouterId::new(1), eth0), mouth)]);
             assert_eq!(resolved.mouths, mouths);
         }
+    }
+
+    /// What a driver keeps of each of 250 virtual routers: its configuration, what that comes to, and
+    /// the node.
+    #[test]
+    fn a_driver_keeps_little_of_a_router() {
+        const ROUTERS: u8 = 250;
+        let mut kept = None;
+        let counted = allocation_counter::measure(|| {
+            let config = (1..=ROUTERS).fold(DriverConfig::new(), |config, number| {
+                let addresses = AddressList::new([[192, 0, 2, number].into()]).unwrap();
+                let router = RouterConfig::new(Vrid::new(number).unwrap(), addresses);
+                let setup = RouterSetup::new("eth0", router);
+                config.with_router(RouterId::new(number.into()), setup)
+            });
+            let mut resolved = config.resolve(&View::EMPTY).unwrap();
+            let node = Node::new(core::mem::take(&mut resolved.node)).unwrap();
+            kept = Some((config, resolved, node));
+        });
+        let each = counted.bytes_current / i64::from(ROUTERS);
+        assert!((1000..=2700).contains(&each), "{each} bytes");
+        drop(kept);
     }
 }
