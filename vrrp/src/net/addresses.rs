@@ -482,7 +482,9 @@ impl AddressBook {
         let places = keys.map(|key| (key.interface, Family::of(key.address)));
         let mut present = Present::new();
         for there in self.netlink.addresses_at(&places.collect())? {
-            present.entry(key_of(&there)).or_default().push(there);
+            // Mostly there is one.
+            let same = present.entry(key_of(&there));
+            same.or_insert_with(|| Vec::with_capacity(1)).push(there);
         }
         Ok(present)
     }

@@ -78,6 +78,7 @@ impl Rtnetlink {
         for (requests, outcomes) in windows {
             self.execute_window(requests, outcomes);
         }
+        self.socket.rest();
         outcomes
     }
 
@@ -121,9 +122,11 @@ impl Rtnetlink {
         let mut all = Vec::new();
         for _ in 0..TRIES {
             let mut entries = Vec::new();
-            match self.list_once(what, |message| {
+            let listed = self.list_once(what, |message| {
                 entries.extend(decode(message.kind, message.payload));
-            }) {
+            });
+            self.socket.rest();
+            match listed {
                 Ok(true) => return Ok(entries),
                 Ok(false) => all.append(&mut entries),
                 Err(cause) => return Err(cause.of(operation, "")),

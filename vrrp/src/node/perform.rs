@@ -1,5 +1,6 @@
 //! What machines want done becomes jobs, in the order that addresses demand.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::awaited::Purpose;
@@ -384,6 +385,8 @@ impl Node {
                 return;
             };
             let Some(&(gate, item)) = router.pending.front() else {
+                // Mostly nothing waits: no room is kept for it.
+                router.pending = VecDeque::new();
                 return;
             };
             let work = &router.work;

@@ -1,7 +1,7 @@
 //! A netlink socket: whole datagrams in and out, nothing about their content.
 
-use alloc::boxed::Box;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 use std::io::{self, IoSliceMut};
@@ -30,7 +30,8 @@ pub(crate) enum Received {
 /// A socket of routing netlink, which never blocks.
 pub(crate) struct NetlinkSocket {
     socket: Socket,
-    buffer: Box<[u8]>,
+    // Empty while it rests.
+    buffer: Vec<u8>,
     is_strict: bool,
 }
 
@@ -50,7 +51,7 @@ impl NetlinkSocket {
         }
         Ok(Self {
             socket,
-            buffer: vec![0; DATAGRAM].into_boxed_slice(),
+            buffer: Vec::new(),
             is_strict,
         })
     }
@@ -79,6 +80,9 @@ impl NetlinkSocket {
 
     /// Reads one datagram into the buffer, without waiting.
     pub(crate) fn receive(&mut self) -> io::Result<Received> {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; DATAGRAM];
+        }
         loop {
             let mut parts = [IoSliceMut::new(&mut self.buffer)];
             let flags = MsgFlags::MSG_DONTWAIT;
@@ -105,6 +109,11 @@ impl NetlinkSocket {
     /// The datagram that was read last.
     pub(crate) fn datagram(&self, length: usize) -> &[u8] {
         self.buffer.get(..length).unwrap_or_default()
+    }
+
+    /// Gives back the room for datagrams, until one is read again.
+    pub(crate) fn rest(&mut self) {
+        self.buffer = Vec::new();
     }
 
     /// Waits until there is something to read; `false` if nothing comes in this time.
