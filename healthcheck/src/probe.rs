@@ -38,13 +38,19 @@
 //!    rest of its step is dropped.
 
 mod action;
+pub mod agent;
 mod call;
 pub mod command;
 pub mod dialogue;
 mod errno;
 mod event;
+pub mod expect;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "regex")]
+mod pattern;
+pub mod preset;
+pub mod smtp;
 pub mod tcp;
 pub mod tls;
 
@@ -56,6 +62,8 @@ pub use self::call::{Call, FnProbe};
 pub use self::dialogue::{Dialogue, Protocol, Turn};
 pub use self::errno::{Errno, Operation, Origin};
 pub use self::event::{ChildStatus, Event, IcmpError};
+#[cfg(feature = "regex")]
+pub use self::pattern::Pattern;
 use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::error::Invalid;

@@ -113,4 +113,6 @@ pub enum Turn {
     Reopen,
     /// Knows the outcome.
     Done(Outcome),
+    /// Knows the outcome, and says this before it closes the connection.
+    DoneAfter(Vec<u8>, Outcome),
 }

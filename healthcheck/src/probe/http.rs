@@ -74,8 +74,6 @@ mod dialogue;
 mod digest;
 mod hint;
 mod matcher;
-#[cfg(feature = "regex")]
-mod pattern;
 mod redirect;
 mod reply;
 mod request;
@@ -87,8 +85,6 @@ use std::sync::Arc;
 use self::dialogue::HttpDialogue;
 pub use self::digest::{Digest, DigestOf};
 pub use self::matcher::{BodyMatch, HeaderMatch};
-#[cfg(feature = "regex")]
-pub use self::pattern::Pattern;
 pub use self::redirect::Redirects;
 use self::request::Host;
 pub use self::request::{Method, Version};

@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-#[cfg(feature = "regex")]
-use super::pattern::Pattern;
 use super::reply::Head;
 use crate::error::Invalid;
+#[cfg(feature = "regex")]
+use crate::probe::Pattern;
 
 /// What some bytes are compared with.
 #[derive(Clone, Debug)]

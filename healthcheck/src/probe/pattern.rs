@@ -13,7 +13,7 @@ use crate::error::Invalid;
 /// made. Cheap to clone.
 ///
 /// ```
-/// use lvs_healthcheck::probe::http::Pattern;
+/// use lvs_healthcheck::probe::Pattern;
 ///
 /// let pattern = Pattern::new("status: (ok|fine)")?;
 /// assert!(pattern.is_match(b"status: fine") && !pattern.is_match(b"status: bad"));
@@ -140,17 +140,23 @@ impl Pattern {
     /// Whether it matches somewhere, offsets considered.
     #[must_use]
     pub fn is_match(&self, bytes: &[u8]) -> bool {
+        self.find(bytes).is_some()
+    }
+
+    /// Where the first match ends, offsets considered.
+    #[must_use]
+    pub fn find(&self, bytes: &[u8]) -> Option<usize> {
         let max = if self.anchored {
             self.min_offset.min(self.max_offset)
         } else {
             self.max_offset
         };
         // The leftmost match is found, so no other one begins before it.
-        self.min_offset <= bytes.len()
-            && self
-                .regex
-                .find_at(bytes, self.min_offset)
-                .is_some_and(|found| found.start() <= max)
+        if self.min_offset > bytes.len() {
+            return None;
+        }
+        let found = self.regex.find_at(bytes, self.min_offset)?;
+        (found.start() <= max).then_some(found.end())
     }
 
     pub(super) fn validate(&self) -> Result<(), Invalid> {

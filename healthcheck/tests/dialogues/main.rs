@@ -1,0 +1,17 @@
+//! Dialogues with real servers from Debian's packages, and with ones that misbehave, on loopback.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests, and figures"
+)]
+
+mod agents;
+mod checking;
+mod databases;
+mod mail;
+mod misbehaving;
+mod redis;
+mod server;
