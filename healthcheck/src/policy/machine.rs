@@ -117,6 +117,7 @@ impl Machine {
         policy.validate()?;
         let rise = u32::from(policy.rise);
         self.h = if !self.judged {
+            (self.first_successes, self.first_failures) = (0, 0);
             first_counter(&policy)
         } else if !self.is_up() {
             self.h.min(rise.saturating_sub(1))
@@ -405,13 +406,13 @@ impl Machine {
     fn rise(&mut self) {
         let rise = u32::from(self.policy.rise);
         let mut h = self.h.saturating_add(1).min(self.policy.highest());
-        if let (false, false, Some(first)) = (self.proven, self.is_up(), self.policy.rise_first) {
+        if !self.proven && !self.is_up() {
             self.first_successes = self.first_successes.saturating_add(1);
-            h = if self.first_successes >= first {
-                rise
-            } else {
-                h.min(rise.saturating_sub(1))
-            };
+            match self.policy.rise_first {
+                Some(first) if self.first_successes >= first => h = rise,
+                Some(_) => h = h.min(rise.saturating_sub(1)),
+                None => {}
+            }
         }
         if h >= rise {
             h = self.policy.highest();

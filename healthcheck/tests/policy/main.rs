@@ -10,6 +10,7 @@
 mod counter;
 mod delays;
 mod explore;
+mod fuzzed;
 mod haproxy;
 mod inputs;
 mod keepalived;
