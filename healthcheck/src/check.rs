@@ -66,6 +66,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// The check's health now.
     pub health: Health,
+    /// Where its counter is now, 0 to [`Policy::highest`]; up from `rise` on.
+    pub counter: u32,
     /// How its health changed, if it did.
     pub change: Option<HealthChange>,
     /// The weight hint in force now: a failure removes it, a success replaces it.

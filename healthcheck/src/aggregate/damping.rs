@@ -11,6 +11,29 @@ use crate::policy::Policy;
 /// Each time a destination goes down it earns a penalty of 1000, which halves every half-life. At
 /// the suppress limit and above it counts as down although its checks say up, until the penalty is
 /// below the reuse limit.
+///
+/// ```
+/// use std::time::Duration;
+/// use lvs_healthcheck::aggregate::{Aggregate, Contribution, Damping, Member, Reason, UnknownAs};
+/// use lvs_healthcheck::policy::Health;
+///
+/// let damping = Damping::default();
+/// damping.validate()?;
+/// let mut server = Aggregate::new(10).with_damping(damping);
+/// server.insert("http", Member::required(UnknownAs::Up));
+/// let now = Duration::from_secs(100);
+/// for _ in 0..3 {
+///     server.apply(now, &"http", Contribution::new(Health::Down));
+///     server.apply(now, &"http", Contribution::new(Health::Up));
+/// }
+/// assert_eq!(server.reason(), Reason::Suppressed);
+/// // Two half-lives take 3000 to 750.
+/// let back = server.next_deadline().unwrap();
+/// assert_eq!(back.as_secs(), 220);
+/// assert!(server.tick(back));
+/// assert_eq!(server.reason(), Reason::Up);
+/// # Ok::<_, lvs_healthcheck::Invalid>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct Damping {

@@ -259,6 +259,7 @@ impl Driver {
             attempt: attempt.number,
             outcome,
             health: decision.health,
+            counter: decision.counter,
             change: decision.change,
             hint: decision.hint,
             no_new: decision.no_new,

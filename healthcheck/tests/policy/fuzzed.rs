@@ -493,8 +493,6 @@ mod tests {
     use super::check;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-
         #[test]
         fn rules_hold_whatever_comes(bytes in vec(any::<u8>(), 0..600)) {
             check(&bytes);
