@@ -259,6 +259,9 @@ impl Tls {
 
     /// Whether a later attempt may take up the session of an earlier one, which saves most of the
     /// cost, but then certificates are not looked at again. Default no.
+    ///
+    /// In TLS 1.3 the server sends what it takes after the handshake, so only checks that go on to
+    /// read an answer get it.
     pub fn with_resumption(mut self, yes: bool) -> Self {
         self.settings_mut().resumption = yes;
         self

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::ClientConnection;
-use rustls::{Error, ProtocolVersion};
+use rustls::{Error, HandshakeKind, ProtocolVersion};
 use rustls_pki_types::ServerName;
 use socket2::Socket;
 
@@ -209,6 +209,7 @@ impl Session {
             },
             cipher_suite: suite.unwrap_or_default().into(),
             alpn: connection.alpn_protocol().map(Into::into),
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             not_after,
             days_left,
             expires_soon: days_left.is_some_and(|left| warning > 0 && left < warning),

@@ -9,7 +9,7 @@ use super::super::{Action, Engine, Event, Step, Transport, failure};
 use super::Connection;
 use crate::Timestamp;
 use crate::attempt::Attempt;
-use crate::outcome::{Code, Outcome, Phase, Timing};
+use crate::outcome::{Code, Detail, Outcome, Phase, Timing};
 
 #[derive(Debug)]
 pub(super) struct TcpEngine<P> {
@@ -151,6 +151,12 @@ impl<P: Protocol> TcpEngine<P> {
             if outcome.phase == Phase::Connect {
                 // It was content with being connected, and that includes TLS.
                 outcome.phase = Phase::Tls;
+            }
+            if let (true, Some(days)) = (tls.expires_soon, tls.days_left) {
+                if outcome.verdict.is_pass() && outcome.detail.is_empty() {
+                    let text = format!("the server's certificate ends in {days} days");
+                    outcome.detail = Detail::new(&text);
+                }
             }
             outcome.tls = Some(tls);
         }

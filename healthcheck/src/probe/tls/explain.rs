@@ -56,7 +56,8 @@ fn certificate(error: &CertificateError) -> String {
             let presented = if presented.is_empty() {
                 "no name at all (the common name does not count)".to_owned()
             } else {
-                presented.join(", ")
+                let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
+                names.join(", ")
             };
             format!("not for {} but for {presented}", expected.to_str())
         }
@@ -64,17 +65,17 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::InvalidPurposeContext { .. } | CertificateError::InvalidPurpose => {
             "not one for servers (extended key usage)".to_owned()
         }
-        CertificateError::Other(error) => {
-            let said = error.to_string();
-            if said.contains("CaUsedAsEndEntity") {
-                return "a certification authority's own (CA:TRUE), which is not accepted for a server; \
-                    make one without CA:TRUE, or pin its public key"
-                    .to_owned();
-            }
-            said
-        }
+        CertificateError::Other(error) => error.to_string(),
         other => other.to_string(),
     }
+}
+
+/// A name without the library's word for its kind, as in `DnsName("a.example")`.
+fn bare(name: &str) -> &str {
+    let inner = name
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }
 
 /// The server's alert, RFC 8446 §6.2.
@@ -157,4 +158,36 @@ fn no_protocol(settings: &Settings) -> String {
         "the server wants none of the protocols offered by ALPN: {}",
         offered.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Tls;
+    use super::*;
+
+    #[test]
+    fn names_lose_what_only_the_library_says() {
+        for (name, expected) in [
+            ("DnsName(\"a.example\")", "a.example"),
+            ("IpAddress(192.0.2.7)", "192.0.2.7"),
+            ("a.example", "a.example"),
+            ("(", "("),
+        ] {
+            assert_eq!(bare(name), expected);
+        }
+    }
+
+    #[test]
+    fn same_error_means_another_thing_after_the_handshake() {
+        let tls = Tls::new();
+        let kind = |error: &Error, handshaking| explain(error, tls.settings(), handshaking).0;
+        assert_eq!(kind(&Error::DecryptError, true), TlsKind::Handshake);
+        assert_eq!(kind(&Error::DecryptError, false), TlsKind::Proto);
+        let alert = Error::AlertReceived(AlertDescription::CertificateRequired);
+        assert_eq!(kind(&alert, false), TlsKind::Handshake);
+        let weak = Error::AlertReceived(AlertDescription::InsufficientSecurity);
+        assert_eq!(kind(&weak, true), TlsKind::Unsupported);
+        let lacking = PeerIncompatible::NoKxGroupsInCommon.into();
+        assert_eq!(kind(&lacking, true), TlsKind::Unsupported);
+    }
 }

@@ -15,8 +15,9 @@ pub struct TlsInfo {
     pub cipher_suite: Box<str>,
     /// The protocol agreed on by ALPN.
     pub alpn: Option<Box<[u8]>>,
-    /// When the server's certificate ends, since 1970-01-01 UTC. `None` if it cannot be read, or
-    /// none was shown because an earlier session was resumed.
+    /// Whether an earlier session was taken up; the certificate is then the one shown for that.
+    pub resumed: bool,
+    /// When the server's certificate ends, since 1970-01-01 UTC. `None` if it cannot be read.
     pub not_after: Option<Duration>,
     /// Whole days until then on this host's clock, negative if it is over (which only
     /// [`Verify::None`](super::Verify::None) and [`Verify::Pin`](super::Verify::Pin) let pass).

@@ -48,13 +48,28 @@ impl Verifier {
     ) -> Result<(), Error> {
         let (roots, algorithms) = (&self.roots, self.algorithms.all);
         verify_server_cert_signed_by_trust_anchor(parsed, roots, intermediates, now, algorithms)
-            .map_err(|error| match error {
+            .map_err(|error| match &error {
                 Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
                     refusal(stranger(certificate, parsed, intermediates))
                 }
-                other => other,
+                Error::InvalidCertificate(CertificateError::Other(other))
+                    if is_authority(other) =>
+                {
+                    refusal(format!(
+                        "it is an authority's own (CA:TRUE), which is not accepted of a server; \
+                         use one without CA:TRUE, or pin its public key {}",
+                        pin_of(parsed)
+                    ))
+                }
+                _ => error,
             })
     }
+}
+
+/// Whether the library complains that a certificate may sign others. It has no error of its own
+/// for that, only this text.
+fn is_authority(error: &OtherError) -> bool {
+    error.to_string().contains("CaUsedAsEndEntity")
 }
 
 impl ServerCertVerifier for Verifier {
@@ -136,7 +151,9 @@ fn stranger(
         return format!("it was signed by nobody trusted; its public key is {pin}");
     };
     if subject == issuer {
-        return format!("it is self-signed ({subject}); to accept it, pin its public key {pin}");
+        return format!(
+            "it is self-signed ({subject}); to accept it, trust it or pin its public key {pin}"
+        );
     }
     let shown = match intermediates.len() {
         0 => "no intermediate certificate was sent".to_owned(),
