@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use lvs_healthcheck::aggregate::{Aggregate, Desired, Member, UnknownAs};
+//! use lvs_healthcheck::aggregate::{Aggregate, Contribution, Desired, Member, UnknownAs};
 //! use lvs_healthcheck::policy::Health;
 //! use lvs_healthcheck::pool::{Batch, Pool, Settings, Sorry};
 //!
@@ -34,8 +34,8 @@
 //! // Both fail. However many reports a turn brings, it ends in one batch: here the sorry server
 //! // comes before the last server goes.
 //! now += Duration::from_secs(3);
-//! pool.update(now, &"a", &"a http", Health::Down, None, false);
-//! pool.update(now, &"b", &"b http", Health::Down, None, false);
+//! pool.update(now, &"a", &"a http", Contribution::new(Health::Down));
+//! pool.update(now, &"b", &"b http", Contribution::new(Health::Down));
 //! pool.settle(now, &mut batch);
 //! assert_eq!(steps(&batch), [
 //!     "sorry: out to weight 1 (sorry server needed)",
@@ -53,6 +53,16 @@
 //!     "ready",
 //! ]);
 //! assert_eq!(pool.entry(&"a"), Some(Desired::Absent));
+//!
+//! // Whoever wonders why gets an answer.
+//! let expected = "a
+//!   configured weight 10
+//!   check a http: down
+//!   its checks say down
+//!   weight 10 with what checks ask for
+//!   the sorry server has taken over
+//!   out (the sorry server has taken over)";
+//! assert_eq!(pool.explain(&"a").unwrap().to_string(), expected);
 //! # Ok::<_, lvs_healthcheck::Invalid>(())
 //! ```
 //!
@@ -65,6 +75,7 @@
 mod decide;
 mod entry;
 mod event;
+mod explain;
 mod member;
 mod quorum;
 mod reload;
@@ -74,14 +85,14 @@ mod settle;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::decide::{Decisions, Sums};
-use self::entry::Entry;
-pub use self::event::{Batch, Change, Connections, PoolEvent, Reason};
+use self::entry::{End, Entry};
+pub use self::event::{Batch, Cause, Change, Connections, PoolEvent};
+pub use self::explain::{Explanation, Step};
 use self::member::Member;
 pub use self::settings::{Drain, Guard, Leaving, OnLimit, OnLowQuorum, Settings, Sorry, Swap};
 use crate::Timestamp;
-use crate::aggregate::{Aggregate, Desired};
-use crate::outcome::WeightHint;
-use crate::policy::Health;
+use crate::aggregate::{Aggregate, Contribution, Desired, Source};
+use crate::outcome::AdminHint;
 
 /// What becomes of the table when the service ends.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -134,12 +145,12 @@ struct LastResort {
 }
 
 impl LastResort {
-    fn new(adopted: Desired) -> Self {
+    const fn new() -> Self {
         Self {
             is_needed: false,
             was_needed: false,
             is_up: true,
-            entry: Entry::new(adopted, Reason::Adopted),
+            entry: Entry::new(Desired::Absent, Cause::SorryIdle),
             timer: None,
             is_dirty: true,
         }
@@ -195,27 +206,40 @@ pub struct Pool<D, C> {
 }
 
 impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
-    /// Takes note of what a check says; see [`Aggregate::update`]. Says whether the check counts:
-    /// one nobody has, and any while [suspended](Self::suspend), does not.
+    /// Takes note of what a check says: a [`Report`](crate::Report) by reference, or a
+    /// [`Contribution`]. Says whether the check counts: one nobody has, and any while
+    /// [suspended](Self::suspend), does not.
     pub fn update(
         &mut self,
         now: Timestamp,
         destination: &D,
         check: &C,
-        health: Health,
-        hint: Option<WeightHint>,
-        no_new: bool,
+        says: impl Into<Contribution>,
     ) -> bool {
         self.advance(now);
         if self.is_suspended || self.stopped.is_some() {
             return false;
         }
+        let now = self.now;
         self.change(now, destination, |aggregate| {
             let has_it = aggregate.members().any(|(key, _)| key == check);
-            aggregate.update(check, health, hint, no_new);
+            aggregate.apply(now, check, says);
             has_it
         })
         .unwrap_or(false)
+    }
+
+    /// Takes a vote about a destination in place of the source's earlier one; see
+    /// [`Aggregate::set_vote`]. Says whether the destination is configured.
+    pub fn set_vote(
+        &mut self,
+        now: Timestamp,
+        destination: &D,
+        source: Source,
+        vote: Option<AdminHint>,
+    ) -> bool {
+        let change = |aggregate: &mut Aggregate<C>| aggregate.set_vote(source, vote);
+        self.change(now, destination, change).is_some()
     }
 
     /// Changes what is known of a destination in any way. `None` if it is not configured.
@@ -227,26 +251,18 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
     ) -> Option<R> {
         self.advance(now);
         let slot = self.configured(destination)?;
-        let result = change(&mut self.members.get_mut(slot)?.aggregate);
-        self.touch(slot);
+        let aggregate = &mut self.members.get_mut(slot)?.aggregate;
+        aggregate.tick(self.now);
+        let result = change(aggregate);
+        self.touch(&[slot]);
         Some(result)
     }
 
     /// Replaces the configured weight by the operator's, or (`None`) goes back to it. It outlives
     /// new configurations. Says whether the destination is configured.
     pub fn set_override(&mut self, now: Timestamp, destination: &D, weight: Option<u32>) -> bool {
-        self.advance(now);
-        let Some(slot) = self.configured(destination) else {
-            return false;
-        };
-        if let Some(member) = self.members.get_mut(slot) {
-            member.operator = weight;
-            member
-                .aggregate
-                .set_weight(weight.unwrap_or(member.configured));
-        }
-        self.touch(slot);
-        true
+        let change = |aggregate: &mut Aggregate<C>| aggregate.set_override(weight);
+        self.change(now, destination, change).is_some()
     }
 
     /// An observer (passive observation, an advisory source) says that a destination is to be kept
@@ -260,7 +276,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         };
         if !self.ejected.contains(destination) {
             self.ejected.push(destination.clone());
-            self.touch(slot);
+            self.touch(&[slot]);
         }
         true
     }
@@ -276,7 +292,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             if let Some(member) = self.members.get_mut(slot) {
                 member.is_ejected = false;
             }
-            self.touch(slot);
+            self.touch(&[slot]);
         }
         true
     }
@@ -291,7 +307,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             && member.entry.drained(&member.key, &mut self.events)
         {
             matters = true;
-            self.touch(slot);
+            self.touch(&[slot]);
         }
         if let (Some(settings), Some(sorry)) = (&self.settings.sorry, &mut self.sorry)
             && settings.destination == *destination
@@ -383,7 +399,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
                 if member.view.is_some_and(|view| view.is_healthy) {
                     self.events.push(PoolEvent::Down {
                         destination: member.key.clone(),
-                        reason: Reason::Stopped,
+                        cause: Cause::Stopped,
                     });
                 }
             }
@@ -403,6 +419,12 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         let slot = *self.index.get(destination)?;
         let member = self.members.get(slot)?;
         (!member.is_leaving).then_some(slot)
+    }
+
+    /// A destination that is configured or still in the table.
+    fn member(&self, destination: &D) -> Option<&Member<D, C>> {
+        let member = self.members.get(*self.index.get(destination)?)?;
+        (!member.is_gone()).then_some(member)
     }
 
     /// How the pool is.
@@ -433,14 +455,32 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         self.members.get(slot).map(|member| &member.aggregate)
     }
 
+    /// Whether a destination left the configuration and is still in the table for its connections.
+    #[must_use]
+    pub fn is_leaving(&self, destination: &D) -> bool {
+        self.member(destination)
+            .is_some_and(|member| member.is_leaving)
+    }
+
+    /// Destinations that drain, with the time since when: those whose connections are to be
+    /// [observed](Self::observe).
+    pub fn draining(&self) -> impl Iterator<Item = (&D, Timestamp)> {
+        let sorry = self.settings.sorry.as_ref().zip(self.sorry.as_ref());
+        let sorry = sorry.map(|(settings, sorry)| (&settings.destination, &sorry.entry));
+        let members = self
+            .members
+            .iter()
+            .map(|member| (&member.key, &member.entry));
+        members.chain(sorry).filter_map(|(key, entry)| {
+            let drain = entry.drain.filter(|_| entry.now != Desired::Absent)?;
+            (drain.end != Some(End::Drained)).then_some((key, drain.since))
+        })
+    }
+
     /// What the table should hold for a destination; `None` for one that is not of this pool.
     #[must_use]
     pub fn entry(&self, destination: &D) -> Option<Desired> {
-        let member = self
-            .index
-            .get(destination)
-            .and_then(|slot| self.members.get(*slot))
-            .map(|member| member.entry.now);
+        let member = self.member(destination).map(|member| member.entry.now);
         let sorry = self.sorry_entry(destination).map(|entry| entry.now);
         match (member, sorry) {
             (Some(member), Some(sorry)) => Some(larger(member, sorry)),

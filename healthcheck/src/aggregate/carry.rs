@@ -1,6 +1,6 @@
 //! What a pool reads from an aggregate, and what survives a new configuration.
 
-use super::{Aggregate, Contribution, Desired, Removal, Source, Standing, UnknownAs};
+use super::{Aggregate, Contribution, Desired, Reason, Removal, Source, Standing, UnknownAs};
 use crate::policy::Health;
 
 impl<K: PartialEq> Aggregate<K> {
@@ -8,6 +8,23 @@ impl<K: PartialEq> Aggregate<K> {
     #[must_use]
     pub const fn base(&self) -> u32 {
         self.base
+    }
+
+    /// The operator's weight in place of it.
+    #[must_use]
+    pub const fn operator(&self) -> Option<u32> {
+        self.operator
+    }
+
+    /// What its weights are multiplied by for the kernel.
+    #[must_use]
+    pub const fn scale(&self) -> u32 {
+        self.scale
+    }
+
+    /// Why its health is what it is, votes left aside.
+    pub(crate) fn health_reason(&self) -> Reason {
+        self.gate.shown(self.now).1
     }
 
     /// What becomes of it while down.

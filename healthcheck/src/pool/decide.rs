@@ -5,12 +5,13 @@
 //! another (sorry server, guard, watermarks) all destinations are gone through.
 
 use super::entry::{Drainage, Goal};
-use super::event::{PoolEvent, Reason};
+use super::event::{Cause, PoolEvent};
 use super::member::{Member, State, View};
 use super::quorum::Quorum;
 use super::settings::{Guard, Leaving, OnLimit, OnLowQuorum};
 use super::{Pool, Shutdown};
-use crate::aggregate::{Desired, Removal};
+use crate::aggregate::{Desired, Reason, Removal};
+use crate::outcome::AdminHint;
 
 /// What the views of all destinations come to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -58,20 +59,21 @@ pub(super) struct Decisions {
 }
 
 impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
-    /// Draws the conclusions of a change to one destination.
-    pub(super) fn touch(&mut self, slot: usize) {
+    /// Draws the conclusions of changes to some destinations, as of one change.
+    pub(super) fn touch(&mut self, slots: &[usize]) {
         let mut failed = Vec::new();
-        self.review(slot, &mut failed);
+        for slot in slots {
+            self.review(*slot, &mut failed);
+        }
         let moved = self.limit_ejections(&mut failed);
         let all = self.decide();
         self.freeze(&failed);
         if all {
             self.pursue_all();
         } else {
-            for moved in moved {
-                self.pursue(moved);
+            for slot in moved.iter().chain(slots) {
+                self.pursue(*slot);
             }
-            self.pursue(slot);
             self.last_resort();
         }
         self.check_ready();
@@ -104,8 +106,9 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
+        member.aggregate.tick(now);
         let view = member.look(now);
-        if !view.is_undecided {
+        if !view.is_undecided && !member.is_leaving {
             member.adopted = None;
         }
         if view.is_healthy {
@@ -119,26 +122,37 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         if self.stopped.is_some() || member.is_leaving {
             return;
         }
-        let was_healthy = match before {
-            Some(before) => before.is_healthy,
-            None if self.settings.initial_events => !view.is_healthy,
+        let before = match before {
+            Some(before) => before,
+            // How it is at the start is told if asked for; but it has not failed.
+            None if self.settings.initial_events => View {
+                is_up: !view.is_up,
+                is_healthy: false,
+                vote: AdminHint::Ready,
+                ..view
+            },
             None => return,
         };
-        let destination = member.key.clone();
-        match (was_healthy, view.is_healthy) {
-            (false, true) => self.events.push(PoolEvent::Up { destination }),
-            (true, false) => {
-                let reason = member.why_unhealthy(now);
-                let is_new = before.is_none();
-                self.events.push(PoolEvent::Down {
-                    destination,
-                    reason,
-                });
-                if !is_new && view.is_eligible {
-                    failed.push(slot);
-                }
-            }
+        let destination = || member.key.clone();
+        if before.vote != view.vote {
+            self.events.push(PoolEvent::Voted {
+                destination: destination(),
+                from: before.vote,
+                to: view.vote,
+            });
+        }
+        match (before.is_up, view.is_up) {
+            (false, true) => self.events.push(PoolEvent::Up {
+                destination: destination(),
+            }),
+            (true, false) => self.events.push(PoolEvent::Down {
+                destination: destination(),
+                cause: member.why_down(now),
+            }),
             _ => {}
+        }
+        if before.is_healthy && !view.is_healthy && view.is_eligible {
+            failed.push(slot);
         }
     }
 
@@ -321,8 +335,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             .sums
             .serving
             .saturating_add(member.entry.weight().into());
-        let is_gone = member.is_leaving && member.entry.now == Desired::Absent;
-        if (member.entry.now != before || is_gone) && !member.is_dirty {
+        if (member.entry.now != before || member.is_gone()) && !member.is_dirty {
             member.is_dirty = true;
             self.dirty.push(slot);
         }
@@ -346,8 +359,8 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         };
         let goal = match (self.stopped, settings.removal) {
             (Some(how), _) => how.goal(sorry.entry.now, &self.settings),
-            _ if sorry.is_needed => Goal::Serve(settings.weight, Reason::SorryNeeded),
-            (None, removal) => away(removal, Reason::SorryIdle, OnLimit::Delete),
+            _ if sorry.is_needed => Goal::Serve(settings.weight, Cause::SorryNeeded),
+            (None, removal) => away(removal, Cause::SorryIdle, OnLimit::Delete),
         };
         sorry
             .entry
@@ -361,13 +374,17 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         let settings = &self.settings;
         let removal = member.aggregate.removal();
         let on_limit = settings.drain.on_limit;
+        // Only the telling is left.
+        if member.is_gone() {
+            return Goal::Gone(member.entry.cause);
+        }
         if let Some(how) = self.stopped {
             return how.goal(member.entry.now, settings);
         }
         if member.is_leaving {
             let limit = match (settings.leaving, removal) {
                 (Leaving::Delete, _) | (Leaving::ByRemoval, Removal::Remove) => {
-                    return Goal::Gone(Reason::NotConfigured);
+                    return Goal::Gone(Cause::NotConfigured);
                 }
                 (Leaving::ByRemoval, Removal::DrainThenRemove { limit }) => limit,
                 (Leaving::ByRemoval, Removal::Inhibit) | (Leaving::Drain, _) => {
@@ -375,60 +392,65 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
                 }
             };
             return Goal::Drain(Drainage {
-                reason: Reason::NotConfigured,
+                cause: Cause::NotConfigured,
                 limit,
                 on_limit,
                 stays: false,
             });
         }
-        let away = |reason| away(removal, reason, on_limit);
+        let away = |cause| away(removal, cause, on_limit);
         if !self.decisions.is_offered {
-            return away(Reason::Withdrawn);
+            return away(Cause::Withdrawn);
+        }
+        match member.aggregate.admin() {
+            AdminHint::Maint => return away(Cause::Own(Reason::Maint)),
+            AdminHint::Drain => {
+                return Goal::Drain(Drainage {
+                    cause: Cause::Own(Reason::Drain),
+                    limit: settings.drain.limit,
+                    on_limit,
+                    stays: !settings.drain.remove_voted,
+                });
+            }
+            AdminHint::Ready => {}
         }
         if self.decisions.is_replaced {
-            return away(Reason::Replaced);
+            return away(Cause::Replaced);
         }
-        let unless_guarded = |reason| match (settings.guard, member.frozen) {
+        let aggregate = &member.aggregate;
+        let unless_guarded = |cause| match (settings.guard, member.frozen) {
             (Some((_, Guard::FailOpen)), _) if self.decisions.is_guarded => {
-                Goal::Serve(member.aggregate.weight(), Reason::FailOpen)
+                Goal::Serve(aggregate.kernel_weight(), Cause::FailOpen)
             }
-            (_, Some(weight)) => Goal::Serve(weight, Reason::Frozen),
-            _ => away(reason),
+            (_, Some(weight)) => Goal::Serve(weight, Cause::Frozen),
+            _ => away(cause),
         };
-        match member.state(self.now) {
-            State::Adopted(Desired::Present { weight }) => Goal::Serve(weight, Reason::Adopted),
-            State::Adopted(Desired::Absent) => Goal::Gone(Reason::Adopted),
-            State::Waiting => Goal::Gone(Reason::Waiting),
-            State::NotYetUp => away(Reason::Waiting),
-            State::Down => unless_guarded(Reason::Failed),
-            State::Up if member.is_ejected => unless_guarded(Reason::Ejected),
-            State::Up => match member.aggregate.asks_no_new() {
-                true => Goal::Serve(0, Reason::NoNew),
-                false => Goal::Serve(member.aggregate.weight(), Reason::Healthy),
-            },
-        }
-    }
-}
-
-impl<D, C: PartialEq> Member<D, C> {
-    fn why_unhealthy(&self, now: crate::Timestamp) -> Reason {
-        match self.state(now) {
-            State::Up => Reason::Ejected,
-            State::Down => Reason::Failed,
-            State::Adopted(_) => Reason::Adopted,
-            State::NotYetUp | State::Waiting => Reason::Waiting,
-        }
+        let cause = match member.state(self.now) {
+            State::Adopted(Desired::Present { weight }) => {
+                return Goal::Serve(weight, Cause::Own(Reason::Adopted));
+            }
+            State::Adopted(Desired::Absent) => return Goal::Gone(Cause::Own(Reason::Adopted)),
+            State::Waiting => return Goal::Gone(Cause::Waiting),
+            State::NotYetUp => return away(Cause::Waiting),
+            State::Down => return unless_guarded(Cause::Own(aggregate.health_reason())),
+            State::Up | State::Unjudged if member.is_ejected => {
+                return unless_guarded(Cause::Ejected);
+            }
+            State::Up => Cause::Own(aggregate.reason()),
+            State::Unjudged => Cause::Unjudged,
+        };
+        Goal::Serve(aggregate.kernel_weight(), cause)
     }
 }
 
 impl Shutdown {
     fn goal<D>(self, now: Desired, settings: &super::Settings<D>) -> Goal {
         match self {
-            Self::Remove => Goal::Gone(Reason::Stopped),
-            Self::Zero if now != Desired::Absent => Goal::Serve(0, Reason::Stopped),
+            Self::Remove => Goal::Gone(Cause::Stopped),
+            Self::Zero if now != Desired::Absent => Goal::Serve(0, Cause::Stopped),
             Self::Leave | Self::Zero => Goal::Stay,
             Self::Drain => Goal::Drain(Drainage {
-                reason: Reason::Stopped,
+                cause: Cause::Stopped,
                 limit: settings.drain.limit,
                 on_limit: settings.drain.on_limit,
                 stays: false,
@@ -438,12 +460,12 @@ impl Shutdown {
 }
 
 /// Out of service, the way the destination is configured to go.
-const fn away(removal: Removal, reason: Reason, on_limit: OnLimit) -> Goal {
+const fn away(removal: Removal, cause: Cause, on_limit: OnLimit) -> Goal {
     match removal {
-        Removal::Remove => Goal::Gone(reason),
-        Removal::Inhibit => Goal::Serve(0, reason),
+        Removal::Remove => Goal::Gone(cause),
+        Removal::Inhibit => Goal::Serve(0, cause),
         Removal::DrainThenRemove { limit } => Goal::Drain(Drainage {
-            reason,
+            cause,
             limit,
             on_limit,
             stays: false,

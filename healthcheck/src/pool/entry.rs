@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::event::{Connections, PoolEvent, Reason};
+use super::event::{Cause, Connections, PoolEvent};
 use super::settings::OnLimit;
 use crate::Timestamp;
 use crate::aggregate::Desired;
@@ -13,9 +13,9 @@ pub(super) enum Goal {
     /// It stays as it is.
     Stay,
     /// It is there with that weight.
-    Serve(u32, Reason),
+    Serve(u32, Cause),
     /// It leaves at once.
-    Gone(Reason),
+    Gone(Cause),
     /// It has weight 0, and leaves or stays so when its connections are over.
     Drain(Drainage),
 }
@@ -23,7 +23,7 @@ pub(super) enum Goal {
 /// How an entry drains.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Drainage {
-    pub(super) reason: Reason,
+    pub(super) cause: Cause,
     pub(super) limit: Option<Duration>,
     pub(super) on_limit: OnLimit,
     /// Whether it stays with weight 0 in the end, and comes with weight 0 if it was not there.
@@ -60,15 +60,15 @@ impl Draining {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Entry {
     pub(super) now: Desired,
-    pub(super) reason: Reason,
+    pub(super) cause: Cause,
     pub(super) drain: Option<Draining>,
 }
 
 impl Entry {
-    pub(super) const fn new(now: Desired, reason: Reason) -> Self {
+    pub(super) const fn new(now: Desired, cause: Cause) -> Self {
         Self {
             now,
-            reason,
+            cause,
             drain: None,
         }
     }
@@ -90,21 +90,21 @@ impl Entry {
     ) {
         match goal {
             Goal::Stay => self.cancel(key, events),
-            Goal::Serve(weight, reason) => {
+            Goal::Serve(weight, cause) => {
                 self.cancel(key, events);
-                self.set(Desired::Present { weight }, reason);
+                self.set(Desired::Present { weight }, cause);
             }
-            Goal::Gone(reason) => {
+            Goal::Gone(cause) => {
                 self.cancel(key, events);
-                self.set(Desired::Absent, reason);
+                self.set(Desired::Absent, cause);
             }
             Goal::Drain(how) => self.drain(now, how, key, events),
         }
     }
 
-    const fn set(&mut self, now: Desired, reason: Reason) {
+    const fn set(&mut self, now: Desired, cause: Cause) {
         self.now = now;
-        self.reason = reason;
+        self.cause = cause;
     }
 
     fn cancel<D: Clone>(&mut self, key: &D, events: &mut Vec<PoolEvent<D>>) {
@@ -126,20 +126,20 @@ impl Entry {
         if how.limit == Some(Duration::ZERO) {
             self.cancel(key, events);
             let to = if how.stays { zero } else { Desired::Absent };
-            return self.set(to, how.reason);
+            return self.set(to, how.cause);
         }
         // What is not there has no connections.
         if self.drain.is_none() && self.now == Desired::Absent && !how.stays {
-            return self.set(Desired::Absent, how.reason);
+            return self.set(Desired::Absent, how.cause);
         }
         let destination = || key.clone();
         let mut draining = match self.drain {
-            // The clock of a drain goes on when only its reason is another.
+            // The clock of a drain goes on when only its cause is another.
             Some(draining) => Draining { how, ..draining },
             None => {
                 events.push(PoolEvent::DrainStarted {
                     destination: destination(),
-                    reason: how.reason,
+                    cause: how.cause,
                     limit: how.limit,
                 });
                 Draining {
@@ -159,11 +159,11 @@ impl Entry {
         }
         self.drain = Some(draining);
         match draining.end {
-            None => self.set(zero, how.reason),
-            Some(_) if how.stays => self.set(zero, how.reason),
-            Some(End::TimedOut) if how.on_limit == OnLimit::KeepZero => self.set(zero, how.reason),
-            Some(End::TimedOut) => self.set(Desired::Absent, Reason::DrainTimedOut),
-            Some(End::Drained) => self.set(Desired::Absent, Reason::Drained),
+            None => self.set(zero, how.cause),
+            Some(_) if how.stays => self.set(zero, how.cause),
+            Some(End::TimedOut) if how.on_limit == OnLimit::KeepZero => self.set(zero, how.cause),
+            Some(End::TimedOut) => self.set(Desired::Absent, Cause::DrainTimedOut),
+            Some(End::Drained) => self.set(Desired::Absent, Cause::Drained),
         }
     }
 

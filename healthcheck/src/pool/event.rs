@@ -4,26 +4,19 @@ use core::fmt;
 use core::time::Duration;
 
 use super::settings::Guard;
-use crate::aggregate::Desired;
+use crate::aggregate::{Desired, Reason};
+use crate::outcome::AdminHint;
 
 /// Why a destination has its entry, or none; `Display` gives words.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-pub enum Reason {
-    /// Its checks say so, or it has none.
-    Healthy,
-    /// Its checks say that it is down.
-    Failed,
-    /// It was found in the table, and stays as it was until its first verdict.
-    Adopted,
+pub enum Cause {
+    /// What is known of the destination itself: checks, votes, slow start.
+    Own(Reason),
     /// It waits for its first verdict.
     Waiting,
-    /// A check asks for no new connections.
-    NoNew,
-    /// Somebody voted for maintenance.
-    Maintenance,
-    /// Somebody voted to drain it.
-    VotedDrain,
+    /// There was no verdict in time, so it counts as up.
+    Unjudged,
     /// An observer [ejected](super::Pool::eject) it.
     Ejected,
     /// It is not configured any more.
@@ -48,16 +41,12 @@ pub enum Reason {
     Stopped,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Healthy => "healthy",
-            Self::Failed => "its checks say down",
-            Self::Adopted => "kept as found until the first verdict",
+            Self::Own(reason) => own(*reason),
             Self::Waiting => "waiting for the first verdict",
-            Self::NoNew => "a check asks for no new connections",
-            Self::Maintenance => "voted into maintenance",
-            Self::VotedDrain => "voted to drain",
+            Self::Unjudged => "no verdict in time",
             Self::Ejected => "ejected by an observer",
             Self::NotConfigured => "not configured any more",
             Self::Replaced => "the sorry server has taken over",
@@ -73,6 +62,23 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What is known of a destination itself, in words.
+const fn own(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Maint => "voted into maintenance",
+        Reason::Drain => "voted to drain",
+        Reason::Suppressed => "went down too often",
+        Reason::MinDownTime => "not down for long enough",
+        Reason::Down => "its checks say down",
+        Reason::Unknown => "waiting for the first verdict",
+        Reason::Adopted => "kept as found until the first verdict",
+        Reason::NoNew => "a check asks for no new connections",
+        Reason::SlowStart => "slow start",
+        Reason::MinUpTime => "its checks say down, but it was not up for long enough",
+        Reason::Up => "healthy",
+    }
+}
+
 /// One step to another table. `Display` is a line: `a: weight 4 to out (its checks say down)`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -84,7 +90,7 @@ pub struct Change<D> {
     /// What it is to hold.
     pub to: Desired,
     /// Why.
-    pub reason: Reason,
+    pub cause: Cause,
 }
 
 impl<D: fmt::Display> fmt::Display for Change<D> {
@@ -93,10 +99,10 @@ impl<D: fmt::Display> fmt::Display for Change<D> {
             destination,
             from,
             to,
-            reason,
+            cause,
         } = self;
         let (from, to) = (Words(*from), Words(*to));
-        write!(f, "{destination}: {from} to {to} ({reason})")
+        write!(f, "{destination}: {from} to {to} ({cause})")
     }
 }
 
@@ -138,7 +144,16 @@ pub enum PoolEvent<D> {
         /// Which.
         destination: D,
         /// Why.
-        reason: Reason,
+        cause: Cause,
+    },
+    /// The strongest vote about a destination is another.
+    Voted {
+        /// Which.
+        destination: D,
+        /// The vote before.
+        from: AdminHint,
+        /// The vote now.
+        to: AdminHint,
     },
     /// The quorum is gained.
     QuorumUp {
@@ -201,7 +216,7 @@ pub enum PoolEvent<D> {
         /// Which.
         destination: D,
         /// Why.
-        reason: Reason,
+        cause: Cause,
         /// The longest it may take; `None` for no limit.
         limit: Option<Duration>,
     },
@@ -246,10 +261,12 @@ impl<D: fmt::Display> fmt::Display for PoolEvent<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Up { destination } => write!(f, "{destination} is up"),
-            Self::Down {
+            Self::Down { destination, cause } => write!(f, "{destination} is down ({cause})"),
+            Self::Voted {
                 destination,
-                reason,
-            } => write!(f, "{destination} is down ({reason})"),
+                from,
+                to,
+            } => write!(f, "{destination} is voted {to}, was {from}"),
             Self::QuorumUp { weight, quorum } => {
                 write!(f, "quorum gained: weight {weight}, quorum {quorum}")
             }
@@ -284,10 +301,10 @@ impl<D: fmt::Display> fmt::Display for PoolEvent<D> {
             Self::GuardOff => f.write_str("guard: enough are healthy again"),
             Self::DrainStarted {
                 destination,
-                reason,
+                cause,
                 limit,
             } => {
-                write!(f, "{destination} drains ({reason}), ")?;
+                write!(f, "{destination} drains ({cause}), ")?;
                 match limit {
                     Some(limit) => write!(f, "{limit:?} at most"),
                     None => f.write_str("without limit"),

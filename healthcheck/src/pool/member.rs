@@ -1,14 +1,17 @@
 //! One destination of a pool: what is known of it, and what that makes of it.
 
 use super::entry::Entry;
-use super::event::Reason;
+use super::event::Cause;
 use crate::Timestamp;
-use crate::aggregate::{Aggregate, Desired, Standing};
+use crate::aggregate::{Aggregate, Desired, Reason, Standing};
+use crate::outcome::AdminHint;
 
 /// What is known of a destination's health.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum State {
     Up,
+    /// There was no verdict in time.
+    Unjudged,
     Down,
     /// Down only because there is no verdict yet.
     NotYetUp,
@@ -19,12 +22,16 @@ pub(super) enum State {
 }
 
 /// What counts of a destination in the sums of its pool.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct View {
     /// It is configured, and nobody voted it out.
     pub(super) is_eligible: bool,
     /// Eligible, and there is a verdict, or it counts as up without.
     pub(super) is_judged: bool,
+    /// The strongest vote.
+    pub(super) vote: AdminHint,
+    /// Healthy, whatever the votes, and not ejected.
+    pub(super) is_up: bool,
     /// Eligible, and healthy but for ejections.
     pub(super) is_sound: bool,
     /// Its weight while it is sound.
@@ -36,6 +43,18 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Of one that does not count.
+    const NONE: Self = Self {
+        is_eligible: false,
+        is_judged: false,
+        vote: AdminHint::Ready,
+        is_up: false,
+        is_sound: false,
+        sound_weight: 0,
+        is_healthy: false,
+        is_undecided: false,
+    };
+
     /// What it adds to the quorum.
     pub(super) const fn weight(&self) -> u32 {
         if self.is_healthy {
@@ -51,14 +70,13 @@ impl View {
 pub(super) struct Member<D, C> {
     pub(super) key: D,
     pub(super) aggregate: Aggregate<C>,
-    /// The configured weight, which the operator may override.
-    pub(super) configured: u32,
-    pub(super) operator: Option<u32>,
     /// How it was found, until there is a verdict.
     pub(super) adopted: Option<Desired>,
     /// Until when it waits for a verdict.
     pub(super) grace: Timestamp,
     pub(super) is_leaving: bool,
+    /// Whether it is here only to leave, because it was the sorry server.
+    pub(super) was_sorry: bool,
     /// Whether it is ejected, and that is acted upon.
     pub(super) is_ejected: bool,
     /// The weight it keeps although it is down.
@@ -72,22 +90,25 @@ pub(super) struct Member<D, C> {
 
 impl<D, C: PartialEq> Member<D, C> {
     pub(super) fn new(key: D, aggregate: Aggregate<C>, grace: Timestamp) -> Self {
-        let adopted = aggregate.adopted();
         Self {
             key,
-            configured: aggregate.base(),
-            operator: None,
-            adopted: (adopted != Desired::Absent).then_some(adopted),
+            adopted: None,
             grace,
             is_leaving: false,
+            was_sorry: false,
             is_ejected: false,
             frozen: None,
             view: None,
-            entry: Entry::new(adopted, Reason::Adopted),
+            entry: Entry::new(Desired::Absent, Cause::Waiting),
             timer: None,
             is_dirty: false,
             aggregate,
         }
+    }
+
+    /// Whether it left both configuration and table, and is to be forgotten.
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_leaving && self.entry.now == Desired::Absent
     }
 
     /// What is known of its health.
@@ -103,29 +124,48 @@ impl<D, C: PartialEq> Member<D, C> {
             Standing::Down if is_undecided => State::NotYetUp,
             Standing::Down => State::Down,
             Standing::Hold if now < self.grace => State::Waiting,
-            Standing::Hold => State::Up,
+            Standing::Hold => State::Unjudged,
+        }
+    }
+
+    /// Why it is not up, votes left aside.
+    pub(super) fn why_down(&self, now: Timestamp) -> Cause {
+        match self.state(now) {
+            State::Up | State::Unjudged => Cause::Ejected,
+            State::Down => Cause::Own(self.aggregate.health_reason()),
+            State::Adopted(_) => Cause::Own(Reason::Adopted),
+            State::NotYetUp | State::Waiting => Cause::Waiting,
         }
     }
 
     /// What counts of it.
     pub(super) fn look(&self, now: Timestamp) -> View {
         if self.is_leaving {
-            return View::default();
+            return View::NONE;
         }
-        let (is_sound, is_judged, weight) = match self.state(now) {
-            State::Up => (true, true, self.aggregate.weight()),
-            State::Adopted(Desired::Present { weight }) => (weight > 0, true, weight),
-            State::Adopted(Desired::Absent) => (false, true, 0),
-            State::Down => (false, true, 0),
+        let aggregate = &self.aggregate;
+        let (is_up, is_judged, weight) = match self.state(now) {
+            State::Up | State::Unjudged => (true, true, aggregate.weight()),
+            // What was found is in the kernel's terms.
+            State::Adopted(Desired::Present { weight }) => {
+                let weight = weight.div_ceil(aggregate.scale().max(1));
+                (weight > 0, true, weight)
+            }
+            State::Adopted(Desired::Absent) | State::Down => (false, true, 0),
             State::NotYetUp | State::Waiting => (false, false, 0),
         };
+        let vote = aggregate.admin();
+        let is_eligible = vote == AdminHint::Ready;
+        let is_sound = is_up && is_eligible;
         View {
-            is_eligible: true,
-            is_judged,
+            is_eligible,
+            is_judged: is_judged && is_eligible,
+            vote,
+            is_up: is_up && !self.is_ejected,
             is_sound,
-            sound_weight: weight,
+            sound_weight: if is_sound { weight } else { 0 },
             is_healthy: is_sound && !self.is_ejected,
-            is_undecided: self.aggregate.is_undecided(),
+            is_undecided: aggregate.is_undecided(),
         }
     }
 
@@ -134,6 +174,8 @@ impl<D, C: PartialEq> Member<D, C> {
         let drain = self.entry.drain.and_then(|drain| drain.deadline());
         let is_waiting = !self.is_leaving && now < self.grace;
         let grace = (is_waiting && self.state(now) == State::Waiting).then_some(self.grace);
-        [drain, grace].into_iter().flatten().min()
+        let own = self.aggregate.next_deadline();
+        let own = own.filter(|_| !self.is_leaving);
+        [drain, grace, own].into_iter().flatten().min()
     }
 }

@@ -4,19 +4,20 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::{Decisions, Sums, is_below};
-use super::event::PoolEvent;
+use super::entry::{Entry, Goal};
+use super::event::{Cause, PoolEvent};
 use super::member::Member;
 use super::quorum::Quorum;
 use super::settings::{Guard, Settings, Sorry};
 use super::{LastResort, Pool};
 use crate::Timestamp;
-use crate::aggregate::{Aggregate, Desired, MAX_WEIGHT};
+use crate::aggregate::{Aggregate, Desired, MAX_WEIGHT, Reason};
 use crate::error::Invalid;
 
 impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
     /// A pool with these destinations. What the kernel's table holds already is
-    /// [`Aggregate::with_adopted`]: such a destination stays as it is until its checks have a
-    /// verdict. Destinations that are not in the table are added at once, after the
+    /// [`Aggregate::with_adopted`] (and [`Sorry::with_adopted`]): such a destination stays as it is
+    /// until its checks have a verdict. Only here: later the pool knows what it told. Destinations that are not in the table are added at once, after the
     /// [grace](Settings::with_grace), or when their checks say up, as the
     /// [`UnknownAs`](crate::aggregate::UnknownAs) of their checks says.
     ///
@@ -57,13 +58,28 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         };
         let grace = pool.settings.grace;
         for (key, aggregate) in destinations {
-            let member = pool.admit(key, aggregate, None, grace);
+            let found = aggregate.adopted();
+            let mut member = pool.admit(key, aggregate, None, grace);
+            if found != Desired::Absent {
+                pool.told.insert(member.key.clone(), found);
+                member.adopted = Some(found);
+                member.entry = Entry::new(found, Cause::Own(Reason::Adopted));
+                let weight = member.entry.weight();
+                pool.sums.serving = pool.sums.serving.saturating_add(weight.into());
+            }
             pool.members.push(member);
         }
         // Nobody is new at the start.
         pool.events.clear();
         pool.reindex();
         pool.add_sorry();
+        if let (Some(settings), Some(sorry)) = (&pool.settings.sorry, &mut pool.sorry) {
+            sorry.entry = Entry::new(settings.adopted, Cause::Own(Reason::Adopted));
+            let key = settings.destination.clone();
+            if let Some(found @ Desired::Present { .. }) = pool.entry(&key) {
+                pool.told.insert(key, found);
+            }
+        }
         pool.start();
         Ok(pool)
     }
@@ -136,7 +152,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
     pub fn set_settings(&mut self, now: Timestamp, settings: Settings<D>) -> Result<(), Invalid> {
         settings.validate()?;
         let weights = self.members.iter().filter(|member| !member.is_leaving);
-        check_quorum(&settings, weights.map(|member| member.configured))?;
+        check_quorum(&settings, weights.map(|member| member.aggregate.base()))?;
         self.advance(now);
         self.change_settings(settings);
         Ok(())
@@ -156,7 +172,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         let member = self.admit(destination.clone(), aggregate, former, grace);
         self.members.insert(slot, member);
         self.index.insert(destination, slot);
-        self.touch(slot);
+        self.touch(&[slot]);
         true
     }
 
@@ -168,7 +184,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             return false;
         };
         self.retire(slot);
-        self.touch(slot);
+        self.touch(&[slot]);
         true
     }
 
@@ -183,16 +199,16 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         let destination = key.clone();
         match former {
             // One that has left the table is forgotten, whether or not that was told already.
-            Some(mut member) if !member.is_leaving || member.entry.now != Desired::Absent => {
+            Some(mut member) if !member.is_gone() => {
                 if member.is_leaving {
                     self.events.push(PoolEvent::Added { destination });
                     member.is_leaving = false;
                     member.view = None;
                 }
-                member.configured = aggregate.base();
-                aggregate.carry(&member.aggregate);
-                if let Some(weight) = member.operator {
-                    aggregate.set_weight(weight);
+                if core::mem::take(&mut member.was_sorry) {
+                    member.grace = self.now.saturating_add(grace);
+                } else {
+                    aggregate.carry(&member.aggregate);
                 }
                 member.aggregate = aggregate;
                 member
@@ -201,25 +217,9 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
                 self.events.push(PoolEvent::Added { destination });
                 let grace = self.now.saturating_add(grace);
                 let mut member = Member::new(key, aggregate, grace);
-                match former {
-                    Some(former) => {
-                        member.is_dirty = former.is_dirty;
-                        member.adopted = None;
-                        member.entry.now = Desired::Absent;
-                    }
-                    None => self.adopt(&member.key, member.entry.now),
-                }
-                let weight = member.entry.weight();
-                self.sums.serving = self.sums.serving.saturating_add(weight.into());
+                member.is_dirty = former.is_some_and(|former| former.is_dirty);
                 member
             }
-        }
-    }
-
-    /// What was found in the table needs not be told.
-    fn adopt(&mut self, key: &D, found: Desired) {
-        if found != Desired::Absent && !self.told.contains_key(key) {
-            self.told.insert(key.clone(), found);
         }
     }
 
@@ -262,37 +262,44 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
 
     /// A sorry server that is configured.
     fn add_sorry(&mut self) {
-        if let Some(sorry) = &self.settings.sorry {
-            let (key, adopted) = (sorry.destination.clone(), sorry.adopted);
-            self.adopt(&key, adopted);
-            self.sorry = Some(LastResort::new(adopted));
-        }
+        self.sorry = self.settings.sorry.as_ref().map(|_| LastResort::new());
     }
 
     /// A former sorry server leaves as any destination does.
-    fn retire_sorry(&mut self, old: Sorry<D>, last: LastResort) {
+    fn retire_sorry(&mut self, old: Sorry<D>, mut last: LastResort) {
         let destination = old.destination;
         if last.is_needed {
             self.events.push(PoolEvent::SorryOff {
                 destination: destination.clone(),
             });
         }
-        let place = self
+        let mut place = self
             .members
             .iter_mut()
             .find(|member| member.key == destination);
+        if let Some(member) = &mut place
+            && !member.is_gone()
+        {
+            member.is_dirty = true;
+            last.entry
+                .pursue(self.now, Goal::Stay, &destination, &mut self.events);
+            return;
+        }
+        let aggregate = Aggregate::new(0).with_removal(old.removal);
+        let mut member = Member::new(destination, aggregate, self.now);
+        member.is_leaving = true;
+        member.was_sorry = true;
+        member.entry = last.entry;
+        member.is_dirty = true;
+        let weight = member.entry.weight();
+        self.sums.serving = self.sums.serving.saturating_add(weight.into());
         match place {
-            Some(member) => member.is_dirty = true,
-            None => {
-                let aggregate = Aggregate::new(0).with_removal(old.removal);
-                let mut member = Member::new(destination, aggregate, self.now);
-                member.is_leaving = true;
-                member.entry = last.entry;
-                member.is_dirty = true;
-                let weight = member.entry.weight();
-                self.sums.serving = self.sums.serving.saturating_add(weight.into());
-                self.members.push(member);
+            Some(place) => {
+                // What of it is in the sums yet has to leave them.
+                member.view = place.view;
+                *place = member;
             }
+            None => self.members.push(member),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Time, and from entries that changed to a batch in the right order.
 
-use super::event::{Batch, Change, Reason};
+use super::event::{Batch, Cause, Change};
 use super::settings::Swap;
 use super::{Pool, larger};
 use crate::Timestamp;
@@ -23,7 +23,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
                 continue;
             };
             member.is_dirty = false;
-            is_anybody_gone |= member.is_leaving && member.entry.now == Desired::Absent;
+            is_anybody_gone |= member.is_gone();
             let key = member.key.clone();
             self.tell(key, &mut batch.changes);
         }
@@ -59,24 +59,34 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         [member, sorry, ready].into_iter().flatten().min()
     }
 
-    /// Lets time pass.
+    /// Lets time pass: everything that was due happens in its order, as if at its own time, so
+    /// that it does not matter how late this is called.
     pub(super) fn advance(&mut self, now: Timestamp) {
-        self.now = self.now.max(now);
-        while let Some((time, slot)) = self.deadlines.first().copied()
-            && time <= self.now
+        while let Some(time) = self.next_deadline()
+            && time <= now
         {
-            self.deadlines.pop_first();
-            if let Some(member) = self.members.get_mut(slot) {
-                member.timer = None;
+            self.now = self.now.max(time);
+            let mut slots = Vec::new();
+            while let Some((time, slot)) = self.deadlines.first().copied()
+                && time <= self.now
+            {
+                self.deadlines.pop_first();
+                if let Some(member) = self.members.get_mut(slot) {
+                    member.timer = None;
+                }
+                slots.push(slot);
             }
-            self.touch(slot);
+            if !slots.is_empty() {
+                self.touch(&slots);
+            }
+            if let Some(sorry) = &self.sorry
+                && sorry.timer.is_some_and(|time| time <= self.now)
+            {
+                self.pursue_sorry();
+            }
+            self.check_ready();
         }
-        if let Some(sorry) = &self.sorry
-            && sorry.timer.is_some_and(|time| time <= self.now)
-        {
-            self.pursue_sorry();
-        }
-        self.check_ready();
+        self.now = self.now.max(now);
     }
 
     /// Notes a change if the entry of a destination is other than what was told.
@@ -91,35 +101,34 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             Desired::Absent => self.told.remove(&destination),
             Desired::Present { .. } => self.told.insert(destination.clone(), to),
         };
-        let reason = self.reason(&destination);
+        let cause = self.cause(&destination);
         changes.push(Change {
             destination,
             from,
             to,
-            reason,
+            cause,
         });
     }
 
     /// Why a destination has its entry.
-    pub(super) fn reason(&self, destination: &D) -> Reason {
+    pub(super) fn cause(&self, destination: &D) -> Cause {
         let slot = self.index.get(destination).copied();
         let member = slot
             .and_then(|slot| self.members.get(slot))
             .map(|member| &member.entry);
         match (member, self.sorry_entry(destination)) {
             (Some(member), Some(sorry)) if larger(member.now, sorry.now) != member.now => {
-                sorry.reason
+                sorry.cause
             }
-            (Some(member), _) => member.reason,
-            (None, Some(sorry)) => sorry.reason,
-            (None, None) => Reason::NotConfigured,
+            (Some(member), _) => member.cause,
+            (None, Some(sorry)) => sorry.cause,
+            (None, None) => Cause::NotConfigured,
         }
     }
 
     /// Forgets destinations that left the configuration and the table.
     fn drop_gone(&mut self) {
-        self.members
-            .retain(|member| !member.is_leaving || member.entry.now != Desired::Absent);
+        self.members.retain(|member| !member.is_gone());
         self.reindex();
     }
 

@@ -3,6 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod drain;
+mod fuzzed;
+mod guard;
+mod input;
+mod model;
+mod properties;
 mod quorum;
+mod reload;
 mod rig;
 mod sorry;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use lvs_healthcheck::WeightHint;
-use lvs_healthcheck::aggregate::{Aggregate, Desired, Member, Removal, UnknownAs};
+use lvs_healthcheck::aggregate::{Aggregate, Contribution, Desired, Member, Removal, UnknownAs};
 use lvs_healthcheck::policy::Health;
 use lvs_healthcheck::pool::{Batch, Pool, Settings};
 
@@ -75,9 +75,9 @@ impl Rig {
         health: Health,
         hint: Option<WeightHint>,
     ) -> &mut Self {
-        let (now, no_new) = (self.now, false);
-        self.pool
-            .update(now, &destination, &"http", health, hint, no_new);
+        let mut says = Contribution::new(health);
+        says.hint = hint;
+        self.pool.update(self.now, &destination, &"http", says);
         self
     }
 
