@@ -207,6 +207,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
                 }
                 if core::mem::take(&mut member.was_sorry) {
                     member.grace = self.now.saturating_add(grace);
+                    member.adopted = None;
                 } else {
                     aggregate.carry(&member.aggregate);
                 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod conflict;
 mod drain;
 mod fuzzed;
 mod guard;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use lvs_healthcheck::aggregate::{Desired, UnknownAs};
 use lvs_healthcheck::policy::Health;
+use lvs_healthcheck::pool::Step;
 
 use super::input::{Configured, Operation, Rules, Subject};
 
@@ -175,7 +176,13 @@ impl Model {
     ) {
         assert_eq!(self.now, now);
         self.rules = rules.clone();
-        self.leaving.retain(|name, _| pool.is_leaving(name));
+        // One that leaves because it was the sorry server has no checks.
+        let has_checks = |name: &u8| {
+            let steps = pool.explain(name).map_or(Vec::new(), |why| why.steps);
+            steps.iter().any(|step| matches!(step, Step::Check { .. }))
+        };
+        self.leaving
+            .retain(|name, _| pool.is_leaving(name) && has_checks(name));
         match operation {
             Operation::Add(from) if !self.known.contains_key(&from.name) => {
                 let former = self.leaving.remove(&from.name);
