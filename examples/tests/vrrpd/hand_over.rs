@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
+use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -243,4 +244,97 @@ fn another_user_cannot_take_over() {
     );
     assert_eq!(vrrpd.snapshot()["routers"][0]["state"], "active");
     assert_eq!(vrrpd.stop(), Some(0));
+}
+
+/// A keepalived that would take over.
+struct Rival(Child);
+
+impl Rival {
+    fn start(network: &Network, routers: &str) -> Self {
+        let conf = network.write("rival.conf", routers);
+        let log = File::create(network.path("rival.log")).unwrap();
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", network.name(), "keepalived"]);
+        command.args(["--dont-fork", "--vrrp", "--dont-respawn", "--log-console"]);
+        command
+            .args(["--no-syslog", "--log-detail", "--use-file"])
+            .arg(conf);
+        command.arg("--pid").arg(network.path("rival.pid"));
+        command
+            .arg("--vrrp_pid")
+            .arg(network.path("rival_vrrp.pid"));
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Rival {
+    fn drop(&mut self) {
+        // It ends its own children, if it is asked.
+        let _ = kill(
+            Pid::from_raw(self.0.id().try_into().unwrap()),
+            Signal::SIGTERM,
+        );
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until the log says this so many times.
+fn until_said(network: &Network, what: &str, times: usize) {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let log = fs::read_to_string(network.path("rival.log")).unwrap();
+        if log.matches(what).count() >= times {
+            return;
+        }
+        assert!(Instant::now() < until, "{what}: {log}");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+/// Both versions, both families, a group, and authentication headers, whose numbers go on: keepalived
+/// drops lower ones.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_keepalived_that_is_backup_notices_nothing() {
+    let network = Network::new();
+    let other = Network::new();
+    network.give_end_to(&other);
+    let routers = |interface: &str, priority: u8| {
+        format!(
+            "vrrp_instance ONE {{\n  interface {interface}\n  version 2\n  virtual_router_id 51\n  \
+             priority {priority}\n  advert_int 1\n  authentication {{\n    auth_type AH\n    \
+             auth_pass secret\n  }}\n  virtual_ipaddress {{\n    192.0.2.1/24\n  }}\n}}\n\
+             vrrp_instance SIX {{\n  interface {interface}\n  version 3\n  virtual_router_id 52\n  \
+             priority {priority}\n  advert_int 1\n  virtual_ipaddress {{\n    fe80::51/64\n  }}\n}}\n"
+        )
+    };
+    let group = "vrrp_sync_group G {\n  group {\n    ONE\n    SIX\n  }\n}\n";
+    network.write("ha.conf", &format!("{group}{}", routers("va", 150)));
+    let mut before = network.start("--use-file ha.conf");
+    before.wait_state("ONE", "active");
+    let rival = Rival::start(&other, &routers("vb", 100));
+    until_said(&other, "Entering BACKUP STATE", 2);
+    // It hears more than a down interval's worth: so many would be dropped.
+    sleep(Duration::from_millis(6200));
+    let mut after = network.start("--use-file ha.conf --take-over");
+    let taken = after.wait_event("taken-over");
+    assert_eq!(
+        taken["routers"].as_array().map(Vec::len),
+        Some(2),
+        "{taken}"
+    );
+    assert_eq!(before.ended(), Some(0));
+    // Longer than its down interval.
+    sleep(Duration::from_millis(4500));
+    let log = fs::read_to_string(other.path("rival.log")).unwrap();
+    assert!(!log.contains("MASTER STATE"), "{log}");
+    let snapshot = after.snapshot();
+    for router in snapshot["routers"].as_array().unwrap() {
+        assert_eq!(router["state"], "active", "{router}");
+        assert_eq!(router["became_active"], 1, "{router}");
+    }
+    assert_eq!(after.stop(), Some(0));
+    until_said(&other, "Entering MASTER STATE", 2);
+    drop(rival);
 }
