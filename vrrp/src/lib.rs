@@ -92,7 +92,7 @@
 //! | `std` | yes | nothing but `std` in the dependencies' error types |
 //! | `sim` | no | `sim`: a virtual network, with loss, cuts, pauses and crashes |
 //! | `net` | no | `net`: virtual routers on Linux; needs `nix`, `socket2`, `netlink-packet-route`, `netlink-sys` |
-//! | `tokio` | no | the driver of `net` on tokio |
+//! | `tokio` | no | the driver of `net` on tokio, its events as a `Stream` of futures-core 0.3 |
 //! | `hmac-trailer` | no | keepalived's `auth_hmac` trailer, which is part of no RFC, in codec, ladder and node; needs `sha2` |
 //!
 //! The crate is `no_std` and needs `alloc`, for lists of addresses and keys; reading and writing
