@@ -32,6 +32,8 @@ pub(super) struct Batches {
     adverts: BTreeMap<(Mouth, Family), Outgoing>,
     frames: BTreeMap<InterfaceIndex, Outgoing>,
     addresses: Vec<AddressJob>,
+    /// What waits for the addresses to be gone elsewhere, from when the advertisements have left.
+    waiting: Vec<(RouterId, AddressJob)>,
     /// They were taken from the node already.
     taken: Vec<Job>,
 }
@@ -80,6 +82,7 @@ impl Engine {
                 break;
             }
             self.send_adverts(&mut batches);
+            self.delay(&mut batches.waiting);
             if !batches.addresses.is_empty() {
                 let jobs = core::mem::take(&mut batches.addresses);
                 self.jobs_out = self.jobs_out.saturating_add(jobs.len());
@@ -124,7 +127,11 @@ impl Engine {
                 let wanted = Arc::new(AtomicBool::new(true));
                 job.wanted = Some(Arc::clone(&wanted));
                 self.installing.push((router, wanted));
-                self.delay(router, job, batches);
+                if self.takes_from_the_living(router) {
+                    batches.waiting.push((router, job));
+                } else {
+                    batches.addresses.push(job);
+                }
             }
             JobKind::ChangeAddresses {
                 router,
@@ -356,23 +363,28 @@ impl Engine {
         job
     }
 
-    /// An Active that is alive has removed its addresses before they are installed here.
-    fn delay(&mut self, router: RouterId, job: AddressJob, batches: &mut Batches) {
+    /// Whether an Active that is alive has the addresses until it hears of this router.
+    fn takes_from_the_living(&self, router: RouterId) -> bool {
         let machine = self.node.machine(router);
-        let is_alive = machine.is_some_and(|machine| {
-            let reason = machine.new_active_reason();
-            matches!(
-                reason,
-                NewActiveReason::Preempted | NewActiveReason::Priority
-            )
-        });
-        if is_alive && !self.config.gap.is_zero() {
-            let due = clock::now().saturating_add(self.config.gap);
-            self.jobs_out = self.jobs_out.saturating_add(1);
-            self.delayed.push_back((due, router, job));
-        } else {
-            batches.addresses.push(job);
+        let reason = machine.map(|machine| machine.new_active_reason());
+        let is_alive = matches!(
+            reason,
+            Some(NewActiveReason::Preempted | NewActiveReason::Priority)
+        );
+        is_alive && !self.config.gap.is_zero()
+    }
+
+    /// What was said has left, however long this process was held up before: from now on the other
+    /// has time to remove the addresses.
+    fn delay(&mut self, waiting: &mut Vec<(RouterId, AddressJob)>) {
+        if waiting.is_empty() {
+            return;
         }
+        let due = clock::now().saturating_add(self.config.gap);
+        self.jobs_out = self.jobs_out.saturating_add(waiting.len());
+        let waiting = waiting.drain(..);
+        self.delayed
+            .extend(waiting.map(|(router, job)| (due, router, job)));
     }
 
     /// When the addresses of a router have to be gone, whatever becomes of this process.
