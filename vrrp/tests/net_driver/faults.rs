@@ -14,7 +14,6 @@ use nix::unistd::Pid;
 use crate::network::{Host, Switch, eventually};
 use crate::process::Router;
 use crate::running::Running;
-use crate::watch::{Watch, overlap};
 
 const ADDRESS: &str = "192.0.2.100";
 
@@ -33,12 +32,11 @@ fn router(priority: u8) -> Router {
 #[test]
 #[ignore = "needs root, for network namespaces"]
 fn an_interface_that_is_down_is_left_and_comes_back() {
-    let (_switch, one, other) = network();
+    let (switch, one, other) = network();
     let high = Running::start(&one, router(200).driver());
     high.until_state(1, State::Active);
     let low = Running::start(&other, router(100).driver());
     low.until_state(1, State::Backup);
-    let watches = (Watch::new(&one, ADDRESS), Watch::new(&other, ADDRESS));
     one.ip("link set dev eth0 down");
     high.until_state(1, State::Initialize);
     low.until_state(1, State::Active);
@@ -48,9 +46,7 @@ fn an_interface_that_is_down_is_left_and_comes_back() {
     low.until_state(1, State::Backup);
     high.stop(ShutdownMode::Graceful);
     low.stop(ShutdownMode::Graceful);
-    let overlap = overlap(&watches.0.end(), &watches.1.end());
-    println!("down and up: held by both for {overlap:?}");
-    assert!(overlap.is_zero(), "{overlap:?}");
+    switch.holding.is_clean();
 }
 
 #[test]
@@ -98,7 +94,7 @@ fn an_address_that_somebody_removes_comes_back() {
 #[test]
 #[ignore = "needs root, for network namespaces"]
 fn a_process_that_stood_still_gives_way() {
-    let (_switch, one, other) = network();
+    let (switch, one, other) = network();
     let still = Router {
         preempts: false,
         ..router(200)
@@ -108,7 +104,6 @@ fn a_process_that_stood_still_gives_way() {
     stopped.until("Active");
     let low = Running::start(&other, router(100).driver());
     low.until_state(1, State::Backup);
-    let watches = (Watch::new(&one, ADDRESS), Watch::new(&other, ADDRESS));
     let from = clock::now();
     let id = Pid::from_raw(i32::try_from(stopped.running.0.id()).unwrap());
     kill(id, Signal::SIGSTOP).unwrap();
@@ -124,8 +119,7 @@ fn a_process_that_stood_still_gives_way() {
     thread::sleep(down * 2);
     assert_eq!(low.router(1).since, active.since);
     assert_eq!(low.router(1).counters.received_resignations(), 0);
-    let (one, other) = (watches.0.end(), watches.1.end());
-    let both = overlap(&one, &other);
+    let both = switch.holding.overlap_since(from);
     println!(
         "stood still for {:?}; gave way {gave_way:?} later; held by both for {both:?}",
         awake - from
@@ -141,7 +135,7 @@ fn a_process_that_stood_still_gives_way() {
 #[ignore = "needs root, for network namespaces"]
 fn a_backup_that_stood_still_stays_backup() {
     for (on_tokio, preempts) in [(false, true), (false, false), (true, true), (true, false)] {
-        let (_switch, one, other) = network();
+        let (switch, one, other) = network();
         let active = Running::start(&one, router(150).driver());
         active.until_state(1, State::Active);
         let still = Router {
@@ -153,7 +147,6 @@ fn a_backup_that_stood_still_stays_backup() {
         let mut stopped = still.start(&other);
         stopped.until("Backup");
         thread::sleep(down);
-        let watch = Watch::new(&other, ADDRESS);
         let since = active.router(1).since;
         let id = Pid::from_raw(i32::try_from(stopped.running.0.id()).unwrap());
         for times in 1..=4 {
@@ -164,7 +157,7 @@ fn a_backup_that_stood_still_stays_backup() {
         }
         let there = active.router(1);
         assert_eq!((there.state, there.since), (State::Active, since));
-        let held = watch.end();
+        let held = switch.holding.spans(&other, ADDRESS);
         assert!(held.is_empty(), "{on_tokio} {preempts}: {held:?}");
         active.stop(ShutdownMode::Graceful);
         let said = stopped.until("Active");
@@ -242,12 +235,11 @@ fn a_restart_removes_what_was_left() {
 #[test]
 #[ignore = "needs root, for network namespaces"]
 fn a_full_queue_is_told_and_passes() {
-    let (_switch, one, other) = network();
+    let (switch, one, other) = network();
     let high = Running::start(&one, router(200).driver());
     high.until_state(1, State::Active);
     let low = Running::start(&other, router(100).driver());
     low.until_state(1, State::Backup);
-    let watches = (Watch::new(&one, ADDRESS), Watch::new(&other, ADDRESS));
     // Room for one frame, which takes ages to leave.
     one.run(
         "tc",
@@ -277,7 +269,7 @@ fn a_full_queue_is_told_and_passes() {
     high.stop(ShutdownMode::Graceful);
     low.stop(ShutdownMode::Graceful);
     // As with a cut link: while nothing leaves.
-    let both = overlap(&watches.0.end(), &watches.1.end());
+    let both = switch.holding.overlap_since(Duration::ZERO);
     println!("a full queue: held by both for {both:?}");
     let patience = Duration::from_millis(300);
     assert!(both < drained - from + patience, "{both:?}");

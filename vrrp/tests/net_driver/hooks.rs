@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
 
 use lvs_vrrp::event::{DataPlane, ShutdownMode};
 use lvs_vrrp::group::{GroupConfig, GroupId};
@@ -30,30 +29,32 @@ fn driver(priority: u8) -> DriverConfig {
     Router::new(Version::V3, priority, ADDRESS).driver()
 }
 
-/// Says what it is called for; preparing takes half a second.
-struct Slow(Sender<&'static str>);
+/// Says what it is called for; preparing takes until that is told.
+struct Slow {
+    calls: Sender<&'static str>,
+    go_on: Receiver<()>,
+}
 
 impl Hooks for Slow {
     fn prepare(&mut self, _: RouterId) -> JobResult {
-        self.0.send("prepare").unwrap();
-        thread::sleep(Duration::from_millis(500));
-        self.0.send("prepared").unwrap();
+        self.calls.send("prepare").unwrap();
+        self.go_on.recv().unwrap();
         JobResult::Done
     }
 
     fn establish(&mut self, _: RouterId) -> JobResult {
-        self.0.send("establish").unwrap();
+        self.calls.send("establish").unwrap();
         JobResult::Done
     }
 
     fn settle(&mut self, _: RouterId) -> JobResult {
-        self.0.send("settle").unwrap();
+        self.calls.send("settle").unwrap();
         JobResult::Done
     }
 
     fn data_plane(&mut self, _: RouterId, plane: DataPlane) -> JobResult {
         let serves = if plane.serves { "serves" } else { "serves not" };
-        self.0.send(serves).unwrap();
+        self.calls.send(serves).unwrap();
         JobResult::Done
     }
 }
@@ -68,19 +69,21 @@ fn said(calls: &Receiver<&'static str>) -> Vec<&'static str> {
 fn a_slow_hook_delays_no_advertisement() {
     let (_switch, one, other) = network();
     let (calls, called) = mpsc::channel();
+    let (go, go_on) = mpsc::channel();
     let low = Running::start(&other, driver(100));
     low.until_state(1, State::Active);
     let high = Running::start_with(&one, driver(200), |driver| {
-        driver.set_hooks(Slow(calls)).unwrap();
+        driver.set_hooks(Slow { calls, go_on }).unwrap();
     });
     assert_eq!(called.recv().unwrap(), "serves not");
     assert_eq!(called.recv().unwrap(), "prepare");
     low.until_state(1, State::Backup);
     let heard = low.router(1).counters.received();
-    assert_eq!(called.recv().unwrap(), "prepared");
-    let later = low.router(1).counters.received();
-    assert!(later >= heard + 3, "{heard} {later}");
-    assert!(!one.holds(ADDRESS));
+    let more = |now: &u64| *now >= heard + 5;
+    eventually(|| low.router(1).counters.received(), more);
+    assert_eq!(low.router(1).state, State::Backup);
+    assert!(!one.holds(ADDRESS) && called.try_recv().is_err());
+    go.send(()).unwrap();
     high.until_state(1, State::Active);
     assert!(one.holds(ADDRESS));
     assert_eq!(said(&called), ["serves", "establish"]);

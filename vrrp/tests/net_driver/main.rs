@@ -20,4 +20,3 @@ mod removed;
 mod running;
 mod several;
 mod takeover;
-mod watch;

@@ -5,7 +5,8 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::env;
 use std::io::{self, BufRead, BufReader, Read};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 
 use lvs_vrrp::event::{Notification, ShutdownMode};
@@ -17,7 +18,7 @@ use lvs_vrrp::node::{ReportKind, RouterId};
 use lvs_vrrp::receive::Versions;
 use lvs_vrrp::{AddressList, Interval, Priority, RouterConfig, Version, Vrid};
 
-use crate::network::{Host, Running};
+use crate::network::{Host, PATIENCE, Running};
 
 /// What the process runs is said here.
 const VARIABLE: &str = "LVS_VRRP_TEST_ROUTER";
@@ -92,7 +93,10 @@ impl Router {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut running = host.start(&mut command);
         let output = BufReader::new(running.0.stdout.take().unwrap());
-        Process { running, output }
+        let (line, lines) = mpsc::channel();
+        // It ends with the process, or when nobody listens any more.
+        thread::spawn(move || output.lines().try_for_each(|said| line.send(said.unwrap())));
+        Process { running, lines }
     }
 }
 
@@ -152,7 +156,7 @@ impl FromStr for Router {
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) running: Running,
-    output: BufReader<ChildStdout>,
+    lines: Receiver<String>,
 }
 
 impl Process {
@@ -160,11 +164,11 @@ impl Process {
     pub(crate) fn until(&mut self, word: &str) -> String {
         let mut said = String::new();
         loop {
-            let mut line = String::new();
-            let count = self.output.read_line(&mut line).unwrap();
-            assert!(count > 0, "it ended, having said {said}, not {word}");
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("{error}: it said {said}, not {word}"));
             said.push_str(&line);
-            if line.trim_end().ends_with(word) {
+            said.push('\n');
+            if line.ends_with(word) {
                 return said;
             }
         }
@@ -179,9 +183,15 @@ impl Process {
     /// Lets it resign, and waits until it has ended.
     pub(crate) fn stop(mut self) {
         drop(self.running.0.stdin.take());
-        let mut rest = String::new();
-        self.output.read_to_string(&mut rest).unwrap();
-        assert!(self.running.0.wait().unwrap().success(), "{rest}");
+        let mut rest = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => rest.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {rest:#?}"),
+            }
+        }
+        assert!(self.running.0.wait().unwrap().success(), "{rest:#?}");
     }
 }
 

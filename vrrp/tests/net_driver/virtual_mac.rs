@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use lvs_vrrp::Version;
+use lvs_vrrp::net::clock;
 
 use crate::network::{Host, Switch, eventually};
 use crate::process::Router;
@@ -31,7 +32,7 @@ fn mac_of(client: &Host, address: &str) -> String {
 }
 
 fn keeps_its_mac(address: &str, mac: &str, device: &str) {
-    let (_switch, [one, other, client]) = network();
+    let (switch, [one, other, client]) = network();
     let router = |priority| Router {
         has_virtual_mac: true,
         interval: Duration::from_millis(500),
@@ -55,11 +56,13 @@ fn keeps_its_mac(address: &str, mac: &str, device: &str) {
     assert_eq!(mac_of(&client, address), mac);
 
     // A device that a dead process left behind is deleted by the next one.
+    let killed = clock::now();
     higher.kill();
     lower.until("Active");
     assert_eq!(mac_of(&client, address), mac);
     let mut higher = router(200).start(&one);
     higher.until("Active");
+    let cleaned_up = clock::now();
     lower.until("Backup");
     assert_eq!(mac_of(&client, address), mac);
 
@@ -69,6 +72,14 @@ fn keeps_its_mac(address: &str, mac: &str, device: &str) {
     assert_eq!(devices, "");
     assert_eq!(mac_of(&client, address), mac);
     lower.stop();
+    // Between the kill and the clean-up both hold it, and otherwise they do not.
+    for overlap in switch.holding.overlaps() {
+        if overlap.from < killed || overlap.from > cleaned_up {
+            overlap.is_excused();
+        } else {
+            assert!(overlap.to.is_some_and(|to| to < cleaned_up), "{overlap}");
+        }
+    }
     println!("{address} at {mac} through two preemptions, a kill and a resignation");
 }
 

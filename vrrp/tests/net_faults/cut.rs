@@ -8,9 +8,8 @@ use lvs_vrrp::event::ShutdownMode;
 use lvs_vrrp::net::clock;
 
 use crate::network::{Host, eventually};
-use crate::pair::{ADDRESS, network, router, watch};
+use crate::pair::{ADDRESS, network, router};
 use crate::running::Running;
-use crate::watch::overlap;
 
 /// The host hears nothing any more, but sends.
 fn cut(host: &Host) {
@@ -31,14 +30,13 @@ fn heal(host: &Host) {
 #[test]
 #[ignore = "needs root, for network namespaces"]
 fn a_backup_that_hears_nothing_gives_way_when_it_hears_again() {
-    let (_switch, one, other) = network();
+    let (switch, one, other) = network();
     let high = Running::start(&one, router(200).driver());
     high.until_state(1, State::Active);
     let low = Running::start(&other, router(100).driver());
     low.until_state(1, State::Backup);
     let before = high.router(1).since;
     let down = router(100).config().active_down_interval();
-    let watches = watch(&one, &other);
     let from = clock::now();
     cut(&other);
     let taken_over = low.until_state(1, State::Active).at - from;
@@ -52,7 +50,7 @@ fn a_backup_that_hears_nothing_gives_way_when_it_hears_again() {
     assert_eq!(high.router(1).since, before);
     high.stop(ShutdownMode::Graceful);
     low.stop(ShutdownMode::Abrupt);
-    let both = overlap(&watches.0.end(), &watches.1.end());
+    let both = switch.holding.overlap_since(Duration::ZERO);
     println!(
         "cut one way for {:?}: taken over after {taken_over:?} (down interval {down:?}), given way \
          {gave_way:?} after it was healed; held by both for {both:?}",
@@ -72,12 +70,11 @@ fn a_backup_that_hears_nothing_gives_way_when_it_hears_again() {
 #[test]
 #[ignore = "needs root, for network namespaces"]
 fn an_active_that_hears_nothing_stays() {
-    let (_switch, one, other) = network();
+    let (switch, one, other) = network();
     let high = Running::start(&one, router(200).driver());
     high.until_state(1, State::Active);
     let low = Running::start(&other, router(100).driver());
     let backup = low.until_state(1, State::Backup);
-    let watches = watch(&one, &other);
     cut(&one);
     let heard = low.router(1).counters.received();
     eventually(
@@ -89,7 +86,7 @@ fn an_active_that_hears_nothing_stays() {
     heal(&one);
     high.stop(ShutdownMode::Graceful);
     low.stop(ShutdownMode::Abrupt);
-    let both = overlap(&watches.0.end(), &watches.1.end());
+    let both = switch.holding.overlap_since(Duration::ZERO);
     println!("an Active that hears nothing: held by both for {both:?}");
-    assert!(both.is_zero(), "{both:?}");
+    switch.holding.is_clean();
 }

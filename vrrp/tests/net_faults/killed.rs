@@ -7,20 +7,18 @@ use lvs_vrrp::event::ShutdownMode;
 use lvs_vrrp::net::clock;
 
 use crate::network::eventually;
-use crate::pair::{ADDRESS, network, router, watch};
+use crate::pair::{ADDRESS, network, router};
 use crate::running::Running;
-use crate::watch::overlap;
 
 /// OP-4: both hold it from the take-over until the restart cleans up, and not again after.
 #[test]
 #[ignore = "needs root, for network namespaces"]
 fn a_restart_cleans_up_and_recovers() {
-    let (_switch, one, other) = network();
+    let (switch, one, other) = network();
     let mut high = router(200).start(&one);
     high.until("Active");
     let low = Running::start(&other, router(100).driver());
     low.until_state(1, State::Backup);
-    let watches = watch(&one, &other);
     let killed = clock::now();
     high.kill();
     let taken_over = low.until_state(1, State::Active).at;
@@ -35,7 +33,7 @@ fn a_restart_cleans_up_and_recovers() {
     assert!(one.holds(ADDRESS));
     high.stop();
     low.stop(ShutdownMode::Abrupt);
-    let both = overlap(&watches.0.end(), &watches.1.end());
+    let both = switch.holding.overlap_since(Duration::ZERO);
     println!(
         "killed: taken over after {:?}, cleaned up by a restart after {:?}, Active again after {:?}; held \
          by both for {both:?}",

@@ -15,8 +15,6 @@ mod process;
 #[expect(dead_code, reason = "each test program uses a part")]
 #[path = "../net_driver/running.rs"]
 mod running;
-#[path = "../net_driver/watch.rs"]
-mod watch;
 
 mod cut;
 mod device;

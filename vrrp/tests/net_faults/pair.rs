@@ -4,7 +4,6 @@ use lvs_vrrp::Version;
 
 use crate::network::{Host, Switch};
 use crate::process::Router;
-use crate::watch::Watch;
 
 pub(crate) const ADDRESS: &str = "192.0.2.100";
 
@@ -18,8 +17,4 @@ pub(crate) fn network() -> (Switch, Host, Host) {
 
 pub(crate) fn router(priority: u8) -> Router {
     Router::new(Version::V3, priority, ADDRESS)
-}
-
-pub(crate) fn watch(one: &Host, other: &Host) -> (Watch, Watch) {
-    (Watch::new(one, ADDRESS), Watch::new(other, ADDRESS))
 }

@@ -11,6 +11,7 @@ use lvs_vrrp::node::RouterId;
 use lvs_vrrp::receive::Versions;
 use lvs_vrrp::{AddressList, Interval, Priority, RouterConfig, State, Version, Vrid};
 
+use crate::network::holding::Holding;
 use crate::network::{Host, PATIENCE, eventually};
 use crate::running::Running;
 
@@ -55,6 +56,10 @@ fn connect(one: &Host, other: &Host) {
 #[ignore = "needs root, for network namespaces"]
 fn a_backup_at_many_interfaces_hears_them_all_first() {
     let (one, other) = (Host::new("one"), Host::new("other"));
+    let observer = Host::new("observer");
+    let holding = Holding::new(&observer);
+    holding.add(&one);
+    holding.add(&other);
     connect(&one, &other);
     let high = Running::start(&one, config(200));
     let active = || {

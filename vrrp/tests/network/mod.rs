@@ -5,6 +5,9 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub(crate) mod holding;
+pub(crate) mod stall;
+
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::fs::{self, File};
@@ -15,6 +18,8 @@ use std::time::Instant;
 use std::{panic, thread};
 
 use nix::sched::{CloneFlags, setns};
+
+use holding::Holding;
 
 /// Longest wait for anything that takes milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -148,9 +153,11 @@ pub(crate) fn cable(left: &Host, left_name: &str, right: &Host, right_name: &str
     right.ip(&format!("link set dev {right_name} up"));
 }
 
-/// A switch that hosts are connected to.
+/// A switch that hosts are connected to. It knows for how long two of them have an address.
 #[derive(Debug)]
 pub(crate) struct Switch {
+    // Before the host: it ends while that is there.
+    pub(crate) holding: Holding,
     host: Host,
     ports: AtomicU32,
 }
@@ -162,6 +169,7 @@ impl Switch {
             "link add name br0 type bridge mcast_snooping 0 forward_delay 0\nlink set dev br0 up",
         );
         Self {
+            holding: Holding::new(&host),
             host,
             ports: AtomicU32::new(0),
         }
@@ -174,6 +182,7 @@ impl Switch {
 
     /// Connects a host by an interface of this name, with these addresses.
     pub(crate) fn connect(&self, host: &Host, name: &str, addresses: &[&str]) {
+        self.holding.add(host);
         let port = self.ports.fetch_add(1, Ordering::Relaxed);
         cable(host, name, &self.host, &format!("p{port}"));
         self.host.ip(&format!("link set dev p{port} master br0"));

@@ -1,0 +1,178 @@
+//! What holds programs up on this machine: who waits for a processor, or for others that configure
+//! the network, can do nothing meanwhile, whatever it is.
+
+use core::fmt;
+use core::time::Duration;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+
+/// So long the kernel's lock of the network is left to others between two looks at it.
+const PAUSE: Duration = Duration::from_micros(500);
+
+/// What held programs up in some time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Stall {
+    /// Threads of theirs were ready to run, and others ran instead; all together.
+    pub(crate) waiting: Duration,
+    /// They ran; all together.
+    pub(crate) running: Duration,
+    /// The longest time that a request to configure the network took which changes nothing.
+    pub(crate) locked: Duration,
+}
+
+impl Stall {
+    /// For so long a program may have been kept from what it had to do at once.
+    pub(crate) const fn sum(&self) -> Duration {
+        self.waiting
+            .saturating_add(self.running)
+            .saturating_add(self.locked)
+    }
+}
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            waiting,
+            running,
+            locked,
+        } = self;
+        write!(
+            f,
+            "programs waited {waiting:?} for a processor, ran {running:?}, and the network was locked for \
+             {locked:?}"
+        )
+    }
+}
+
+/// Asks the kernel for nothing, and waits for the answer: whoever configures the network is waited for.
+#[derive(Debug)]
+pub(crate) struct Probe(Mutex<Socket>);
+
+impl Probe {
+    /// Asks in the network namespace of this thread.
+    pub(crate) fn open() -> Arc<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE).unwrap();
+        socket.bind(&SocketAddr::new(0, 0)).unwrap();
+        Arc::new(Self(Mutex::new(socket)))
+    }
+
+    /// Sets no flag of `lo` to nothing, for which the kernel takes its lock all the same.
+    fn ask(&self) -> Duration {
+        let mut request = Vec::with_capacity(32);
+        // Length, RTM_NEWLINK, NLM_F_REQUEST and NLM_F_ACK, sequence, port: netlink(7).
+        request.extend(32_u32.to_ne_bytes());
+        request.extend([16_u16, 5].map(u16::to_ne_bytes).concat());
+        request.extend([0; 8]);
+        // Family and type, index, flags, and which of them to change: rtnetlink(7).
+        request.extend([0_u32, 1, 0, 0].map(u32::to_ne_bytes).concat());
+        let socket = self.0.lock().unwrap();
+        let begin = Instant::now();
+        socket.send(&request, 0).unwrap();
+        socket.recv_from_full().unwrap();
+        begin.elapsed()
+    }
+}
+
+/// Looks at what holds up programs, from when it is made.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    processes: Vec<u32>,
+    begin: Times,
+    end: Sender<()>,
+    longest: JoinHandle<Duration>,
+}
+
+impl Meter {
+    /// For these processes, their children, and theirs.
+    pub(crate) fn of(processes: Vec<u32>, probe: &Arc<Probe>) -> Self {
+        let begin = Times::of_all(&processes);
+        let (end, ends) = mpsc::channel();
+        let probe = Arc::clone(probe);
+        let longest = thread::spawn(move || {
+            let mut longest = Duration::ZERO;
+            loop {
+                longest = longest.max(probe.ask());
+                if ends.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+                    return longest;
+                }
+            }
+        });
+        Self {
+            processes,
+            begin,
+            end,
+            longest,
+        }
+    }
+
+    /// What there was until now.
+    pub(crate) fn end(self) -> Stall {
+        let now = Times::of_all(&self.processes);
+        drop(self.end);
+        Stall {
+            waiting: now.waiting.saturating_sub(self.begin.waiting),
+            running: now.running.saturating_sub(self.begin.running),
+            locked: self.longest.join().unwrap(),
+        }
+    }
+}
+
+/// What threads have waited and run since they began.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    waiting: Duration,
+    running: Duration,
+}
+
+impl Times {
+    fn of_all(processes: &[u32]) -> Self {
+        let each = processes.iter().map(|process| Self::of(*process));
+        each.fold(Self::default(), Self::plus)
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            waiting: self.waiting + other.waiting,
+            running: self.running + other.running,
+        }
+    }
+
+    /// Of all threads of a process, and of its children's.
+    fn of(process: u32) -> Self {
+        let mut times = Self::default();
+        // It may be gone, and then says nothing any more.
+        let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else {
+            return times;
+        };
+        for task in tasks.flatten() {
+            let read = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            // Nanoseconds on a processor, and waiting for one: proc(5).
+            let text = read("schedstat");
+            let mut words = text.split_whitespace().map(str::parse);
+            let mut next = || words.next().and_then(Result::ok).map(Duration::from_nanos);
+            times.running += next().unwrap_or_default();
+            times.waiting += next().unwrap_or_default();
+            for child in read("children").split_whitespace() {
+                times = times.plus(Self::of(child.parse().unwrap()));
+            }
+        }
+        times
+    }
+}
+
+/// Lets this thread run as soon as there is something to do, where that is permitted: chrt(1).
+pub(crate) fn be_prompt() {
+    // Such as 7/task/8.
+    let thread = fs::read_link("/proc/thread-self").unwrap();
+    let mut command = Command::new("chrt");
+    command.args(["--fifo", "--pid", "20"]);
+    command.arg(thread.file_name().unwrap());
+    let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
