@@ -5,6 +5,8 @@ use std::thread;
 
 use crate::lab::{Lab, Side};
 use crate::scene::{HIGH, LOW, SLACK, Scene, YIELD};
+use crate::stall::Meter;
+use crate::tap::Advertisement;
 
 /// One is Active and the other is Backup, from beginning to end.
 pub(crate) fn one_is_active(scene: &Scene, active: Side) {
@@ -26,11 +28,14 @@ pub(crate) fn active_is_killed(scene: &Scene, active: Side) {
     let killed = Lab::now();
     router.kill();
     let taken = scene.lab.holding.first(active.other(), killed);
-    // The last advertisement was up to one interval before.
-    let took = taken.saturating_sub(killed);
-    println!("taken over after {took:?}");
-    let down = settings.down_interval();
-    assert!(took + settings.interval > down, "{took:?} of {down:?}");
+    let last = scene.lab.tap.last(active, taken);
+    let took = taken.saturating_sub(last.at);
+    println!("taken over {took:?} after the last advertisement");
+    let (down, earlier) = (
+        settings.down_interval(),
+        scene.program(active.other()).earlier(),
+    );
+    assert!(took + earlier >= down, "{took:?} of {down:?}");
     assert!(took < down + SLACK, "{took:?} of {down:?}");
     scene.client_knows(active.other());
     assert_eq!(other.counters().times_active, 1);
@@ -51,14 +56,13 @@ pub(crate) fn active_resigns(scene: &Scene, active: Side) {
     let resigned = Lab::now();
     router.resign();
     let taken = scene.lab.holding.first(active.other(), resigned);
-    let took = taken.saturating_sub(resigned);
-    println!("taken over after {took:?}");
-    let skew = settings.skew();
-    // FRR counts in hundredths of a second.
-    assert!(
-        took + Duration::from_millis(10) > skew,
-        "{took:?} of {skew:?}"
-    );
+    let is_last = |last: &Advertisement| last.priority == 0;
+    let last = scene.lab.tap.first(active, resigned, is_last);
+    let took = taken.saturating_sub(last.at);
+    println!("taken over {took:?} after the resignation");
+    let program = scene.program(active.other());
+    let skew = settings.skew() + program.gap();
+    assert!(took + program.earlier() >= skew, "{took:?} of {skew:?}");
     assert!(took < skew + SLACK, "{took:?} of {skew:?}");
     scene.client_knows(active.other());
     let counters = other.counters();
@@ -76,22 +80,33 @@ pub(crate) fn active_resigns(scene: &Scene, active: Side) {
 pub(crate) fn higher_returns(scene: &Scene, higher: Side) {
     let mut lower = scene.start(higher.other(), LOW);
     scene.takes(higher.other());
-    let begin = Lab::now();
+    let (begin, meter) = (Lab::now(), Meter::of(lower.processes(), &scene.lab.probe));
     let mut router = scene.start(higher, HIGH);
     let taken = scene.lab.holding.first(higher, begin);
-    scene.lab.holding.wait(&[higher]);
-    println!("taken back after {:?}", taken.saturating_sub(begin));
+    let given_up = scene.lab.holding.given_up(higher.other(), begin);
+    let stall = meter.end();
+    let first = scene.lab.tap.first(higher, begin, |_| true);
+    // What the one waits before it takes the address, and the other until it has given it up.
+    let waited = taken.saturating_sub(first.at);
+    let lasted = given_up.saturating_sub(first.at);
+    println!("taken {waited:?} after the first word, given up {lasted:?} after it; {stall}");
     scene.client_knows(higher);
     let seen = router.counters();
     assert_eq!((seen.times_active, seen.errors), (1, 0), "{seen:?}");
     let seen = lower.counters();
     assert_eq!((seen.times_active, seen.errors), (1, 0), "{seen:?}");
     let report = scene.ends();
-    assert!(report.gap <= YIELD, "{report}");
-    // The loser has to hear of it. Our driver waits 5 ms for that before it installs addresses, which
-    // is enough unless the machine is busy; peers do not wait.
-    let unheard = scene.program(higher).unheard(&scene.settings(higher, HIGH));
-    assert!(report.overlap <= unheard + YIELD, "{report}");
+    assert!(report.gap <= YIELD + stall.sum(), "{report}");
+    let (taker, giver) = (scene.program(higher), scene.program(higher.other()));
+    assert!(waited >= taker.gap(), "{waited:?}");
+    let patience = giver.patience() + stall.sum();
+    assert!(lasted <= patience, "{lasted:?} of {patience:?}");
+    // So there is none where the one waits longer than it takes the other.
+    assert_eq!(report.overlaps, usize::from(given_up > taken), "{report}");
+    assert!(
+        taker.gap().is_zero() || report.overlap <= lasted.saturating_sub(taker.gap()),
+        "{report}"
+    );
 }
 
 /// One with the higher priority comes back, and leaves the address where it is.

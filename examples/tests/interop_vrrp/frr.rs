@@ -29,7 +29,7 @@ const DEVICE: &str = "vmac0";
 pub(crate) struct Frr {
     // In the order in which they end.
     vrrpd: Program,
-    _zebra: Program,
+    zebra: Program,
     folder: PathBuf,
     family: Family,
 }
@@ -53,7 +53,7 @@ impl Frr {
         });
         let router = Self {
             vrrpd: start(host, &folder, "vrrpd"),
-            _zebra: zebra,
+            zebra,
             folder,
             family: settings.family,
         };
@@ -175,6 +175,10 @@ impl Router for Frr {
             resignations_sent: None,
             resignations_received: None,
         }
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        [&self.vrrpd, &self.zebra].map(Program::number).into()
     }
 }
 

@@ -32,6 +32,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::host::{Host, PATIENCE};
 use crate::lab::Side;
+use crate::stall::be_prompt;
 
 /// Multicast groups of rtnetlink(7): links, IPv4 addresses, IPv6 addresses.
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
@@ -91,6 +92,7 @@ impl Holding {
         let mut view = View::new(address);
         let others = Arc::clone(&shared);
         let thread = thread::spawn(move || {
+            be_prompt();
             while !others.ends.load(Ordering::Relaxed) {
                 let mut ready = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
                 if poll(&mut ready, PollTimeout::from(TICK)).unwrap() == 0 {
@@ -130,15 +132,24 @@ impl Holding {
     /// Waits until this one holds it, whoever else does, and says since when; what was before
     /// `from` does not count.
     pub(crate) fn first(&self, side: Side, from: Duration) -> Duration {
+        self.change(side, from, true)
+    }
+
+    /// The same of when it has given it up.
+    pub(crate) fn given_up(&self, side: Side, from: Duration) -> Duration {
+        self.change(side, from, false)
+    }
+
+    fn change(&self, side: Side, from: Duration, holds: bool) -> Duration {
         let deadline = Instant::now() + PATIENCE;
         let mut changes = self.shared.changes.lock().unwrap();
         loop {
             let mut after = changes.iter().filter(|change| change.at >= from);
-            if let Some(found) = after.find(|change| change.side == side && change.holds) {
+            if let Some(found) = after.find(|change| change.side == side && change.holds == holds) {
                 return found.at;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "not taken by {side:?}: {changes:#?}");
+            assert!(!left.is_zero(), "{side:?} {holds}: {changes:#?}");
             changes = self.shared.changed.wait_timeout(changes, left).unwrap().0;
         }
     }

@@ -139,6 +139,11 @@ impl Program {
         }
     }
 
+    /// Its number.
+    pub(crate) fn number(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How it ended, if it did.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.ended = self.ended.or_else(|| self.child.try_wait().unwrap());

@@ -80,6 +80,10 @@ impl Router for Keepalived {
         });
         read(&text)
     }
+
+    fn processes(&self) -> Vec<u32> {
+        [self.program.number()].into()
+    }
 }
 
 impl Drop for Keepalived {

@@ -12,6 +12,7 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
+use std::sync::Arc;
 use std::thread;
 
 use lvs_vrrp::Family;
@@ -20,6 +21,8 @@ use tempfile::TempDir;
 use crate::holding::{self, Holding, Report, namespace_id};
 use crate::host::{Host, eventually};
 use crate::neighbours;
+use crate::stall::Probe;
+use crate::tap::Tap;
 
 /// The interface of each host.
 pub(crate) const INTERFACE: &str = "eth0";
@@ -84,6 +87,9 @@ pub(crate) struct Lab {
     pub(crate) family: Family,
     // Before the hosts: it ends while they are there.
     pub(crate) holding: Holding,
+    pub(crate) tap: Tap,
+    /// Whether the kernel lets anybody configure the network.
+    pub(crate) probe: Arc<Probe>,
     us: Host,
     peer: Host,
     pub(crate) client: Host,
@@ -121,6 +127,8 @@ impl Lab {
         Self {
             family,
             holding,
+            tap: Tap::open(&switch),
+            probe: switch.enter(Probe::open),
             us,
             peer,
             client,

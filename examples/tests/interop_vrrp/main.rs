@@ -12,9 +12,11 @@
 //! * after one was killed: as long as the kernel keeps what it left, which is the lifetime of ours,
 //!   and without end with the peers, so that the test takes them off the network;
 //! * while what one sends does not arrive, and until the next advertisement that does;
-//! * when a better router returns: until the other has heard its first advertisement. keepalived and
-//!   FRR install the address at once; ours waits 5 ms, so that with it both hold the address only if
-//!   the peer is slow;
+//! * when a better router returns: keepalived and FRR install the address at once, so that both hold it
+//!   until the first advertisement is heard, and the address removed; ours waits 5 ms for that, from
+//!   when the advertisement has left, and nobody holds what another does unless the other takes longer.
+//!   When each word left is taken from the wire ([`tap`]), and ours has the same 5 ms to remove the
+//!   address, or what it was held up ([`stall`]);
 //! * with different passwords.
 //!
 //! # Cells that are not there
@@ -58,4 +60,7 @@ mod replay;
 mod router;
 mod scene;
 mod settings;
+#[path = "../../../vrrp/tests/network/stall.rs"]
+mod stall;
+mod tap;
 mod vrrpd;

@@ -6,8 +6,12 @@ use crate::frr::Frr;
 use crate::keepalived::Keepalived;
 use crate::lab::{Lab, Side};
 use crate::router::Router;
+use crate::scene::YIELD;
 use crate::settings::Settings;
 use crate::vrrpd::Vrrpd;
+
+/// For how long ours waits with the address after its first word, where the other is alive.
+const GAP: Duration = Duration::from_millis(5);
 
 /// A program that takes a part in the virtual router.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,11 +50,28 @@ impl Program {
         }
     }
 
-    /// For how long its first words as Active may not be heard: FRR's device has no carrier yet when it
-    /// sends the first advertisement.
-    pub(crate) const fn unheard(self, settings: &Settings) -> Duration {
+    /// For how long it lets another that is alive remove the address after having said that it is the
+    /// better one.
+    pub(crate) const fn gap(self) -> Duration {
         match self {
-            Self::Frr => settings.interval,
+            Self::Keepalived | Self::Frr => Duration::ZERO,
+            Self::Blocking | Self::Tokio => GAP,
+        }
+    }
+
+    /// How long it may take to remove the address after having heard of a better one, if nothing holds
+    /// it up; peers are not what is tested.
+    pub(crate) const fn patience(self) -> Duration {
+        match self {
+            Self::Keepalived | Self::Frr => YIELD,
+            Self::Blocking | Self::Tokio => GAP,
+        }
+    }
+
+    /// How much earlier it may take over than its timers say: FRR counts in hundredths of a second.
+    pub(crate) const fn earlier(self) -> Duration {
+        match self {
+            Self::Frr => Duration::from_millis(10),
             Self::Keepalived | Self::Blocking | Self::Tokio => Duration::ZERO,
         }
     }

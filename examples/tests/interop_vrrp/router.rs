@@ -25,4 +25,6 @@ pub(crate) trait Router: Debug {
     fn resign(&mut self);
     /// What it counted until now.
     fn counters(&mut self) -> Counters;
+    /// The processes that take part in it; their children do, too.
+    fn processes(&self) -> Vec<u32>;
 }

@@ -113,6 +113,10 @@ impl Router for Vrrpd {
             resignations_received: Some(count("received_resignations")),
         }
     }
+
+    fn processes(&self) -> Vec<u32> {
+        [self.program.number()].into()
+    }
 }
 
 impl Drop for Vrrpd {
