@@ -422,8 +422,8 @@ impl DriverConfig {
     }
 
     /// Sets how long addresses wait for their removal elsewhere where a router takes over from one
-    /// that is alive: after its first advertisement when it preempts, and when the other has
-    /// resigned; 5 ms. Without it both hold the addresses for some 100 microseconds.
+    /// that is alive: from when its first advertisement has left when it preempts, and when the
+    /// other has resigned; 5 ms. Without it both hold the addresses for some 100 microseconds.
     pub const fn with_gap(mut self, gap: Duration) -> Self {
         self.gap = gap;
         self

@@ -7,7 +7,7 @@ use std::time::Instant;
 use lvs_vrrp::event::ShutdownMode;
 use lvs_vrrp::{Family, State};
 
-use crate::network::Host;
+use crate::network::{Host, eventually};
 use crate::observer::{Frame, Neighbour, Observer};
 use crate::running::Running;
 use crate::scene::{FAMILIES, Scene, WHILE, driver, is_reached, own_mac, words};
@@ -103,12 +103,16 @@ fn solicited_node_groups_come_and_go() {
     let scene = Scene::new();
     let words = words(Family::Ipv6);
     let (active, backup) = scene.run(Family::Ipv6);
-    let groups = |host: &Host| host.ask(&format!("-6 maddress show dev {}", words.device));
-    assert!(groups(&scene.one).contains("ff02::1:ff00:100"));
-    assert!(!groups(&scene.other).contains("ff02::1:ff00:100"));
+    let hears = |host: &Host| {
+        let groups = host.ask(&format!("-6 maddress show dev {}", words.device));
+        groups.contains("ff02::1:ff00:100")
+    };
+    // The kernel joins them when it has time, a moment after the address is there.
+    eventually(|| hears(&scene.one), |hears| *hears);
+    assert!(!hears(&scene.other));
     active.stop(ShutdownMode::Graceful);
     backup.until_state(1, State::Active);
-    assert!(groups(&scene.other).contains("ff02::1:ff00:100"));
+    eventually(|| hears(&scene.other), |hears| *hears);
     backup.stop(ShutdownMode::Graceful);
 }
 
