@@ -98,6 +98,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     socket: Socket,
+    buffer: Vec<u8>,
     probe: Arc<Probe>,
     /// The numbers of hosts, by their names.
     hosts: Vec<String>,
@@ -123,6 +124,7 @@ impl Holding {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 socket,
+                buffer: vec![0; 32 << 10],
                 probe,
                 hosts: Vec::new(),
                 places: BTreeMap::new(),
@@ -230,7 +232,7 @@ impl State {
 
     /// Reads all there is. It happened just now.
     fn read(&mut self) {
-        let mut buffer = vec![0; 32 << 10];
+        let mut buffer = core::mem::take(&mut self.buffer);
         let mut ancillary = nix::cmsg_space!([u8; 16]);
         loop {
             let mut parts = [IoSliceMut::new(&mut buffer)];
@@ -239,7 +241,7 @@ impl State {
             let received = recvmsg::<()>(descriptor, &mut parts, Some(&mut ancillary), flags);
             let message = match received {
                 Ok(message) => message,
-                Err(Errno::EAGAIN) => return,
+                Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => continue,
                 Err(Errno::ENOBUFS) => {
                     self.has_holes = true;
@@ -256,10 +258,10 @@ impl State {
             });
             // Without a number it is the observer's own.
             if let Some(host) = number.and_then(|number| usize::try_from(number).ok()) {
-                let datagram = buffer.get(..length).unwrap().to_vec();
-                self.take(host, &datagram);
+                self.take(host, buffer.get(..length).unwrap());
             }
         }
+        self.buffer = buffer;
     }
 
     /// Reads messages: netlink(7), rtnetlink(7).

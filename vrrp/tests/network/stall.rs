@@ -16,6 +16,9 @@ use netlink_sys::{Socket, SocketAddr};
 /// So long the kernel's lock of the network is left to others between two looks at it.
 const PAUSE: Duration = Duration::from_micros(500);
 
+/// The longest tick of a kernel (`CONFIG_HZ`).
+const TICK: Duration = Duration::from_millis(10);
+
 /// What held programs up in some time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Stall {
@@ -29,10 +32,12 @@ pub(crate) struct Stall {
 
 impl Stall {
     /// For so long a program may have been kept from what it had to do at once.
-    pub(crate) const fn sum(&self) -> Duration {
-        self.waiting
-            .saturating_add(self.running)
-            .saturating_add(self.locked)
+    pub(crate) fn sum(&self) -> Duration {
+        let counted = self.waiting + self.running;
+        // A kernel that counts in ticks, such as the guest's, may not have counted the last one.
+        let is_in_ticks = counted.subsec_nanos().is_multiple_of(1_000_000);
+        let uncounted = if is_in_ticks { TICK } else { Duration::ZERO };
+        counted + uncounted + self.locked
     }
 }
 
