@@ -10,7 +10,7 @@ use lvs_vrrp::{Family, State};
 use crate::network::{Host, eventually};
 use crate::observer::{Frame, Neighbour, Observer};
 use crate::running::Running;
-use crate::scene::{FAMILIES, Scene, WHILE, driver, is_reached, own_mac, words};
+use crate::scene::{FAMILIES, LONG, Scene, WHILE, driver, is_reached, own_mac, words};
 
 /// What was said about this address.
 fn said(frames: &[Frame], address: &str) -> Vec<Neighbour> {
@@ -127,7 +127,7 @@ fn an_owner_shows_only_the_virtual_mac() {
         let observer = Observer::new(&scene.client);
         let owner = Running::start(&scene.one, driver(family, 255));
         owner.until_state(1, State::Active);
-        let frames = observer.during(WHILE);
+        let frames = observer.during(LONG);
         let is_advertisement = |frame: &&Frame| frame.is_advertisement();
         let advertisements: Vec<_> = frames.iter().filter(is_advertisement).collect();
         assert!(advertisements.len() >= 3, "{advertisements:?}");

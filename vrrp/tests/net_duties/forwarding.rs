@@ -6,7 +6,7 @@ use lvs_vrrp::event::ShutdownMode;
 
 use crate::network::{Host, cable};
 use crate::observer::{Frame, Observer};
-use crate::scene::{FAMILIES, Scene, WHILE, is_reached, own_mac, words};
+use crate::scene::{FAMILIES, LONG, Scene, is_reached, own_mac, words};
 
 /// A host behind a director, on a link of its own.
 fn server_behind(director: &Host) -> Host {
@@ -96,7 +96,7 @@ fn advertisements_are_not_forwarded() {
         let behind = server_behind(&scene.other);
         let (near, far) = (Observer::new(&scene.client), Observer::new(&behind));
         let (active, backup) = scene.run(family);
-        thread::sleep(WHILE);
+        thread::sleep(LONG);
         let count = |observer: &Observer| {
             let frames = observer.take();
             frames

@@ -15,6 +15,11 @@ use crate::running::Running;
 
 /// Long enough for an answer.
 pub(crate) const WHILE: Duration = Duration::from_millis(500);
+/// From one advertisement to the next, in hundredths of a second: a machine that holds the Active up
+/// for three of them sees the Backup take over, as it has to.
+const INTERVAL: u16 = 30;
+/// In this time several are sent.
+pub(crate) const LONG: Duration = Duration::from_millis(1500);
 
 /// What differs between the families.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +136,7 @@ pub(crate) fn router(family: Family, priority: u8) -> RouterSetup {
     let config = RouterConfig::new(Vrid::new(51).unwrap(), addresses(family))
         .with_versions(Versions::Only(Version::V3))
         .with_switches(switches)
-        .with_interval(Interval::from_centiseconds(10).unwrap());
+        .with_interval(Interval::from_centiseconds(INTERVAL).unwrap());
     let config = if priority == 255 {
         config.as_owner()
     } else {

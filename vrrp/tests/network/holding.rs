@@ -166,6 +166,11 @@ impl Holding {
         super::run(&mut command, "");
     }
 
+    /// Looks at what holds up routers from now on.
+    pub(crate) fn meter(&self) -> Meter {
+        meter(&self.shared.state.lock().unwrap().probe)
+    }
+
     /// When a host held an address, until now.
     pub(crate) fn spans(&self, host: &Host, address: &str) -> Vec<Span> {
         let address = address.parse().unwrap();
@@ -323,8 +328,7 @@ impl State {
                 to: None,
                 stall: Stall::default(),
             });
-            self.meters
-                .insert(address, Meter::of([process::id()].into(), &self.probe));
+            self.meters.insert(address, meter(&self.probe));
         } else if before.len() == 2 && after.len() < 2 {
             let mut open = self.overlaps.iter_mut();
             let open = open.rfind(|overlap| overlap.address == address).unwrap();
@@ -332,6 +336,11 @@ impl State {
             open.stall = self.meters.remove(&address).unwrap().end();
         }
     }
+}
+
+/// For this process and all that it has started.
+fn meter(probe: &Arc<Probe>) -> Meter {
+    Meter::of([process::id()].into(), probe)
 }
 
 /// The address that a message is about; those of `lo` everybody has.
