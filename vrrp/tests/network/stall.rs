@@ -35,7 +35,7 @@ impl Stall {
     pub(crate) fn sum(&self) -> Duration {
         let counted = self.waiting + self.running;
         // A kernel that counts in ticks, such as the guest's, may not have counted the last one.
-        let is_in_ticks = counted.subsec_nanos().is_multiple_of(1_000_000);
+        let is_in_ticks = counted.subsec_nanos() == counted.subsec_millis() * 1_000_000;
         let uncounted = if is_in_ticks { TICK } else { Duration::ZERO };
         counted + uncounted + self.locked
     }
