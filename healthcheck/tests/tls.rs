@@ -1,7 +1,12 @@
 //! TLS under the driver, against a server of this test that does exactly what each test needs.
 
 #![cfg(feature = "tls")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
 
 use core::time::Duration;
 use std::io::{Read, Write};
@@ -470,4 +475,103 @@ fn what_follows_the_agreement_in_plain_text_is_refused() {
         "{outcome}"
     );
     server.join().unwrap();
+}
+
+/// Writes one byte at a time, with a pause after each.
+struct Dripping(TcpStream, Duration);
+
+impl Read for Dripping {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Dripping {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        thread::sleep(self.1);
+        self.0.write(&bytes[..bytes.len().min(1)])
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn handshake_may_come_byte_by_byte_but_not_for_ever() {
+    for version in [TlsVersion::V1_2, TlsVersion::V1_3] {
+        let (probe, server) = serve(|stream| {
+            stream.set_nodelay(true).unwrap();
+            let stream = Dripping(stream, Duration::ZERO);
+            let mut stream = StreamOwned::new(server_connection(), stream);
+            stream.write_all(b"hello\n").unwrap();
+            let _ = stream.read(&mut [0; 16]);
+        });
+        let tls = trusting().with_versions(version, version);
+        let probe = probe.with_tls(tls).with_protocol(Lines::default());
+        let outcome = run(probe, policy()).outcome;
+        assert_eq!(outcome.code, Code::Ok, "{version}: {outcome}");
+        server.join().unwrap();
+    }
+    let (probe, server) = serve(|stream| {
+        let stream = Dripping(stream, SECOND / 50);
+        let _ = StreamOwned::new(server_connection(), stream).write_all(b"hello\n");
+    });
+    let timeout = SECOND / 2;
+    let report = run(probe.with_tls(trusting()), policy().with_timeout(timeout));
+    assert_eq!(report.outcome.code, Code::TimeoutTls, "{}", report.outcome);
+    let late = report.at - report.started - timeout;
+    println!("timeout_tls of a dripping server came {late:?} after its deadline");
+    assert!(late < SECOND, "{late:?}");
+    server.join().unwrap();
+}
+
+#[test]
+fn server_that_never_ends_is_given_up_and_others_are_heard() {
+    // A handshake message of 16 MiB in pieces, nothing at all in records, warnings, no TLS.
+    let mut message = vec![22, 3, 3, 1, 0, 2, 0xff, 0xff, 0xff];
+    message.resize(5 + 256, 0);
+    let flood: [&[u8]; 4] = [
+        &message,
+        &[22, 3, 3, 0, 0],
+        &[21, 3, 3, 0, 2, 1, 90],
+        &[0; 64],
+    ];
+    for record in flood {
+        let record = record.repeat(100);
+        let (hostile, server) = serve(move |mut stream| while stream.write_all(&record).is_ok() {});
+        let (friendly, other) = serve(|stream| drop(secured(stream).read(&mut [0; 16])));
+        let mut driver = Driver::new(Config::default()).unwrap();
+        let timeout = SECOND;
+        let policy = policy().with_timeout(timeout);
+        let hostile = driver
+            .add(Check::new(hostile.with_tls(trusting()), policy.clone()))
+            .unwrap();
+        driver
+            .add(Check::new(friendly.with_tls(trusting()), policy))
+            .unwrap();
+        let mut events = Vec::new();
+        while events.len() < 2 {
+            driver.poll(Some(20 * SECOND), &mut events).unwrap();
+        }
+        for event in events {
+            let CheckEvent::Completed(report) = event else {
+                panic!("{event:?}")
+            };
+            let (code, took) = (report.outcome.code, report.at - report.started);
+            if report.check == hostile {
+                assert!(
+                    matches!(code, Code::TlsHandshake | Code::TimeoutTls),
+                    "{}",
+                    report.outcome
+                );
+                assert!(took < timeout + SECOND, "{took:?}");
+            } else {
+                assert_eq!(code, Code::Ok, "{}", report.outcome);
+            }
+        }
+        drop(driver);
+        server.join().unwrap();
+        other.join().unwrap();
+    }
 }

@@ -11,7 +11,7 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::datagram::Datagrams;
 use super::socket::Failure;
-use super::stream::{Arrived, Stream};
+use super::stream::{Arrived, Shaken, Stream};
 use crate::probe::tls::{Tls, TlsInfo};
 use crate::probe::{IcmpError, Operation, Transport};
 use crate::target::Target;
@@ -137,20 +137,24 @@ impl Channel {
         };
         // What was to be sent before goes with the handshake, and nobody is told of it.
         self.sending = false;
-        let done = stream.start_tls(tls)?;
-        self.handshaken(done.is_some());
-        Ok(done)
+        let shaken = stream.start_tls(tls)?;
+        Ok(self.shaken(shaken))
     }
 
     /// Takes note of how far the handshake has come.
-    fn handshaken(&mut self, done: bool) {
+    fn shaken(&mut self, shaken: Shaken) -> Option<Box<TlsInfo>> {
+        let done = matches!(shaken, Shaken::Done(_));
         if let Socket::Stream(stream) = &self.socket {
             let waits = stream.wants_write();
             self.writable &= !waits;
             // The last of the handshake itself, which nobody else will send.
             self.sending = done && waits;
             // What came with its end was read with it.
-            self.readable = done;
+            self.readable = !matches!(shaken, Shaken::Waits);
+        }
+        match shaken {
+            Shaken::Done(info) => Some(info),
+            Shaken::Waits | Shaken::More => None,
         }
     }
 
@@ -207,11 +211,12 @@ impl Channel {
                 if !(self.readable || (self.writable && stream.wants_write())) {
                     return None;
                 }
-                let step = stream.handshake();
-                self.handshaken(matches!(step, Ok(Some(_))));
-                return match step {
-                    Ok(info) => info.map(Heard::TlsDone),
-                    Err(failure) => Some(Heard::Failed(failure)),
+                return match stream.handshake() {
+                    Ok(shaken) => self.shaken(shaken).map(Heard::TlsDone),
+                    Err(failure) => {
+                        self.readable = false;
+                        Some(Heard::Failed(failure))
+                    }
                 };
             }
         }
@@ -243,6 +248,7 @@ impl Channel {
                     self.readable = false;
                     None
                 }
+                Ok(Arrived::More) => None,
                 Err(failure) => Some(Heard::Failed(failure)),
             },
             Socket::Datagrams(datagrams) => match datagrams.receive(buffer) {

@@ -47,6 +47,22 @@ pub(super) enum Arrived {
     Eof { orderly: bool },
     /// Nothing for now.
     Nothing,
+    /// Nothing so far, but perhaps without epoll saying so.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nobody speaks TLS"))]
+    More,
+}
+
+/// How far a handshake has come.
+#[derive(Debug)]
+pub(super) enum Shaken {
+    /// This is what it led to.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nobody speaks TLS"))]
+    Done(Box<TlsInfo>),
+    /// It waits for the peer.
+    Waits,
+    /// It could go on at once.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nobody speaks TLS"))]
+    More,
 }
 
 /// Why a connection does not go on.
@@ -138,7 +154,7 @@ impl Stream {
     ///
     /// After a dialogue in plain text, what the server has said before it has heard of TLS from us
     /// is refused.
-    pub(super) fn start_tls(&mut self, tls: &Tls) -> Result<Option<Box<TlsInfo>>, Failure> {
+    pub(super) fn start_tls(&mut self, tls: &Tls) -> Result<Shaken, Failure> {
         let mut early = [MaybeUninit::uninit()];
         if self.spoke && matches!(self.socket.peek(&mut early), Ok(1..)) {
             let text = "the server sent more in plain text where TLS was to start";
@@ -165,17 +181,16 @@ impl Stream {
                 .is_some_and(|session| session.wants_write())
     }
 
-    /// Goes on with the handshake; at its end says what it led to.
-    pub(super) fn handshake(&mut self) -> Result<Option<Box<TlsInfo>>, Failure> {
+    /// Goes on with the handshake.
+    pub(super) fn handshake(&mut self) -> Result<Shaken, Failure> {
         if !self.flush_plain()? {
-            return Ok(None);
+            return Ok(Shaken::Waits);
         }
         let Some(session) = &mut self.tls else {
-            return Ok(None);
+            return Ok(Shaken::Waits);
         };
-        let done = session.handshake(&self.socket);
-        done.map(|info| info.map(Box::new))
-            .map_err(|trouble| self.fail(trouble))
+        let shaken = session.handshake(&self.socket);
+        shaken.map_err(|trouble| self.fail(trouble))
     }
 
     /// Adds to what is to be sent.

@@ -4,8 +4,8 @@ use core::net::SocketAddr;
 
 use socket2::Socket;
 
-use super::{Arrived, Trouble};
-use crate::probe::tls::{Tls, TlsInfo, TlsKind};
+use super::{Arrived, Shaken, Trouble};
+use crate::probe::tls::{Tls, TlsKind};
 
 /// There is none.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Session {
         match *self {}
     }
 
-    pub(super) const fn handshake(&mut self, _socket: &Socket) -> Result<Option<TlsInfo>, Trouble> {
+    pub(super) const fn handshake(&mut self, _socket: &Socket) -> Result<Shaken, Trouble> {
         match *self {}
     }
 

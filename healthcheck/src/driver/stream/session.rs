@@ -10,12 +10,15 @@ use rustls::{Error, HandshakeKind, ProtocolVersion};
 use rustls_pki_types::ServerName;
 use socket2::Socket;
 
-use super::{Arrived, Trouble};
+use super::{Arrived, Shaken, Trouble};
 use crate::probe::Operation;
 use crate::probe::tls::certificate::not_after;
 use crate::probe::tls::explain::explain;
 use crate::probe::tls::prepare::server_name;
 use crate::probe::tls::{Tls, TlsInfo, TlsKind, TlsVersion};
+
+/// How many times in a row one connection reads before others get their turn.
+const TURN: u32 = 64;
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -66,14 +69,16 @@ impl Session {
         self.connection.wants_write()
     }
 
-    /// Goes on with the handshake as far as the socket lets it; at its end says what it led to.
-    pub(super) fn handshake(&mut self, socket: &Socket) -> Result<Option<TlsInfo>, Trouble> {
-        loop {
-            self.write(socket)?;
+    /// Goes on with the handshake as far as the socket lets it, or for its turn.
+    pub(super) fn handshake(&mut self, socket: &Socket) -> Result<Shaken, Trouble> {
+        for _ in 0..TURN {
+            if let Err(trouble) = self.write(socket) {
+                return Err(self.last_word(socket, trouble));
+            }
             if !self.connection.is_handshaking() {
                 // The last of our own bytes may still wait; they go before anything else.
                 self.handshaking = false;
-                return Ok(Some(self.info()));
+                return Ok(Shaken::Done(Box::new(self.info())));
             }
             match self.read(socket)? {
                 Some(0) => {
@@ -81,9 +86,10 @@ impl Session {
                     return Err(Trouble::Tls(TlsKind::Eof, text.to_owned()));
                 }
                 Some(_) => {}
-                None => return Ok(None),
+                None => return Ok(Shaken::Waits),
             }
         }
+        Ok(Shaken::More)
     }
 
     /// Adds to what is to be sent.
@@ -99,8 +105,10 @@ impl Session {
     /// Sends what the kernel takes. True when nothing is left.
     pub(super) fn flush(&mut self, socket: &Socket) -> Result<bool, Trouble> {
         loop {
-            if !self.write(socket)? {
-                return Ok(false);
+            match self.write(socket) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(trouble) => return Err(self.last_word(socket, trouble)),
             }
             let rest = self.plain.get(self.taken..).unwrap_or_default();
             if rest.is_empty() {
@@ -125,7 +133,7 @@ impl Session {
         socket: &Socket,
         buffer: &mut [u8],
     ) -> Result<Arrived, Trouble> {
-        loop {
+        for _ in 0..TURN {
             match self.connection.reader().read(buffer) {
                 Ok(0) => return Ok(Arrived::Eof { orderly: true }),
                 Ok(count) => return Ok(Arrived::Data { count, more: true }),
@@ -141,6 +149,7 @@ impl Session {
             // The protocol itself may have something to answer.
             self.write(socket)?;
         }
+        Ok(Arrived::More)
     }
 
     /// Says goodbye as far as that is possible without waiting.
@@ -183,6 +192,18 @@ impl Session {
                 Err(self.refuse(&error))
             }
         }
+    }
+
+    /// What cannot be sent was perhaps refused by an alert, which says more.
+    fn last_word(&mut self, socket: &Socket, trouble: Trouble) -> Trouble {
+        for _ in 0..TURN {
+            match self.read(socket) {
+                Ok(Some(1..)) => {}
+                Err(alert @ Trouble::Tls(..)) => return alert,
+                _ => break,
+            }
+        }
+        trouble
     }
 
     fn refuse(&self, error: &Error) -> Trouble {

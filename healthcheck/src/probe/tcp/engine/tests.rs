@@ -5,6 +5,7 @@ use super::super::TcpProbe;
 use super::*;
 use crate::outcome::Verdict;
 use crate::policy::Health;
+use crate::probe::tls::Tls;
 use crate::target::Target;
 
 const START: Timestamp = Duration::from_secs(50);
@@ -225,4 +226,182 @@ fn another_connection_begins_like_the_first() {
 fn idle_time_of_nothing_is_refused() {
     let probe = probe().with_idle_timeout(Duration::ZERO);
     assert_eq!(probe.validate().unwrap_err().field, "idle_timeout");
+}
+
+fn actions(step: Step) -> Vec<Action> {
+    match step {
+        Step::Do(actions) => actions,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn info() -> TlsInfo {
+    TlsInfo {
+        alpn: Some(b"h2"[..].into()),
+        ..TlsInfo::default()
+    }
+}
+
+#[test]
+fn handshake_comes_first_and_has_the_time_of_the_whole() {
+    let probe = probe().with_protocol(Ask::default()).with_tls(Tls::new());
+    let mut engine = engine_of(&probe);
+    let at = |millis| START + Duration::from_millis(millis);
+    let begun = actions(engine.on_event(Event::Connected, at(10)));
+    assert!(
+        matches!(&begun[..], [Action::SetDeadline(deadline), Action::StartTls(_)]
+            if *deadline == START + 3 * SECOND),
+        "{begun:?}"
+    );
+    // Of the bytes of the handshake the dialogue hears nothing.
+    let asked = actions(engine.on_event(Event::TlsDone(&info()), at(25)));
+    assert!(matches!(
+        &asked[..],
+        [Action::Send(_), Action::Read, Action::SetDeadline(_)]
+    ));
+    let outcome = done(engine.on_event(Event::Data(b"!"), at(30)));
+    assert_eq!(outcome.timing.tls, Some(Duration::from_millis(25)));
+    assert_eq!(outcome.tls.as_deref(), Some(&info()));
+}
+
+#[test]
+fn handshake_that_fails_is_told_by_its_code_and_not_by_the_dialogues() {
+    let probe = probe().with_tls(Tls::new());
+    let rows = [
+        (TlsKind::Handshake, Code::TlsHandshake),
+        (TlsKind::Verify, Code::TlsVerify),
+        (TlsKind::Unsupported, Code::TlsUnsupported),
+        (TlsKind::Eof, Code::EofEarly),
+        (TlsKind::Injected, Code::Proto),
+    ];
+    for (kind, code) in rows {
+        let mut engine = engine_of(&probe);
+        let _ = engine.on_event(Event::Connected, START);
+        let detail = "why";
+        let outcome = done(engine.on_event(Event::TlsFailed { kind, detail }, START));
+        assert_eq!((outcome.code, outcome.phase), (code, Phase::Tls));
+        assert_eq!(
+            (outcome.verdict, outcome.detail.as_str()),
+            (Verdict::Fail, "why")
+        );
+    }
+    let mut engine = engine_of(&probe);
+    let _ = engine.on_event(Event::Connected, START);
+    let reset = Event::Failed {
+        operation: Operation::Receive,
+        errno: Errno::from_raw(104),
+        origin: Origin::Network,
+        detail: "",
+    };
+    let outcome = done(engine.on_event(reset, START));
+    assert_eq!((outcome.code, outcome.phase), (Code::Reset, Phase::Tls));
+    let mut engine = engine_of(&probe);
+    let _ = engine.on_event(Event::Connected, START);
+    let outcome = done(engine.on_event(Event::Deadline, START + 3 * SECOND));
+    assert_eq!(
+        (outcome.code, outcome.phase),
+        (Code::TimeoutTls, Phase::Tls)
+    );
+}
+
+#[test]
+fn certificate_that_ends_soon_is_mentioned_where_nothing_else_is() {
+    let mut soon = info();
+    (soon.days_left, soon.expires_soon) = (Some(3), true);
+    let mut engine = engine_of(&probe().with_tls(Tls::new()));
+    let _ = engine.on_event(Event::Connected, START);
+    let outcome = done(engine.on_event(Event::TlsDone(&soon), START));
+    assert_eq!((outcome.code, outcome.phase), (Code::Ok, Phase::Tls));
+    assert_eq!(
+        outcome.detail.as_str(),
+        "the server's certificate ends in 3 days"
+    );
+}
+
+/// Asks for TLS at `!`, opens again at `?`, and passes when TLS is there.
+#[derive(Clone, Debug, Default)]
+struct Upgrade(bool);
+
+impl Protocol for Upgrade {
+    fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
+        Box::new(self.clone())
+    }
+}
+
+impl Dialogue for Upgrade {
+    fn opened(&mut self) -> Turn {
+        match self.0 {
+            true => Turn::Done(Outcome::new(Code::Ok, Phase::Match)),
+            false => Turn::Listen,
+        }
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Turn {
+        match bytes {
+            b"!" => {
+                self.0 = true;
+                Turn::StartTls
+            }
+            b"?" => Turn::Reopen,
+            b"." => Turn::Send(b"go on".to_vec()),
+            _ => Turn::Listen,
+        }
+    }
+}
+
+#[test]
+fn plain_text_before_tls_is_heard_byte_by_byte_and_none_after_the_agreement() {
+    let probe = probe()
+        .with_protocol(Upgrade::default())
+        .with_starttls(Tls::new());
+    let mut engine = engine_of(&probe);
+    let _ = engine.on_event(Event::Connected, START);
+    let said = actions(engine.on_event(Event::Data(b"ab.c.d"), START));
+    let sent = said
+        .iter()
+        .filter(|action| matches!(action, Action::Send(_)));
+    assert_eq!(sent.count(), 2, "{said:?}");
+    let begun = actions(engine.on_event(Event::Data(b"ok!"), START));
+    assert!(
+        begun
+            .iter()
+            .any(|action| matches!(action, Action::StartTls(_))),
+        "{begun:?}"
+    );
+    let outcome = done(engine.on_event(Event::TlsDone(&info()), START));
+    assert_eq!(outcome.code, Code::Ok);
+
+    let mut engine = engine_of(&probe);
+    let _ = engine.on_event(Event::Connected, START);
+    let outcome = done(engine.on_event(Event::Data(b"ok!x"), START));
+    assert_eq!((outcome.code, outcome.phase), (Code::Proto, Phase::Tls));
+
+    // What is left of a connection that was given up belongs to nobody.
+    let mut engine = engine_of(&probe);
+    let _ = engine.on_event(Event::Connected, START);
+    let again = actions(engine.on_event(Event::Data(b"a?!"), START));
+    assert!(
+        matches!(again.last(), Some(Action::Connect { .. })),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn tls_nobody_said_how_to_speak_or_within_itself_is_not_started() {
+    let mut engine = engine_of(&probe().with_protocol(Upgrade::default()));
+    let _ = engine.on_event(Event::Connected, START);
+    let outcome = done(engine.on_event(Event::Data(b"!"), START));
+    assert_eq!(
+        (outcome.code, outcome.phase),
+        (Code::TlsUnsupported, Phase::Tls)
+    );
+    let mut engine = engine_of(
+        &probe()
+            .with_protocol(Upgrade::default())
+            .with_tls(Tls::new()),
+    );
+    let _ = engine.on_event(Event::Connected, START);
+    let _ = engine.on_event(Event::TlsDone(&info()), START);
+    let outcome = done(engine.on_event(Event::Data(b"!"), START));
+    assert_eq!(outcome.code, Code::TlsUnsupported, "{outcome}");
 }
