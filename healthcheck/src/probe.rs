@@ -42,17 +42,23 @@ pub mod agent;
 mod call;
 pub mod command;
 pub mod dialogue;
+#[cfg(feature = "dns")]
+pub mod dns;
 mod errno;
 mod event;
 pub mod expect;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod icmp;
+mod icmp_error;
+mod masked;
 #[cfg(feature = "regex")]
 mod pattern;
 pub mod preset;
 pub mod smtp;
 pub mod tcp;
 pub mod tls;
+pub mod udp;
 
 use core::fmt;
 use core::net::IpAddr;
@@ -62,6 +68,7 @@ pub use self::call::{Call, FnProbe};
 pub use self::dialogue::{Dialogue, Protocol, Turn};
 pub use self::errno::{Errno, Operation, Origin};
 pub use self::event::{ChildStatus, Event, IcmpError};
+pub use self::masked::{MaskedBytes, NotMaskedBytes};
 #[cfg(feature = "regex")]
 pub use self::pattern::Pattern;
 use crate::Timestamp;

@@ -8,8 +8,10 @@ use std::thread;
 use std::time::Instant;
 
 use lvs_healthcheck::policy::Spread;
+use lvs_healthcheck::probe::icmp::IcmpProbe;
+use lvs_healthcheck::probe::udp::{Reply, UdpProbe};
 use lvs_healthcheck::{
-    Check, CheckEvent, Code, Config, Driver, Outcome, Policy, Target, TcpProbe, Verdict,
+    Check, CheckEvent, Code, Config, Driver, Outcome, Policy, Probe, Target, TcpProbe, Verdict,
 };
 use nix::sched::{CloneFlags, unshare};
 
@@ -88,14 +90,17 @@ impl Drop for Router {
 }
 
 fn probe(target: Target) -> Outcome {
+    outcome(TcpProbe::new(target), 8 * SECOND)
+}
+
+/// What one attempt of this probe finds out in this time.
+fn outcome(probe: impl Probe + 'static, timeout: Duration) -> Outcome {
     let policy = Policy::default()
         .with_spread(Spread::None)
-        .with_timeout(8 * SECOND)
-        .with_connect_timeout(5 * SECOND);
+        .with_timeout(timeout)
+        .with_connect_timeout(5 * SECOND.min(timeout));
     let mut driver = Driver::new(Config::default()).unwrap();
-    driver
-        .add(Check::new(TcpProbe::new(target), policy))
-        .unwrap();
+    driver.add(Check::new(probe, policy)).unwrap();
     let mut events = Vec::new();
     driver.poll(Some(10 * SECOND), &mut events).unwrap();
     match events.pop() {
@@ -257,6 +262,75 @@ fn packet_filters_here_and_there() {
                     "{port}: {outcome}"
                 );
             }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root and iproute2"]
+fn echo_tells_hosts_that_answer_from_those_that_do_not() {
+    in_namespace(|| {
+        let router = Router::new();
+        let echo = |address: &str| IcmpProbe::new(address.parse().unwrap());
+        for address in ["10.9.0.2", "fd09::2"] {
+            let outcome = outcome(echo(address), 5 * SECOND);
+            assert_eq!(outcome.code, Code::Ok, "{address}: {outcome}");
+            let spaced = echo(address)
+                .with_count(3)
+                .with_min_replies(3)
+                .with_spacing(SECOND / 20);
+            let outcome = self::outcome(spaced, 5 * SECOND);
+            assert_eq!(outcome.code, Code::Ok, "{address}: {outcome}");
+            assert!(
+                outcome.timing.total >= Some(SECOND / 10),
+                "{address}: {outcome}"
+            );
+        }
+        router.run("sysctl -qw net.ipv4.icmp_echo_ignore_all=1");
+        router.run("sysctl -qw net.ipv6.icmp.echo_ignore_all=1");
+        for address in ["10.9.0.2", "fd09::2"] {
+            let outcome = outcome(echo(address).with_count(2), SECOND);
+            assert_eq!(outcome.code, Code::TimeoutIo, "{address}: {outcome}");
+            assert!(
+                outcome
+                    .detail
+                    .as_str()
+                    .starts_with("0 replies to 2 requests")
+            );
+        }
+        // Nobody answers its neighbour's question for these.
+        for address in ["10.9.0.9", "fd09::9"] {
+            let outcome = outcome(echo(address), 8 * SECOND);
+            assert_eq!(outcome.code, Code::Unreachable, "{address}: {outcome}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root, iproute2 and nftables"]
+fn silence_over_udp_passes_and_what_the_network_says_fails() {
+    in_namespace(|| {
+        let router = Router::new();
+        router.run("nft add table inet t");
+        router.run("nft add chain inet t c { type filter hook input priority 0 ; }");
+        router.run("nft add rule inet t c udp dport 5 drop");
+        router.run("nft add rule inet t c udp dport 6 reject with icmpx type admin-prohibited");
+        for host in ["10.9.0.2", "[fd09::2]"] {
+            let at = |port: u16| UdpProbe::new(target(&format!("{host}:{port}")));
+            let dropped = outcome(at(5), SECOND / 2);
+            assert_eq!(dropped.code, Code::Ok, "{dropped}");
+            let wanted = outcome(at(5).with_reply(Reply::any()), SECOND / 2);
+            assert_eq!(wanted.code, Code::TimeoutIo, "{wanted}");
+            let closed = outcome(at(7), 5 * SECOND);
+            assert_eq!(closed.code, Code::Refused, "{closed}");
+            let prohibited = outcome(at(6), 5 * SECOND);
+            assert_eq!(prohibited.code, Code::Unreachable, "{prohibited}");
+            assert!(prohibited.detail.as_str().starts_with("administratively"));
+        }
+        // A neighbour that is not there is found out in about three seconds.
+        for address in ["10.9.0.9:7", "[fd09::9]:7"] {
+            let outcome = outcome(UdpProbe::new(target(address)), 8 * SECOND);
+            assert_eq!(outcome.code, Code::Unreachable, "{address}: {outcome}");
         }
     });
 }

@@ -25,7 +25,7 @@ use core::fmt;
 use core::mem;
 
 pub use self::matcher::Matcher;
-use self::matcher::{Found, printable};
+pub(super) use self::matcher::{Found, printable};
 use super::dialogue::{Dialogue, Protocol, Turn};
 use crate::attempt::Attempt;
 use crate::error::Invalid;

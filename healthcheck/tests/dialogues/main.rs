@@ -13,5 +13,6 @@ mod checking;
 mod databases;
 mod mail;
 mod misbehaving;
+mod names;
 mod redis;
 mod server;

@@ -24,7 +24,7 @@ pub enum Matcher {
 
 /// Whether something was found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Found {
+pub(in crate::probe) enum Found {
     /// Yes, and it ends here.
     Yes(usize),
     /// No, and more bytes change nothing.
@@ -50,7 +50,7 @@ impl Matcher {
     }
 
     /// Looks for it; `complete` says that there will be no more bytes.
-    pub(super) fn find(&self, bytes: &[u8], complete: bool) -> Found {
+    pub(in crate::probe) fn find(&self, bytes: &[u8], complete: bool) -> Found {
         let found = match self {
             Self::Exact(wanted) if bytes == wanted => Found::Yes(bytes.len()),
             Self::Prefix(wanted) if bytes.starts_with(wanted) => Found::Yes(wanted.len()),
@@ -93,7 +93,7 @@ fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// The beginning of some bytes as people can read it, in quotation marks.
-pub(super) fn printable(bytes: &[u8]) -> String {
+pub(in crate::probe) fn printable(bytes: &[u8]) -> String {
     const SHOWN: usize = 60;
     let shown = bytes.get(..SHOWN).unwrap_or(bytes);
     let more = if shown.len() < bytes.len() { "…" } else { "" };
