@@ -3,6 +3,7 @@
 mod beginning;
 mod engine;
 mod event;
+mod expecting;
 mod following;
 mod handle;
 mod jobs;
@@ -30,8 +31,9 @@ pub use handle::{Handle, RouterSnapshot, Snapshot};
 /// Runs virtual routers on the thread that calls [`run`](Self::run).
 ///
 /// It has more threads: `vrrp-addresses`, which waits for the kernel's answers to requests about
-/// addresses, `vrrp-links`, which lists links when notifications were lost, and `vrrp-hooks`, if the
-/// program has [`Hooks`]. Dropped it stops at once, but for the request or the hook that is under way:
+/// addresses, and where there are several processors stays awake for half a millisecond when a take-over
+/// is about to come; `vrrp-links`, which lists links when notifications were lost, and `vrrp-hooks`, if
+/// the program has [`Hooks`]. Dropped it stops at once, but for the request or the hook that is under way:
 /// addresses stay until their lifetime ends, and nobody resigns; [`Handle::shutdown`] is the way to
 /// leave.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! configures the network; and one for the program's [`Hooks`], if it has any. Both end with the
 //! driver, which never waits for them; what they have not begun by then is not done.
 
+mod expectation;
 mod worker;
 
 use alloc::boxed::Box;
@@ -31,6 +32,7 @@ use crate::node::RouterId;
 use crate::priority::Rank;
 use crate::timer::Timestamp;
 
+pub(super) use expectation::Expectation;
 pub(super) use worker::Outbox;
 
 /// What a program does beside the addresses, on a thread of its own, one call after the other.
@@ -158,6 +160,8 @@ pub(super) enum AddressTask {
     /// The first: what all others are about.
     Begin(Box<Holdings>),
     Change(Vec<AddressJob>),
+    /// Nothing, but that another one comes soon.
+    Expect(Expectation),
     /// Those that are due at this time.
     Renew(Timestamp),
     /// These have to be gone by then.
@@ -234,6 +238,10 @@ pub(super) fn start_addresses(outbox: Outbox) -> Result<Sender<AddressTask>, Net
             all = Some(holdings);
             Vec::new()
         }
+        AddressTask::Expect(expectation) => {
+            expectation.wait();
+            Vec::new()
+        }
         task => {
             let outcomes = all.as_mut().map(|holdings| perform(holdings, task));
             outcomes.unwrap_or_default()
@@ -257,7 +265,7 @@ fn perform(holdings: &mut Holdings, task: AddressTask) -> Vec<Outcome> {
     } = holdings;
     let mut outcomes = Vec::new();
     match task {
-        AddressTask::Begin(_) => {}
+        AddressTask::Begin(_) | AddressTask::Expect(_) => {}
         AddressTask::Change(jobs) => change(book, macvlans, jobs, &mut outcomes),
         AddressTask::Renew(now) => {
             for (key, renewed) in book.renew_due(now) {

@@ -4,7 +4,9 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use super::Node;
 use crate::address::InterfaceIndex;
+use crate::event::State;
 use crate::timer::{NEVER, Timestamp};
 
 /// Who waits.
@@ -52,5 +54,21 @@ impl Wakes {
             self.heap.pop();
             due.push(entry);
         }
+    }
+}
+
+impl Node {
+    /// When the router whose time comes first takes over, if it is a Backup that hears nothing until
+    /// then: so that whoever drives the node can be awake. `None` if another router's time comes
+    /// before; ask again then.
+    #[must_use]
+    pub fn next_take_over(&self) -> Option<Timestamp> {
+        let (_, wake) = self.wakes.first()?;
+        let Wake::Router(key) = wake else {
+            return None;
+        };
+        let router = self.router(key)?;
+        let at = router.machine.next_deadline()?;
+        (router.machine.state() == State::Backup).then_some(at)
     }
 }

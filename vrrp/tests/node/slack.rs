@@ -173,3 +173,22 @@ fn early_is_no_second_time() {
     node.tick(due + ms(400));
     assert!(node.poll_job().is_none());
 }
+
+/// Whoever drives it can be awake before a Backup takes over, and need not be for anything else.
+#[test]
+fn a_take_over_is_known_before_it_comes() {
+    let mut rig = Rig::new(config(1));
+    let at = rig.node.next_take_over().unwrap();
+    assert_eq!(at - rig.now, router_config(1).active_down_interval());
+    rig.now += ms(500);
+    rig.hear(1, 200, HIGHER);
+    let later = rig.node.next_take_over().unwrap();
+    assert_eq!(later - at, ms(500));
+    assert_eq!(rig.node.next_deadline(), Some(later));
+    rig.run(later - rig.now - ms(1));
+    assert_eq!(rig.state(1), State::Backup);
+    assert_eq!(rig.node.next_take_over(), Some(later));
+    rig.run(ms(1));
+    assert_eq!(rig.state(1), State::Active);
+    assert_eq!(rig.node.next_take_over(), None);
+}

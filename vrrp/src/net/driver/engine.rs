@@ -11,6 +11,7 @@ use std::sync::mpsc::{self, Receiver as Inbox, Sender as Postbox};
 
 use super::beginning::Beginning;
 use super::event::{DriverEvent, DriverEventKind, EventStream, Feed};
+use super::expecting::Expecting;
 use super::handle::{Command, Handle, RouterSnapshot, Snapshot};
 use super::jobs::{Batches, Place, Placed};
 use super::restoring::Restoring;
@@ -86,6 +87,7 @@ pub(super) struct Engine {
     outcomes: Inbox<Outcome>,
     pub(super) outbox: Outbox,
     pub(super) addresses: Postbox<AddressTask>,
+    pub(super) expecting: Expecting,
     pub(super) lister: Postbox<Listing>,
     /// All links are listed then.
     pub(super) listing_due: Option<Timestamp>,
@@ -177,6 +179,7 @@ impl Engine {
             outcomes,
             outbox,
             addresses,
+            expecting: Expecting::new(),
             lister,
             listing_due: None,
             hooks: None,
@@ -263,6 +266,7 @@ impl Engine {
         }
         let delayed = self.delayed.front().map(|(at, _, _)| *at);
         let deadlines = [
+            self.expect_take_over(now),
             self.node.next_deadline(),
             delayed,
             self.next_renewal,
@@ -435,6 +439,7 @@ impl Engine {
     pub(super) fn post(&mut self, task: AddressTask) {
         // The thread goes only after the driver, or tells of its end.
         let _ = self.addresses.send(task);
+        self.expecting.end();
     }
 
     pub(super) fn tell(&mut self, kind: DriverEventKind) {

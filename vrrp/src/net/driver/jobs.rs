@@ -1,4 +1,5 @@
-//! What the node wants done: advertisements first, many per system call; the rest after them.
+//! What the node wants done: advertisements first, many per system call; the rest after them. Addresses
+//! are installed meanwhile if the thread that does so is awake, which costs the advertisements nothing.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -36,6 +37,15 @@ pub(super) struct Batches {
     waiting: Vec<(RouterId, AddressJob)>,
     /// They were taken from the node already.
     taken: Vec<Job>,
+}
+
+impl Batches {
+    /// It may begin while advertisements are sent, by a thread that is awake: as resignations come
+    /// first, nothing is to be removed.
+    fn installs_only(&self) -> bool {
+        let mut jobs = self.addresses.iter();
+        !self.addresses.is_empty() && jobs.all(|job| job.remove.is_empty())
+    }
 }
 
 /// Which address of which router, on the interface that the router is on; where the address itself is
@@ -81,16 +91,24 @@ impl Engine {
             if is_done {
                 break;
             }
+            if batches.installs_only() && self.expecting.is_awake(clock::now()) {
+                self.post_addresses(&mut batches);
+            }
             self.send_adverts(&mut batches);
             self.delay(&mut batches.waiting);
-            if !batches.addresses.is_empty() {
-                let jobs = core::mem::take(&mut batches.addresses);
-                self.jobs_out = self.jobs_out.saturating_add(jobs.len());
-                self.post(AddressTask::Change(jobs));
-            }
+            self.post_addresses(&mut batches);
             self.send_frames(&mut batches);
         }
         self.batches = batches;
+    }
+
+    /// Gives the thread of the addresses what it is to change.
+    fn post_addresses(&mut self, batches: &mut Batches) {
+        if !batches.addresses.is_empty() {
+            let jobs = core::mem::take(&mut batches.addresses);
+            self.jobs_out = self.jobs_out.saturating_add(jobs.len());
+            self.post(AddressTask::Change(jobs));
+        }
     }
 
     /// What routers have to say that were there before, and are not now, leaves at once: their
@@ -491,4 +509,29 @@ fn mouth_of(resolved: &Resolved, send: &SendJob) -> Mouth {
 /// one is gone.
 fn sends_frames(mouth: Mouth, family: Family) -> bool {
     family == Family::Ipv6 && mouth.is_macvlan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::addresses::AddressKey;
+
+    #[test]
+    fn what_removes_something_waits_for_what_is_said_first() {
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let new = VirtualAddress::new(InterfaceIndex::new(2), address);
+        let job = |install: &[VirtualAddress], remove: &[AddressKey]| AddressJob {
+            id: None,
+            install: install.into(),
+            remove: remove.into(),
+            wanted: None,
+        };
+        let mut batches = Batches::default();
+        assert!(!batches.installs_only());
+        let key = new.key();
+        batches.addresses.push(job(&[new], &[]));
+        assert!(batches.installs_only());
+        batches.addresses.push(job(&[], &[key]));
+        assert!(!batches.installs_only());
+    }
 }

@@ -39,12 +39,15 @@ impl Outbox {
 
     /// Says whether somebody is there to hear it.
     fn tell(&self, outcomes: impl IntoIterator<Item = Outcome>) -> bool {
-        let mut told = outcomes
-            .into_iter()
-            .map(|outcome| self.outcomes.send(outcome));
-        let is_heard = told.all(|told| told.is_ok());
-        // It fails only when the counter is at its end; then the driver is awake.
-        let _ = self.wake.write(1);
+        let (mut is_heard, mut is_told) = (true, false);
+        for outcome in outcomes {
+            is_heard &= self.outcomes.send(outcome).is_ok();
+            is_told = true;
+        }
+        if is_told {
+            // It fails only when the counter is at its end; then the driver is awake.
+            let _ = self.wake.write(1);
+        }
         is_heard
     }
 }
