@@ -9,6 +9,10 @@
 //! earlier one left behind, that it is a virtual address of the configuration with a limited
 //! lifetime and without a route to its subnet.
 //!
+//! An address is added before it is looked at whether somebody else has it, as at a take-over nobody
+//! has, and every look takes time. The kernel refuses one that is there. Only of IPv4, with another
+//! prefix, it does not: then ours is beside the foreign one for some ten microseconds, and goes again.
+//!
 //! # When we die
 //!
 //! An address may have a limited lifetime (OP-4): the kernel removes it by itself unless

@@ -16,6 +16,7 @@ mod faults;
 mod hooks;
 mod operations;
 mod process;
+mod ready;
 mod removed;
 mod running;
 mod several;
