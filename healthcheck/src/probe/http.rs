@@ -1,6 +1,6 @@
 //! HTTP/1: what a server answers to a request is what is expected of it.
 //!
-//! [`Http`] is one request and what is expected of its reply; `HttpSequence` is several of them.
+//! [`Http`] is one request and what is expected of its reply; [`HttpSequence`] is several of them.
 //! Both are held over a [`TcpProbe`]:
 //!
 //! ```
@@ -43,8 +43,8 @@
 //! |---|---|
 //! | `HTTP_GET { url { path P } }` | [`Http::keepalived`]`(P)` |
 //! | `SSL_GET` | the same over TLS |
-//! | several `url` | `HttpSequence::one_per_attempt` |
-//! | `fast_recovery` | `HttpSequence::with_fast_recovery` |
+//! | several `url` | [`HttpSequence::one_per_attempt`] |
+//! | `fast_recovery` | [`HttpSequence::with_fast_recovery`] |
 //! | `status_code LIST` | [`with_status`](Http::with_status) |
 //! | `digest HEX` | [`with_digest`](Http::with_digest) |
 //! | `virtualhost NAME` | [`with_host`](Http::with_host); `url` before checker before `real_server` before `virtual_server` |
@@ -66,7 +66,7 @@
 //! | `http-check expect hdr`, `fhdr` | [`with_reply_header`](Http::with_reply_header) with and without [`HeaderMatch::in_list`] |
 //! | `http-check expect ! …` | `negated` of the match |
 //! | `http-check disable-on-404` | [`with_drain`](Http::with_drain) of 404 |
-//! | `http-check send-state` | [`with_state_header`](Http::with_state_header) |
+//! | `http-check send-state` | [`with_state_header`](Http::with_state_header), its first word only |
 
 mod body;
 mod chunked;
@@ -77,6 +77,7 @@ mod matcher;
 mod redirect;
 mod reply;
 mod request;
+mod sequence;
 mod settings;
 mod status_set;
 
@@ -86,8 +87,9 @@ use self::dialogue::HttpDialogue;
 pub use self::digest::{Digest, DigestOf};
 pub use self::matcher::{BodyMatch, HeaderMatch};
 pub use self::redirect::Redirects;
-use self::request::Host;
+use self::request::{Host, Style};
 pub use self::request::{Method, Version};
+pub use self::sequence::HttpSequence;
 use self::settings::Settings;
 pub use self::status_set::StatusSet;
 #[cfg(doc)]
@@ -123,7 +125,7 @@ impl Http {
     pub fn keepalived(path: &str) -> Self {
         Self::get(path).edit(|settings| {
             settings.version = Version::Http10;
-            settings.user_agent = "KeepAliveClient".into();
+            settings.style = Style::Keepalived;
             settings.host = Host::AddressAndPort;
             settings.until_eof = true;
             settings.max_body = 16 << 20;
@@ -136,7 +138,7 @@ impl Http {
         Self::get("/").edit(|settings| {
             settings.method = Method::Options;
             settings.version = Version::Http10;
-            settings.default_fields = false;
+            settings.style = Style::Bare;
             settings.host = Host::Absent;
             settings.status = StatusSet::SUCCESS_OR_REDIRECT;
             settings.max_body = 16 << 10;
@@ -164,7 +166,7 @@ impl Http {
         self.edit(|settings| settings.host = Host::Is(host.into()))
     }
 
-    /// Names no host at all. Not allowed with version 1.1, RFC 9112 §3.2.
+    /// Names no host at all. Servers refuse that in version 1.1, RFC 9112 §3.2.
     pub fn without_host(self) -> Self {
         self.edit(|settings| settings.host = Host::Absent)
     }

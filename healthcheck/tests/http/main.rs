@@ -3,8 +3,12 @@
 #![cfg(feature = "http")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+mod drive;
 mod nginx;
 mod real;
+mod replies;
+mod requests;
+mod turns;
 
 use core::net::SocketAddr;
 use core::time::Duration;

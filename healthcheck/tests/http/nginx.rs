@@ -69,10 +69,17 @@ impl Nginx {
         path
     }
 
-    /// The requests it has logged so far, each with its status.
-    pub(crate) fn log(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
-        log.lines().map(str::to_owned).collect()
+    /// The requests it has logged, once there are so many: it does so after it has answered.
+    pub(crate) fn log(&self, count: usize) -> Vec<String> {
+        let end = Instant::now() + Duration::from_secs(10);
+        loop {
+            let log = fs::read_to_string(self.folder.path().join("access.log")).unwrap();
+            if log.lines().count() >= count {
+                return log.lines().map(str::to_owned).collect();
+            }
+            assert!(Instant::now() < end, "only {log}");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

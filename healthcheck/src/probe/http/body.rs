@@ -47,7 +47,7 @@ impl Body {
                 hasher.update(bytes);
             }
         }
-        if content && !settings.body_matches.is_empty() {
+        if self.wanted && content && !settings.body_matches.is_empty() {
             let room = settings.max_body.saturating_sub(self.kept.len());
             self.kept
                 .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
@@ -75,6 +75,9 @@ impl Body {
                 let count = self.counted(settings);
                 return Some(format!("expected {digest}, got {got} of {count} bytes"));
             }
+        }
+        if !self.wanted {
+            return None;
         }
         settings
             .body_matches

@@ -324,11 +324,10 @@ impl Dialogue for HttpDialogue {
     }
 
     fn expired(&mut self) -> Outcome {
-        let place = self.reader.place();
-        let detail = format!(
-            "time is up in the {place}, {} bytes of the body",
-            self.body.length()
-        );
+        let mut detail = format!("time is up in the {}", self.reader.place());
+        if self.body.length() > 0 {
+            detail.push_str(&format!(", after {} bytes", self.body.length()));
+        }
         Outcome::new(Code::TimeoutIo, Phase::Recv).with_detail(&detail)
     }
 }

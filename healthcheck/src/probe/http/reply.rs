@@ -271,12 +271,18 @@ impl Reader {
         }
     }
 
-    /// Adds the rest of a line. True if it is complete.
-    fn line(&mut self, input: &mut &[u8], limit: usize, what: &str) -> Result<bool, Malformed> {
+    /// Adds the rest of a line to what began at `start`. True if the line is complete.
+    fn line(
+        &mut self,
+        input: &mut &[u8],
+        (start, limit): (usize, usize),
+        what: &str,
+    ) -> Result<bool, Malformed> {
         let end = input.iter().position(|byte| *byte == b'\n');
         let count = end.map_or(input.len(), |end| end.saturating_add(1));
         let (taken, rest) = input.split_at_checked(count).unwrap_or((input, &[]));
-        if self.head.bytes.len().saturating_add(taken.len()) > limit {
+        let length = self.head.bytes.len().saturating_sub(start);
+        if length.saturating_add(taken.len()) > limit {
             return Err(Malformed(format!("{what} is longer than {limit} bytes")));
         }
         self.head.bytes.extend_from_slice(taken);
@@ -287,7 +293,7 @@ impl Reader {
     fn status_line(&mut self, input: &mut &[u8]) -> Result<bool, Malformed> {
         const START: &[u8] = b"HTTP/1.";
         loop {
-            let complete = self.line(input, STATUS_LINE_MAX, "status line")?;
+            let complete = self.line(input, (0, STATUS_LINE_MAX), "status line")?;
             let line = &self.head.bytes;
             if self.may_skip && matches!(line.as_slice(), b"\r\n" | b"\n") {
                 self.head.bytes.clear();
@@ -317,8 +323,7 @@ impl Reader {
 
     /// Adds fields. True when the empty line after them has come.
     fn field_line(&mut self, input: &mut &[u8]) -> Result<bool, Malformed> {
-        let limit = self.head.fields.saturating_add(FIELDS_MAX);
-        while self.line(input, limit, "header")? {
+        while self.line(input, (self.head.fields, FIELDS_MAX), "header")? {
             let line = self.head.bytes.get(self.line..).unwrap_or_default();
             if matches!(line, b"\r\n" | b"\n") {
                 return Ok(true);

@@ -64,6 +64,17 @@ impl FromStr for Version {
     }
 }
 
+/// Whose fields a request has, beside those the user adds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Style {
+    /// Host, User-Agent, Accept.
+    Own,
+    /// User-Agent and Host, in keepalived's order.
+    Keepalived,
+    /// Only Host, as HAProxy.
+    Bare,
+}
+
 /// What the Host field says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Host {
@@ -130,22 +141,42 @@ pub(super) fn encode(
     let mut field = |name: &str, value: &str| {
         let _ = write!(text, "{name}: {value}\r\n");
     };
-    if let Some(host) = &place.host {
-        field("Host", host);
-    }
-    if settings.default_fields {
-        if !settings.has_field("User-Agent") {
-            field("User-Agent", &settings.user_agent);
+    let host = place.host.as_deref();
+    let connection = match settings.version {
+        Version::Http10 => None,
+        Version::Http10Close => Some("close"),
+        Version::Http11 => close.then_some("close"),
+    };
+    let unless_given = |name| !settings.has_field(name);
+    let agent = match settings.style {
+        Style::Own => Some(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        )),
+        Style::Keepalived => Some("KeepAliveClient"),
+        Style::Bare => None,
+    };
+    let agent = agent.filter(|_| unless_given("User-Agent"));
+    let accept = Some("*/*").filter(|_| settings.style == Style::Own && unless_given("Accept"));
+    let fields = match settings.style {
+        Style::Keepalived => [
+            ("User-Agent", agent),
+            ("Connection", connection),
+            ("Host", host),
+            ("Accept", accept),
+        ],
+        Style::Own | Style::Bare => [
+            ("Host", host),
+            ("User-Agent", agent),
+            ("Accept", accept),
+            ("Connection", connection),
+        ],
+    };
+    for (name, value) in fields {
+        if let Some(value) = value {
+            field(name, value);
         }
-        if !settings.has_field("Accept") {
-            field("Accept", "*/*");
-        }
-    }
-    match settings.version {
-        Version::Http10 => {}
-        Version::Http10Close => field("Connection", "close"),
-        Version::Http11 if close => field("Connection", "close"),
-        Version::Http11 => {}
     }
     for (name, value) in &settings.fields {
         field(name, value);

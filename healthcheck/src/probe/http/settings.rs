@@ -1,6 +1,6 @@
 //! What an [`Http`](super::Http) is made of, and what of it is refused.
 
-use super::request::{Host, check_field, check_host, check_path, check_value};
+use super::request::{Host, Style, check_field, check_host, check_path};
 use super::{BodyMatch, Digest, HeaderMatch, Method, Redirects, StatusSet, Version};
 use crate::error::Invalid;
 
@@ -11,9 +11,7 @@ pub(super) struct Settings {
     pub(super) version: Version,
     pub(super) host: Host,
     pub(super) fields: Vec<(Box<str>, Box<str>)>,
-    /// Whether User-Agent and Accept are sent.
-    pub(super) default_fields: bool,
-    pub(super) user_agent: Box<str>,
+    pub(super) style: Style,
     pub(super) state_field: bool,
     pub(super) body: Box<[u8]>,
     pub(super) status: StatusSet,
@@ -38,8 +36,7 @@ impl Settings {
             version: Version::Http11,
             host: Host::Address,
             fields: Vec::new(),
-            default_fields: true,
-            user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).into(),
+            style: Style::Own,
             state_field: false,
             body: Box::default(),
             status: StatusSet::SUCCESS,
@@ -65,18 +62,9 @@ impl Settings {
 
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         check_path(&self.path, self.method)?;
-        match &self.host {
-            Host::Is(host) => check_host(host)?,
-            Host::Absent if self.version == Version::Http11 => {
-                return Err(Invalid::new(
-                    "host",
-                    "absent",
-                    "must be set with version 1.1",
-                ));
-            }
-            _ => {}
+        if let Host::Is(host) = &self.host {
+            check_host(host)?;
         }
-        check_value("user_agent", &self.user_agent)?;
         for (name, value) in &self.fields {
             check_field(name, value)?;
         }
