@@ -442,7 +442,7 @@ fn drip_over_several_requests_has_one_deadline() {
     let _alone = alone();
     let server = Server::start(|stream| {
         request(stream)?;
-        thread::sleep(TIMEOUT / 4);
+        thread::sleep(3 * TIMEOUT / 8);
         stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")
     });
     let pages = HttpSequence::new((0..9).map(|_| get()));

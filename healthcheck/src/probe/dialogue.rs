@@ -55,6 +55,12 @@ pub trait Protocol: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// The name of the server for TLS, where [`Tls`](super::tls::Tls) gives none. By default the
+    /// target's address is all that is known.
+    fn server_name(&self) -> Option<&str> {
+        None
+    }
+
     /// Has the last word on every outcome, also on those the dialogue never saw, such as a
     /// connection that was refused. By default leaves it as it is.
     #[must_use]

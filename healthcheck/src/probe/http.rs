@@ -49,7 +49,7 @@
 //! | `digest HEX` | [`with_digest`](Http::with_digest) |
 //! | `virtualhost NAME` | [`with_host`](Http::with_host); `url` before checker before `real_server` before `virtual_server` |
 //! | `http_protocol V` | [`with_version`](Http::with_version), parsed from V |
-//! | `regex P`, `regex_options O` | [`with_body_match`](Http::with_body_match) of `Pattern::keepalived(P, O)` |
+//! | `regex P`, `regex_options O` | [`with_body_match`](Http::with_body_match) of `probe::Pattern::keepalived(P, O)` |
 //! | `regex_no_match` | [`BodyMatch::negated`] |
 //! | `regex_min_offset N`, `regex_max_offset N` | `Pattern::with_min_offset`, `with_max_offset` |
 //! | `regex_stack` | nothing: matching needs no stack |
@@ -87,7 +87,7 @@ use self::dialogue::HttpDialogue;
 pub use self::digest::{Digest, DigestOf};
 pub use self::matcher::{BodyMatch, HeaderMatch};
 pub use self::redirect::Redirects;
-use self::request::{Host, Style};
+use self::request::{Host, Style, server_name};
 pub use self::request::{Method, Version};
 pub use self::sequence::HttpSequence;
 use self::settings::Settings;
@@ -161,7 +161,9 @@ impl Http {
     }
 
     /// Names this host, as it is. Default: the server's address, and its port unless that is 80
-    /// (443 over TLS).
+    /// (443 over TLS). Over TLS a host that is not an address is also the
+    /// [name](crate::probe::tls::Tls::with_name) of the server, unless another one is given; with
+    /// the ways of keepalived and HAProxy it is not, as they send no name by themselves.
     pub fn with_host(self, host: &str) -> Self {
         self.edit(|settings| settings.host = Host::Is(host.into()))
     }
@@ -270,5 +272,9 @@ impl Protocol for Http {
 
     fn validate(&self) -> Result<(), Invalid> {
         self.0.validate()
+    }
+
+    fn server_name(&self) -> Option<&str> {
+        server_name(&self.0)
     }
 }

@@ -21,6 +21,35 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Serves files below the folder `www` and what these directives of a `server` block say.
     pub(crate) fn start(directives: &str) -> Self {
+        Self::start_with("", directives)
+    }
+
+    /// The same over TLS, with a certificate nobody knows.
+    #[cfg(feature = "tls")]
+    pub(crate) fn start_tls(directives: &str) -> Self {
+        let keys = tempfile::tempdir().unwrap();
+        let status = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+            .args([
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+                "-subj",
+                "/CN=www.example",
+            ])
+            .args(["-keyout", "key.pem", "-out", "cert.pem"])
+            .current_dir(keys.path())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let folder = keys.path().display();
+        let keys_of =
+            format!("ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;");
+        // Once it listens it has read them.
+        Self::start_with("ssl", &format!("{keys_of} {directives}"))
+    }
+
+    fn start_with(listen: &str, directives: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // The workers are somebody else when the test is root.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -30,7 +59,8 @@ impl Nginx {
             let free = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = free.local_addr().unwrap();
             drop(free);
-            let configuration = configuration(folder.path(), address, directives);
+            let configuration =
+                configuration(folder.path(), &format!("{address} {listen}"), directives);
             fs::write(folder.path().join("nginx.conf"), configuration).unwrap();
             let mut process = Command::new("nginx")
                 .args(["-e", "error.log", "-c", "nginx.conf", "-p"])
@@ -90,7 +120,7 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(folder: &Path, address: SocketAddr, directives: &str) -> String {
+fn configuration(folder: &Path, listen: &str, directives: &str) -> String {
     let folder = folder.display();
     let echo = "/usr/lib/nginx/modules/ngx_http_echo_module.so";
     format!(
@@ -104,7 +134,7 @@ fn configuration(folder: &Path, address: SocketAddr, directives: &str) -> String
             fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
             scgi_temp_path {folder}/scgi;
             types {{ text/plain txt; }}
-            server {{ listen {address}; root {folder}/www; {directives} }}
+            server {{ listen {listen}; root {folder}/www; {directives} }}
         }}"
     )
 }

@@ -372,3 +372,52 @@ fn slow_page_ends_at_the_deadline() {
     let (outcome, _) = ask(Http::get("/large"));
     assert_eq!(outcome.code, Code::TimeoutIo, "{outcome}");
 }
+
+#[cfg(feature = "tls")]
+#[test]
+#[ignore = "needs nginx"]
+fn server_is_named_in_tls_by_its_host() {
+    use lvs_healthcheck::probe::tls::{Tls, Verify};
+    let nginx = Nginx::start_tls("return 200 $ssl_server_name-$http_host;");
+    let server = nginx.address();
+    let ask = |http: Http| {
+        let tls = Tls::new().with_verify(Verify::None);
+        let probe = TcpProbe::new(Target::new(server))
+            .with_protocol(http)
+            .with_tls(tls);
+        run(probe, policy()).outcome
+    };
+    let named = Http::get("/")
+        .with_host("www.example:444")
+        .with_body_contains("www.example-www.example:444");
+    let outcome = ask(named);
+    assert_eq!(outcome.code, Code::Ok, "{outcome}");
+    assert!(outcome.tls.is_some());
+    let address = Http::get("/").with_body_contains(format!("-{server}"));
+    let outcome = ask(address);
+    assert_eq!(outcome.code, Code::Ok, "{outcome}");
+    // keepalived's SSL_GET sends no name without enable_sni.
+    let compatible = Http::keepalived("/").with_host("www.example").with_digest(
+        output(
+            "sh",
+            &["-c", "printf -- -www.example | md5sum | cut -c1-32"],
+        )
+        .parse()
+        .unwrap(),
+    );
+    let outcome = ask(compatible);
+    assert_eq!(outcome.code, Code::Ok, "{outcome}");
+    let pages =
+        HttpSequence::new(["/a", "/b"].map(|path| Http::get(path).with_host("www.example")));
+    let probe = TcpProbe::new(Target::new(server))
+        .with_protocol(pages)
+        .with_tls(Tls::new().with_verify(Verify::None));
+    let outcome = run(probe, policy()).outcome;
+    assert_eq!(outcome.code, Code::Ok, "{outcome}");
+    // Plain text to a TLS port is told as such.
+    let outcome = super::ask(server, Http::get("/"));
+    assert_eq!(
+        outcome.detail.as_str(),
+        "expected status 200-299, got 400 Bad Request"
+    );
+}

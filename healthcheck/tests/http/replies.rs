@@ -678,7 +678,7 @@ fn weight_comes_from_the_header_if_asked_for() {
 #[cfg(feature = "regex")]
 #[test]
 fn patterns_look_at_body_and_header() {
-    use lvs_healthcheck::probe::http::Pattern;
+    use lvs_healthcheck::probe::Pattern;
     let pattern = |text| Pattern::new(text).unwrap();
     let reply = b"HTTP/1.1 200 OK\r\nX-Node: web-17\r\nContent-Length: 12\r\n\r\nstatus: fine";
     let ask = |http: Http| {

@@ -1,9 +1,9 @@
 //! The bytes of requests, and what is refused before any is sent.
 
 use lvs_healthcheck::Health;
-use lvs_healthcheck::probe::Protocol;
 #[cfg(feature = "regex")]
-use lvs_healthcheck::probe::http::Pattern;
+use lvs_healthcheck::probe::Pattern;
+use lvs_healthcheck::probe::Protocol;
 use lvs_healthcheck::probe::http::{
     BodyMatch, HeaderMatch, Http, HttpSequence, Method, Redirects, StatusSet, Version,
 };
@@ -225,4 +225,24 @@ fn what_cannot_be_sent_or_fulfilled_is_refused_by_name() {
         let odd = get().with_body_match(BodyMatch::matches(pattern));
         assert_eq!(odd.validate().unwrap_err().field, "offset");
     }
+}
+
+#[test]
+fn name_for_tls_is_the_host_unless_that_is_an_address() {
+    for (host, name) in [
+        ("www.example", Some("www.example")),
+        ("www.example:8443", Some("www.example")),
+        ("192.0.2.7", None),
+        ("192.0.2.7:443", None),
+        ("[2001:db8::7]", None),
+        ("[2001:db8::7]:443", None),
+        ("", None),
+    ] {
+        let http = Http::get("/").with_host(host);
+        assert_eq!(http.server_name(), name);
+        let both = HttpSequence::new([http, Http::get("/").with_host("other")]);
+        assert_eq!(both.server_name(), name);
+        assert_eq!(Http::keepalived("/").with_host(host).server_name(), None);
+    }
+    assert_eq!(Http::get("/").server_name(), None);
 }

@@ -1,7 +1,7 @@
 //! The bytes of a request, and what may be part of them.
 
 use core::fmt::Write as _;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::str::FromStr;
 
 use super::Settings;
@@ -115,6 +115,20 @@ impl Host {
             }
         }
     }
+}
+
+/// The name a server goes by in TLS: what its clients put into the Host field, unless that is an
+/// address, without the port.
+pub(super) fn server_name(settings: &Settings) -> Option<&str> {
+    let Host::Is(host) = &settings.host else {
+        return None;
+    };
+    let name = host.rsplit_once(':').map_or(&**host, |(name, _)| name);
+    let is_name = settings.style == Style::Own
+        && !name.is_empty()
+        && !name.contains([':', '[', ']'])
+        && name.parse::<IpAddr>().is_err();
+    is_name.then_some(name)
 }
 
 /// Writes a request. `place` is where a redirect has led, `close` whether it is the last one of

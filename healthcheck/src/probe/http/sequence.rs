@@ -159,6 +159,11 @@ impl Protocol for HttpSequence {
         self.requests.iter().try_for_each(Protocol::validate)
     }
 
+    /// All go over one connection, if they can, so the first one names the server.
+    fn server_name(&self) -> Option<&str> {
+        self.requests.first()?.server_name()
+    }
+
     fn judge(&self, mut outcome: Outcome) -> Outcome {
         let Some(turns) = &self.turns else {
             return outcome;

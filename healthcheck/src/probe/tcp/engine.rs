@@ -30,7 +30,8 @@ pub(super) struct TcpEngine<P> {
 
 impl<P: Protocol> TcpEngine<P> {
     pub(super) fn new(connection: Connection, protocol: Arc<P>, attempt: Attempt) -> Self {
-        let attempt = attempt.with_server(connection.target.address(), false);
+        let tls = connection.tls.is_some() && !connection.on_request;
+        let attempt = attempt.with_server(connection.target.address(), tls);
         let dialogue = protocol.dialogue(&attempt);
         Self {
             connection,
@@ -45,11 +46,19 @@ impl<P: Protocol> TcpEngine<P> {
         }
     }
 
-    fn connect(&mut self, actions: &mut Vec<Action>) {
+    fn connect(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         self.phase = Phase::Connect;
         self.reading = false;
         self.tls = None;
-        actions.push(Action::SetDeadline(self.attempt.connect_deadline));
+        // Another connection may take as long as the first.
+        let Attempt {
+            started,
+            connect_deadline,
+            deadline,
+            ..
+        } = self.attempt;
+        let limit = connect_deadline.saturating_sub(started);
+        actions.push(Action::SetDeadline(now.saturating_add(limit).min(deadline)));
         actions.push(Action::Connect {
             target: self.connection.target.clone(),
             transport: Transport::Tcp {
@@ -79,7 +88,7 @@ impl<P: Protocol> TcpEngine<P> {
             }
             Turn::StartTls => return self.start_tls(now),
             Turn::Reopen => {
-                self.connect(&mut actions);
+                self.connect(now, &mut actions);
                 return Step::Do(actions);
             }
         }
@@ -102,6 +111,10 @@ impl<P: Protocol> TcpEngine<P> {
                 let outcome = Outcome::new(Code::TlsUnsupported, Phase::Tls);
                 return self.done(outcome.with_detail(text), now);
             }
+        };
+        let tls = match self.protocol.server_name() {
+            Some(name) if tls.name().is_none() => tls.with_name(name),
+            _ => tls,
         };
         self.phase = Phase::Tls;
         let deadline = Action::SetDeadline(self.deadline(now));
@@ -179,9 +192,9 @@ impl<P: Protocol> TcpEngine<P> {
 }
 
 impl<P: Protocol> Engine for TcpEngine<P> {
-    fn start(&mut self, _now: Timestamp) -> Step {
+    fn start(&mut self, now: Timestamp) -> Step {
         let mut actions = Vec::with_capacity(2);
-        self.connect(&mut actions);
+        self.connect(now, &mut actions);
         Step::Do(actions)
     }
 

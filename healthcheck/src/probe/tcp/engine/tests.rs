@@ -203,18 +203,18 @@ fn end_without_an_answer_is_early() {
 fn another_connection_begins_like_the_first() {
     let mut engine = engine_of(&probe().with_protocol(Ask::default()));
     let _ = engine.on_event(Event::Connected, START);
-    let step = engine.on_event(Event::Data(b"?"), START + SECOND / 4);
+    let step = engine.on_event(Event::Data(b"?"), START + 3 * SECOND / 2);
     assert!(
         matches!(&step, Step::Do(actions) if matches!(
             &actions[..],
-            [Action::SetDeadline(deadline), Action::Connect { .. }] if *deadline == START + SECOND
+            [Action::SetDeadline(deadline), Action::Connect { .. }] if *deadline == START + 5 * SECOND / 2
         )),
         "{step:?}"
     );
-    let step = engine.on_event(Event::Connected, START + SECOND / 2);
+    let step = engine.on_event(Event::Connected, START + 2 * SECOND);
     let asks = |action: &Action| matches!(action, Action::Read);
     assert!(matches!(step, Step::Do(actions) if actions.iter().any(asks)));
-    let outcome = done(engine.on_event(Event::Data(b"!"), START + SECOND));
+    let outcome = done(engine.on_event(Event::Data(b"!"), START + 5 * SECOND / 2));
     assert_eq!(
         outcome.timing.connect,
         Some(Duration::ZERO),
