@@ -16,12 +16,15 @@ mod socket;
 mod spawn;
 mod stream;
 mod user;
+mod watch;
 mod worker;
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
 use std::collections::HashMap;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 
 use nix::errno::Errno as Number;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -33,6 +36,7 @@ pub use self::config::Config;
 use self::running::{Running, Token};
 pub use self::script_security::check_script_security;
 pub use self::user::lookup_user;
+use self::watch::Watches;
 use self::worker::Workers;
 use crate::Timestamp;
 use crate::check::{Check, CheckEvent, CheckId};
@@ -60,6 +64,8 @@ struct Entry {
     running: Option<Box<Running>>,
     /// When the next attempt is planned.
     due: Timestamp,
+    /// Something happened that the running attempt may have missed: the next one starts at once.
+    hurried: bool,
     /// Removed by the user, but its command is not gone yet.
     removed: bool,
 }
@@ -91,6 +97,8 @@ pub struct Driver {
     orphans: HashMap<u32, Child>,
     /// Threads for functions that may block, once there was one to call.
     workers: Option<Workers>,
+    /// Files that checks want to know about, once there was one.
+    watches: Option<Watches>,
     /// Sockets that have more than their turn was long enough for.
     again: VecDeque<Token>,
     /// Where bytes are received.
@@ -128,6 +136,7 @@ impl Driver {
             entries: Vec::new(),
             orphans: HashMap::new(),
             workers: None,
+            watches: None,
             again: VecDeque::new(),
             buffer: vec![0; BUFFER],
             serial: 0,
@@ -163,6 +172,7 @@ impl Driver {
         };
         let due = machine.first_start(now, &key, &mut || draw(&mut self.random));
         let late_after = machine.policy().interval();
+        let paths = check.probe.watches();
         let entry = Entry {
             id,
             check,
@@ -170,6 +180,7 @@ impl Driver {
             attempts: 0,
             running: None,
             due,
+            hurried: false,
             removed: false,
         };
         let slot = id.slot as usize;
@@ -180,6 +191,10 @@ impl Driver {
             *place = Some(entry);
         }
         self.timetable.schedule(id, due, true, late_after);
+        if !paths.is_empty() {
+            // Without watching, as when the user has too many watches, the interval remains.
+            let _ = self.watch(id, &paths);
+        }
         self.arm()?;
         Ok(id)
     }
@@ -338,9 +353,29 @@ impl Driver {
         Ok(())
     }
 
+    /// Watches the files of a check. What cannot be watched is read at every interval.
+    fn watch(&mut self, check: CheckId, paths: &[PathBuf]) -> io::Result<()> {
+        let watches = match &mut self.watches {
+            Some(watches) => watches,
+            None => {
+                let watches = Watches::new()?;
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, Token::WATCHES);
+                self.epoll.add(&watches, event)?;
+                self.watches.insert(watches)
+            }
+        };
+        for path in paths {
+            let _ = watches.add(path, check);
+        }
+        Ok(())
+    }
+
     /// Forgets a check that has nothing running.
     fn forget(&mut self, check: CheckId) {
         self.timetable.remove(check);
+        if let Some(watches) = &mut self.watches {
+            watches.remove(check);
+        }
         if let Some(place) = self.entries.get_mut(check.slot as usize) {
             *place = None;
         }

@@ -47,6 +47,7 @@ pub mod dns;
 mod errno;
 mod event;
 pub mod expect;
+pub mod file;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod icmp;
@@ -62,6 +63,7 @@ pub mod udp;
 
 use core::fmt;
 use core::net::IpAddr;
+use std::path::PathBuf;
 
 pub use self::action::{Action, CloseMode, Signal, Transport};
 pub use self::call::{Call, FnProbe};
@@ -125,6 +127,12 @@ pub trait Probe: fmt::Debug + Send + Sync {
     /// The machine an attempt puts load on, if that can be told.
     fn host(&self) -> Option<IpAddr> {
         None
+    }
+
+    /// Files of interest: when one of them is written, replaced, made or removed, an attempt
+    /// starts at once. Absolute paths; files may be missing, their directories may not.
+    fn watches(&self) -> Vec<PathBuf> {
+        Vec::new()
     }
 }
 

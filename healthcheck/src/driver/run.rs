@@ -7,6 +7,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::child::Child;
 use super::running::{Reply, Running, Token};
+use super::watch::Watches;
 use super::{DROP_PATIENCE, Driver, Entry, draw};
 use crate::attempt::Attempt;
 use crate::check::{CheckEvent, CheckId, Report};
@@ -64,6 +65,9 @@ impl Driver {
         }
         if data == Token::WORKERS {
             return self.on_returned(events);
+        }
+        if data == Token::WATCHES {
+            return self.on_changed();
         }
         let token = Token::unpack(data);
         if token.kind == Token::ORPHAN {
@@ -170,6 +174,25 @@ impl Driver {
             if let Some(check) = self.check_of(Token::unpack(number)) {
                 self.tell(check, Event::Returned(outcome), events);
             }
+        }
+    }
+
+    /// Starts the checks to whose files something has happened.
+    fn on_changed(&mut self) {
+        let changed = self.watches.as_mut().map(Watches::changed);
+        let now = self.now();
+        for check in changed.into_iter().flatten() {
+            let Some(entry) = self.entry_of(check) else {
+                continue;
+            };
+            if entry.running.is_some() {
+                // It may have read too early.
+                entry.hurried = true;
+                continue;
+            }
+            entry.due = now;
+            let late_after = entry.machine.policy().interval();
+            self.timetable.schedule(check, now, true, late_after);
         }
     }
 
@@ -302,6 +325,9 @@ impl Driver {
         if due < now {
             // A command outlived its time by more than the delay: count from its real end.
             due = machine.next_start(started, now, &mut || draw(&mut random));
+        }
+        if core::mem::take(&mut entry.hurried) {
+            due = now;
         }
         entry.due = due;
         let (transitional, late_after) = (machine.is_transitional(), machine.policy().interval());

@@ -30,6 +30,9 @@ impl Token {
     /// The threads' results.
     pub(super) const WORKERS: u64 = u64::MAX - 1;
 
+    /// The files that are watched.
+    pub(super) const WATCHES: u64 = u64::MAX - 2;
+
     pub(super) const SOCKET: u64 = 0;
     pub(super) const PROCESS: u64 = 1;
     pub(super) const OUTPUT: u64 = 2;

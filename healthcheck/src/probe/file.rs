@@ -1,0 +1,346 @@
+//! Files that say how a destination is: a number in one, or that one is there.
+//!
+//! Read at every interval, and as soon as something happens to the file: its directory is watched,
+//! so that a file which is replaced as a whole (written beside and renamed, the way to go) is seen,
+//! too. An interval of half a minute is enough as a safety net.
+
+use core::str;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::call::Call;
+use super::{Action, Engine, Event, Probe, Resource, Step};
+use crate::Timestamp;
+use crate::attempt::Attempt;
+use crate::error::Invalid;
+use crate::outcome::{AdminHint, Code, Detail, Outcome, Phase, Verdict, WeightHint};
+
+/// How much of a file is read: a number with its sign, and blanks.
+const LIMIT: u64 = 64;
+
+/// Reads a number from a file: keepalived's `FILE_CHECK`.
+///
+/// With a weight of 0 every number but 0 is a failure. With another one the number times the weight
+/// is added to the destination's weight, and −2³¹ or less is a failure. A file that is missing or
+/// empty counts as 0; one that contains something else changes nothing, and says so.
+///
+/// ```
+/// use lvs_healthcheck::probe::file::FileProbe;
+/// use lvs_healthcheck::{Check, Policy};
+///
+/// // `echo -5 >/run/lb/web1` takes five off the weight.
+/// let check = Check::new(FileProbe::new("/run/lb/web1").with_weight(1), Policy::default());
+/// ```
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[must_use]
+pub struct FileProbe {
+    path: PathBuf,
+    weight: i32,
+}
+
+impl FileProbe {
+    /// Reads this file, with a weight of 0.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            weight: 0,
+        }
+    }
+
+    /// What the number is multiplied by, −254 to 254; keepalived's `weight`, negative with
+    /// `reverse`. Default 0: the number decides between up and down.
+    pub const fn with_weight(mut self, weight: i32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// What a number means.
+    fn judge(&self, value: i64) -> Outcome {
+        if self.weight == 0 {
+            let code = if value == 0 { Code::Ok } else { Code::Status };
+            let detail = format!("the file says {value}");
+            return Outcome::new(code, Phase::Match).with_detail(&detail);
+        }
+        let delta = value.saturating_mul(i64::from(self.weight));
+        if delta <= i64::from(i32::MIN) {
+            let detail = format!("the file says {value}, which is down");
+            return Outcome::new(Code::Status, Phase::Match).with_detail(&detail);
+        }
+        Outcome::new(Code::Ok, Phase::Match).with_weight(WeightHint::Delta(delta))
+    }
+
+    /// What the file says, or why it says nothing.
+    fn read(&self) -> Outcome {
+        let text = match beginning(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return unreadable(&self.path, &error),
+        };
+        let text = text.trim_ascii();
+        if text.is_empty() {
+            return self.judge(0);
+        }
+        match str::from_utf8(text).ok().and_then(|text| text.parse().ok()) {
+            Some(value) => self.judge(value),
+            None => {
+                let text = Detail::from_bytes(text);
+                let detail = format!("{} is not a number: {text}", self.path.display());
+                Outcome::new(Code::Content, Phase::Match)
+                    .with_verdict(Verdict::Neutral)
+                    .with_detail(&detail)
+            }
+        }
+    }
+}
+
+fn beginning(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(LIMIT).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// This host does not let us read it, which says nothing about the destination.
+fn unreadable(path: &Path, error: &io::Error) -> Outcome {
+    let detail = format!("{}: {error}", path.display());
+    Outcome::new(Code::LocalDenied, Phase::Recv).with_detail(&detail)
+}
+
+impl Probe for FileProbe {
+    fn engine(&self, _attempt: &Attempt) -> Box<dyn Engine> {
+        let probe = self.clone();
+        Box::new(Reading(Some(Call::new(move || probe.read()))))
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        if !(-254..=254).contains(&self.weight) {
+            let weight = self.weight.to_string();
+            return Err(Invalid::new("weight", weight, "must be -254 to 254"));
+        }
+        check_path("path", &self.path)
+    }
+
+    fn resource(&self) -> Resource {
+        Resource::Thread
+    }
+
+    fn watches(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+}
+
+/// Takes a destination out of service as long as one of some files is there: ldirectord's
+/// `maintenancedir`.
+///
+/// Never passes and never fails: it has a vote only, which is [`AdminHint::Ready`] when no file is
+/// there.
+///
+/// ```
+/// use lvs_healthcheck::probe::file::MaintenanceProbe;
+/// use lvs_healthcheck::{AdminHint, Check, Policy};
+///
+/// // `touch /etc/lb/maintenance/192.0.2.7:80` drains one service, `…/192.0.2.7` all of the host.
+/// let probe = MaintenanceProbe::new("/etc/lb/maintenance", ["192.0.2.7:80", "192.0.2.7"])
+///     .with_vote(AdminHint::Drain);
+/// let check = Check::new(probe, Policy::default());
+/// ```
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[must_use]
+pub struct MaintenanceProbe {
+    directory: PathBuf,
+    names: Vec<Box<str>>,
+    vote: AdminHint,
+}
+
+impl MaintenanceProbe {
+    /// Looks for files of these names; their content does not matter.
+    pub fn new<'a>(
+        directory: impl Into<PathBuf>,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        Self {
+            directory: directory.into(),
+            names: names.into_iter().map(Into::into).collect(),
+            vote: AdminHint::Maint,
+        }
+    }
+
+    /// What a file asks for. Default [`AdminHint::Maint`].
+    pub const fn with_vote(mut self, vote: AdminHint) -> Self {
+        self.vote = vote;
+        self
+    }
+
+    fn look(&self) -> Outcome {
+        for path in self.watches() {
+            match path.symlink_metadata() {
+                Ok(_) => {
+                    let detail = format!("{} is there", path.display());
+                    return vote(self.vote).with_detail(&detail);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return unreadable(&path, &error),
+            }
+        }
+        vote(AdminHint::Ready)
+    }
+}
+
+fn vote(hint: AdminHint) -> Outcome {
+    Outcome::new(Code::Ok, Phase::Match)
+        .with_verdict(Verdict::Neutral)
+        .with_admin(hint)
+}
+
+impl Probe for MaintenanceProbe {
+    fn engine(&self, _attempt: &Attempt) -> Box<dyn Engine> {
+        let probe = self.clone();
+        Box::new(Reading(Some(Call::new(move || probe.look()))))
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        check_path("directory", &self.directory)?;
+        let odd =
+            |name: &str| name.is_empty() || name.contains(['/', '\0']) || name.starts_with('.');
+        if let Some(name) = self.names.iter().find(|name| odd(name)) {
+            let limit = "must be a file name that does not begin with a dot";
+            return Err(Invalid::new("names", format!("{name:?}"), limit));
+        }
+        Ok(())
+    }
+
+    fn resource(&self) -> Resource {
+        Resource::Thread
+    }
+
+    fn watches(&self) -> Vec<PathBuf> {
+        let paths = self.names.iter().map(|name| self.directory.join(&**name));
+        paths.collect()
+    }
+}
+
+/// The directory of this process may change.
+fn check_path(field: &'static str, path: &Path) -> Result<(), Invalid> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    let path = format!("{:?}", path.display().to_string());
+    Err(Invalid::new(field, path, "must be an absolute path"))
+}
+
+/// A file may be on a disk that does not answer, so a thread reads it.
+#[derive(Debug)]
+struct Reading(Option<Call>);
+
+impl Engine for Reading {
+    fn start(&mut self, _now: Timestamp) -> Step {
+        Step::Do(self.0.take().map(Action::Call).into_iter().collect())
+    }
+
+    fn on_event(&mut self, event: Event<'_>, _now: Timestamp) -> Step {
+        match event {
+            Event::Returned(outcome) => Step::Done(outcome),
+            Event::Failed {
+                operation,
+                errno,
+                origin,
+                ..
+            } => Step::Done(operation.outcome(errno, origin)),
+            Event::Deadline => {
+                let outcome = Outcome::new(Code::LocalDenied, Phase::Recv);
+                Step::Done(outcome.with_detail("the file was not read in time"))
+            }
+            Event::Cancel => Step::Done(Outcome::new(Code::Cancelled, Phase::Recv)),
+            _ => Step::Do(Vec::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn number_decides_or_weighs() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        let plain = FileProbe::new(&path);
+        let weighed = FileProbe::new(&path).with_weight(-3);
+        assert_eq!(plain.read().code, Code::Ok, "missing counts as 0");
+        for (text, code, delta) in [
+            ("", Code::Ok, 0),
+            ("0\n", Code::Ok, 0),
+            (" 7 \n", Code::Status, -21),
+            ("-2", Code::Status, 6),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(plain.read().code, code, "{text:?}");
+            let outcome = weighed.read();
+            assert_eq!(outcome.weight, Some(WeightHint::Delta(delta)), "{text:?}");
+            assert_eq!(outcome.verdict, Verdict::Pass, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn very_small_number_is_down() {
+        let probe = FileProbe::new("/x").with_weight(1);
+        assert_eq!(probe.judge(i64::from(i32::MIN)).code, Code::Status);
+        assert_eq!(probe.judge(i64::from(i32::MIN) + 1).code, Code::Ok);
+        assert_eq!(probe.judge(i64::MIN).code, Code::Status);
+        assert_eq!(
+            FileProbe::new("/x").with_weight(-254).judge(i64::MAX).code,
+            Code::Status
+        );
+    }
+
+    #[test]
+    fn nonsense_and_what_cannot_be_read_change_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        for text in [&b"up"[..], b"1 2", b"0x1", b"\xff", &[b'1'; 100]] {
+            fs::write(&path, text).unwrap();
+            let outcome = FileProbe::new(&path).read();
+            assert_eq!(outcome.verdict, Verdict::Neutral, "{outcome}");
+            assert!(
+                outcome.detail.as_str().contains("is not a number"),
+                "{outcome}"
+            );
+        }
+        let outcome = FileProbe::new(directory.path()).read();
+        assert_eq!(
+            (outcome.code, outcome.verdict),
+            (Code::LocalDenied, Verdict::Neutral)
+        );
+    }
+
+    #[test]
+    fn maintenance_is_voted_for_while_a_file_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let probe = MaintenanceProbe::new(directory.path(), ["a:80", "a"]);
+        assert_eq!(probe.look().admin, Some(AdminHint::Ready));
+        fs::write(directory.path().join("b"), "").unwrap();
+        assert_eq!(probe.look().admin, Some(AdminHint::Ready), "another's");
+        fs::write(directory.path().join("a"), "").unwrap();
+        let outcome = probe.clone().with_vote(AdminHint::Drain).look();
+        assert_eq!(
+            (outcome.admin, outcome.verdict),
+            (Some(AdminHint::Drain), Verdict::Neutral)
+        );
+        assert_eq!(probe.look().admin, Some(AdminHint::Maint));
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused() {
+        assert_eq!(FileProbe::new("x").validate().unwrap_err().field, "path");
+        let heavy = FileProbe::new("/x").with_weight(255);
+        assert_eq!(heavy.validate().unwrap_err().field, "weight");
+        for name in ["", "a/b", "..", ".hidden"] {
+            let probe = MaintenanceProbe::new("/d", [name]);
+            assert_eq!(probe.validate().unwrap_err().field, "names", "{name:?}");
+        }
+        let probe = MaintenanceProbe::new("d", ["a"]);
+        assert_eq!(probe.validate().unwrap_err().field, "directory");
+    }
+}
