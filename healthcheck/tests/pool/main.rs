@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod conflict;
+mod cost;
 mod drain;
 mod fuzzed;
 mod guard;

@@ -12,3 +12,14 @@ proptest! {
         fuzzed::check(&bytes);
     }
 }
+
+#[test]
+fn pools_keep_the_rules_in_every_history_of_the_corpus() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/check_pool");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        fuzzed::check(&std::fs::read(entry.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count > 0, "{folder} is empty");
+}
