@@ -182,6 +182,64 @@ fn close_notify_can_be_left_out() {
 }
 
 #[test]
+fn server_is_told_why_its_certificate_is_refused() {
+    let other = Verify::Pin(vec!["0".repeat(64).parse().unwrap()]);
+    for (tls, alert) in [
+        (trusting().with_name("other.test"), "BadCertificate"),
+        (trusting().with_verify(other), "CertificateUnknown"),
+    ] {
+        let (probe, server) = serve(|stream| secured(stream).read(&mut [0; 16]).unwrap_err());
+        let outcome = run(probe.with_tls(tls), policy()).outcome;
+        assert_eq!(outcome.code, Code::TlsVerify, "{outcome}");
+        let heard = server.join().unwrap().to_string();
+        assert!(heard.contains(alert), "{heard}");
+    }
+}
+
+/// A protocol of a server that has a name.
+#[derive(Debug)]
+struct Named(&'static str);
+
+impl Protocol for Named {
+    fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
+        Box::new(Lines::default())
+    }
+
+    fn server_name(&self) -> Option<&str> {
+        Some(self.0)
+    }
+}
+
+#[test]
+fn name_of_the_protocols_server_counts_unless_tls_has_one() {
+    let probe = |tls, name| {
+        let target = Target::new("127.0.0.1:9".parse().unwrap());
+        TcpProbe::new(target)
+            .with_tls(tls)
+            .with_protocol(Named(name))
+    };
+    assert_eq!(probe(trusting(), "check.test").validate(), Ok(()));
+    let refused = probe(trusting(), "no name").validate().unwrap_err();
+    assert_eq!(refused.field, "name");
+    assert_eq!(
+        probe(trusting().with_name("check.test"), "no name").validate(),
+        Ok(())
+    );
+    for (tls, code) in [
+        (trusting(), Code::TlsVerify),
+        (trusting().with_name("check.test"), Code::Ok),
+    ] {
+        let (probe, server) = serve(|stream| {
+            let _ = secured(stream).write_all(b"hello\n");
+        });
+        let probe = probe.with_tls(tls).with_protocol(Named("other.test"));
+        let outcome = run(probe, policy()).outcome;
+        assert_eq!(outcome.code, code, "{outcome}");
+        server.join().unwrap();
+    }
+}
+
+#[test]
 fn what_comes_with_the_end_of_the_handshake_is_heard() {
     for version in [TlsVersion::V1_2, TlsVersion::V1_3] {
         let (probe, server) = serve(|stream| {

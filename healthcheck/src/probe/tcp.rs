@@ -72,7 +72,8 @@ impl<P> TcpProbe<P> {
     }
 
     /// Fails when nothing arrives from the server for this long while something is expected, even
-    /// before the time of the whole attempt is over. Default: no such limit.
+    /// before the time of the whole attempt is over. A TLS handshake counts as one silence.
+    /// Default: no such limit.
     #[must_use]
     pub const fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.connection.idle_timeout = Some(timeout);
@@ -124,7 +125,10 @@ impl<P: Protocol + 'static> Probe for TcpProbe<P> {
             return Err(Invalid::new("idle_timeout", "0", "must be above 0"));
         }
         if let Some(tls) = &self.connection.tls {
-            tls.validate()?;
+            match self.protocol.server_name() {
+                Some(name) if tls.name().is_none() => tls.clone().with_name(name).validate()?,
+                _ => tls.validate()?,
+            }
         }
         self.protocol.validate()
     }

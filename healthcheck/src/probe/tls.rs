@@ -23,6 +23,10 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! keepalived's `SSL_GET` verifies nothing, sends a name only with `enable_sni` or `sni_name` and
+//! says no goodbye without `tls_compliant`: `Tls::new().with_verify(Verify::None)
+//! .with_close_notify(false)`. Its encrypted keys (`password`) are not read.
+//!
 //! # What it costs
 //!
 //! Every check is a full handshake on both ends unless [`Tls::with_resumption`] is on: two orders

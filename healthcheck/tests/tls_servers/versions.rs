@@ -280,7 +280,13 @@ fn hundreds_of_handshakes_leave_no_descriptor() {
         println!(
             "{what}: handshake {median:?} (median of 100), processor time of a check {cost:?}"
         );
-        assert!(median < SECOND / 4, "{what}: {median:?}");
+        // 1,000 full handshakes per second and processor, where the compiler has done its best.
+        let limit = if cfg!(debug_assertions) {
+            SECOND / 50
+        } else {
+            SECOND / 1000
+        };
+        assert!(cost < limit, "{what}: {cost:?}");
         let last = reports[99].outcome.tls.as_deref();
         assert_eq!(
             last.is_some_and(|info| info.resumed),
