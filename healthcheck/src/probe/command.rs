@@ -33,12 +33,14 @@
 //! result by more than 100 ms even if it holds the output open.
 
 mod engine;
+mod external_check;
 mod parse;
 mod placeholders;
 
 use core::fmt;
 
 use self::engine::CommandEngine;
+pub use self::external_check::ExternalCheck;
 pub use self::placeholders::Placeholders;
 use super::{Engine, Probe, Resource};
 use crate::attempt::Attempt;
@@ -269,7 +271,18 @@ impl fmt::Display for Command {
 #[must_use]
 pub struct CommandProbe {
     command: Command,
-    dynamic_max: Option<u8>,
+    meaning: ExitCodes,
+}
+
+/// What the exit codes of a command mean.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum ExitCodes {
+    /// 0 passes.
+    Plain,
+    /// From 2 to this one they are weights.
+    Dynamic { max: u8 },
+    /// Those of monitoring plugins, and the share of the weight that a warning leaves.
+    Nagios { warning_percent: u32 },
 }
 
 impl CommandProbe {
@@ -286,13 +299,20 @@ impl CommandProbe {
     pub const fn new(command: Command) -> Self {
         Self {
             command,
-            dynamic_max: None,
+            meaning: ExitCodes::Plain,
         }
     }
 
     /// Reads exit codes from 2 to this one as weights, and those above as failures.
     pub const fn with_dynamic(mut self, max: u8) -> Self {
-        self.dynamic_max = Some(max);
+        self.meaning = ExitCodes::Dynamic { max };
+        self
+    }
+
+    /// Reads exit codes as those of a monitoring plugin (Nagios, Icinga): 0 passes, 1 (warning)
+    /// passes with so many hundredths of the weight, 2 (critical) fails, 3 (unknown) says nothing.
+    pub const fn with_nagios(mut self, warning_percent: u32) -> Self {
+        self.meaning = ExitCodes::Nagios { warning_percent };
         self
     }
 }
@@ -300,7 +320,7 @@ impl CommandProbe {
 impl Probe for CommandProbe {
     fn engine(&self, attempt: &Attempt) -> Box<dyn Engine> {
         let command = self.command.at(attempt.health);
-        Box::new(CommandEngine::new(command, self.dynamic_max, *attempt))
+        Box::new(CommandEngine::new(command, self.meaning, *attempt))
     }
 
     fn validate(&self) -> Result<(), Invalid> {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Command, CommandProbe};
+use super::{Command, CommandProbe, ExitCodes};
 use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::outcome::{Code, Detail, Outcome, Phase, Timing, Verdict, WeightHint};
@@ -33,7 +33,7 @@ enum State {
 #[derive(Debug)]
 pub(super) struct CommandEngine {
     command: Command,
-    dynamic_max: Option<u8>,
+    meaning: ExitCodes,
     attempt: Attempt,
     state: State,
     output: Vec<u8>,
@@ -41,10 +41,10 @@ pub(super) struct CommandEngine {
 }
 
 impl CommandEngine {
-    pub(super) const fn new(command: Command, dynamic_max: Option<u8>, attempt: Attempt) -> Self {
+    pub(super) const fn new(command: Command, meaning: ExitCodes, attempt: Attempt) -> Self {
         Self {
             command,
-            dynamic_max,
+            meaning,
             attempt,
             state: State::Running,
             output: Vec::new(),
@@ -104,10 +104,18 @@ impl CommandEngine {
                     .with_detail("exit status was taken by somebody else in this process");
             }
         };
-        match (code, self.dynamic_max) {
-            (0, _) => Outcome::new(Code::Ok, Phase::Process),
-            (2.., Some(max)) if code <= max => Outcome::new(Code::Ok, Phase::Process)
-                .with_weight(WeightHint::Absolute(u32::from(code.saturating_sub(2)))),
+        let passed = Outcome::new(Code::Ok, Phase::Process);
+        match (code, self.meaning) {
+            (0, _) => passed,
+            (2.., ExitCodes::Dynamic { max }) if code <= max => {
+                passed.with_weight(WeightHint::Absolute(u32::from(code.saturating_sub(2))))
+            }
+            (1, ExitCodes::Nagios { warning_percent }) => {
+                passed.with_weight(WeightHint::Percent(warning_percent))
+            }
+            (3, ExitCodes::Nagios { .. }) => Outcome::new(Code::ExitNonzero, Phase::Process)
+                .with_verdict(Verdict::Neutral)
+                .with_detail("unknown"),
             _ => Outcome::new(Code::ExitNonzero, Phase::Process)
                 .with_detail(&format!("exit code {code}")),
         }

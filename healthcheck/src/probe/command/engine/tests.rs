@@ -7,9 +7,11 @@ use crate::probe::{Errno, Operation, Origin};
 const START: Timestamp = Duration::from_secs(50);
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-fn running(dynamic_max: Option<u8>) -> CommandEngine {
+const PLAIN: ExitCodes = ExitCodes::Plain;
+
+fn running(meaning: ExitCodes) -> CommandEngine {
     let attempt = Attempt::new(1, START, TIMEOUT, None, Health::Up);
-    let mut engine = CommandEngine::new(Command::new("check"), dynamic_max, attempt);
+    let mut engine = CommandEngine::new(Command::new("check"), meaning, attempt);
     let Step::Do(actions) = engine.start(START) else {
         panic!("done before it began")
     };
@@ -38,8 +40,8 @@ fn done(step: Step) -> Outcome {
     }
 }
 
-fn exit(dynamic_max: Option<u8>, status: ChildStatus) -> Outcome {
-    let mut engine = running(dynamic_max);
+fn exit(meaning: ExitCodes, status: ChildStatus) -> Outcome {
+    let mut engine = running(meaning);
     assert!(wants(engine.on_event(Event::ChildOutputEnd, START)).is_empty());
     done(engine.on_event(Event::ChildExit(status), START + Duration::from_millis(7)))
 }
@@ -47,7 +49,7 @@ fn exit(dynamic_max: Option<u8>, status: ChildStatus) -> Outcome {
 #[test]
 fn plain_exit_code_0_passes_and_all_others_fail() {
     for code in 0..=255 {
-        let outcome = exit(None, ChildStatus::Code(code));
+        let outcome = exit(PLAIN, ChildStatus::Code(code));
         let expected = if code == 0 {
             Code::Ok
         } else {
@@ -58,7 +60,7 @@ fn plain_exit_code_0_passes_and_all_others_fail() {
         assert_eq!(outcome.timing.total, Some(Duration::from_millis(7)));
     }
     assert_eq!(
-        exit(None, ChildStatus::Code(7)).detail.as_str(),
+        exit(PLAIN, ChildStatus::Code(7)).detail.as_str(),
         "exit code 7"
     );
 }
@@ -67,7 +69,7 @@ fn plain_exit_code_0_passes_and_all_others_fail() {
 fn dynamic_exit_codes_are_weights_up_to_the_limit() {
     for max in [0, 1, 2, 125, 254, 255] {
         for code in 0..=255 {
-            let outcome = exit(Some(max), ChildStatus::Code(code));
+            let outcome = exit(ExitCodes::Dynamic { max }, ChildStatus::Code(code));
             let (expected, weight) = match code {
                 0 => (Code::Ok, None),
                 1 => (Code::ExitNonzero, None),
@@ -81,13 +83,13 @@ fn dynamic_exit_codes_are_weights_up_to_the_limit() {
             );
         }
     }
-    let outcome = exit(Some(255), ChildStatus::Code(255));
+    let outcome = exit(ExitCodes::Dynamic { max: 255 }, ChildStatus::Code(255));
     assert_eq!(outcome.weight, Some(WeightHint::Absolute(253)));
 }
 
 #[test]
 fn signals_fail_with_and_without_dynamic_weights() {
-    for max in [None, Some(255)] {
+    for max in [PLAIN, ExitCodes::Dynamic { max: 255 }] {
         let outcome = exit(max, ChildStatus::Signal(11));
         assert_eq!(
             (outcome.code, outcome.verdict),
@@ -102,7 +104,7 @@ fn signals_fail_with_and_without_dynamic_weights() {
 
 #[test]
 fn stolen_exit_status_says_nothing_about_the_destination() {
-    let outcome = exit(None, ChildStatus::Lost);
+    let outcome = exit(PLAIN, ChildStatus::Lost);
     assert_eq!(
         (outcome.code, outcome.verdict),
         (Code::Spawn, Verdict::Neutral)
@@ -113,7 +115,7 @@ fn stolen_exit_status_says_nothing_about_the_destination() {
 fn command_that_cannot_start_is_named() {
     let failed = |number| {
         let attempt = Attempt::new(1, START, TIMEOUT, None, Health::Up);
-        let mut engine = CommandEngine::new(Command::new("/no/check"), None, attempt);
+        let mut engine = CommandEngine::new(Command::new("/no/check"), PLAIN, attempt);
         let _ = engine.start(START);
         done(engine.on_event(
             Event::Failed {
@@ -139,7 +141,7 @@ fn command_that_cannot_start_is_named() {
 
 #[test]
 fn output_is_kept_up_to_its_limit_and_shown() {
-    let mut engine = running(None);
+    let mut engine = running(PLAIN);
     let _ = engine.on_event(Event::ChildOutput(b"disk full\nmore"), START);
     let _ = engine.on_event(Event::ChildOutput(&[b'x'; 10_000]), START);
     let _ = engine.on_event(Event::ChildOutput(b"never seen"), START);
@@ -157,7 +159,7 @@ fn output_is_kept_up_to_its_limit_and_shown() {
 
 #[test]
 fn passing_command_shows_its_output_alone() {
-    let mut engine = running(None);
+    let mut engine = running(PLAIN);
     let _ = engine.on_event(Event::ChildOutput(b" all well\n"), START);
     let _ = engine.on_event(Event::ChildOutputEnd, START);
     let outcome = done(engine.on_event(Event::ChildExit(ChildStatus::Code(0)), START));
@@ -166,7 +168,7 @@ fn passing_command_shows_its_output_alone() {
 
 #[test]
 fn held_output_delays_the_result_by_100_ms_at_most() {
-    let mut engine = running(None);
+    let mut engine = running(PLAIN);
     let now = START + Duration::from_secs(1);
     let actions = wants(engine.on_event(Event::ChildExit(ChildStatus::Code(0)), now));
     let [Action::SetDeadline(deadline)] = &actions[..] else {
@@ -180,7 +182,7 @@ fn held_output_delays_the_result_by_100_ms_at_most() {
         "what counts is how the command ended"
     );
 
-    let mut engine = running(None);
+    let mut engine = running(PLAIN);
     let _ = engine.on_event(Event::ChildExit(ChildStatus::Code(0)), now);
     assert_eq!(
         done(engine.on_event(Event::ChildOutputEnd, now)).code,
@@ -204,7 +206,7 @@ fn ladder(actions: &[Action]) -> (Vec<Signal>, Option<Timestamp>) {
 
 #[test]
 fn kill_ladder_has_keepaliveds_timings() {
-    let mut engine = running(Some(255));
+    let mut engine = running(ExitCodes::Dynamic { max: 255 });
     let end = START + TIMEOUT;
     let Step::Report(outcome, actions) = engine.on_event(Event::Deadline, end) else {
         panic!("the outcome comes at once")
@@ -238,7 +240,7 @@ fn kill_ladder_has_keepaliveds_timings() {
 
 #[test]
 fn command_reaped_elsewhere_during_the_ladder_ends_it() {
-    let mut engine = running(None);
+    let mut engine = running(PLAIN);
     let _ = engine.on_event(Event::Deadline, START + TIMEOUT);
     let step = engine.on_event(Event::ChildExit(ChildStatus::Lost), START + TIMEOUT);
     assert!(matches!(step, Step::End(actions) if actions.is_empty()));
@@ -246,7 +248,7 @@ fn command_reaped_elsewhere_during_the_ladder_ends_it() {
 
 #[test]
 fn cancelling_climbs_the_same_ladder_without_a_report() {
-    let mut engine = running(None);
+    let mut engine = running(PLAIN);
     let actions = wants(engine.on_event(Event::Cancel, START));
     assert_eq!(
         ladder(&actions),
@@ -259,9 +261,27 @@ fn cancelling_climbs_the_same_ladder_without_a_report() {
     let step = engine.on_event(Event::ChildExit(ChildStatus::Code(0)), START);
     assert!(matches!(step, Step::End(_)));
 
-    let mut engine = running(None);
+    let mut engine = running(PLAIN);
     let _ = engine.on_event(Event::ChildExit(ChildStatus::Code(0)), START);
     assert!(
         matches!(engine.on_event(Event::Cancel, START), Step::End(actions) if actions.is_empty())
     );
+}
+
+#[test]
+fn monitoring_plugins_warn_with_a_share_and_know_what_they_do_not_know() {
+    let nagios = |code| {
+        let warning_percent = 50;
+        exit(
+            ExitCodes::Nagios { warning_percent },
+            ChildStatus::Code(code),
+        )
+    };
+    assert_eq!((nagios(0).verdict, nagios(0).weight), (Verdict::Pass, None));
+    let warning = nagios(1);
+    assert_eq!(warning.verdict, Verdict::Pass);
+    assert_eq!(warning.weight, Some(WeightHint::Percent(50)));
+    assert_eq!(nagios(2).verdict, Verdict::Fail);
+    assert_eq!(nagios(3).verdict, Verdict::Neutral);
+    assert_eq!(nagios(4).verdict, Verdict::Fail);
 }
