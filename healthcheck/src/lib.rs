@@ -4,7 +4,7 @@
 //! (what is tried: a TCP connection, an external command, your own) and a [`Policy`] (how often,
 //! how long, how many failures take it down). Every attempt gives a [`Report`]; what the reports of
 //! one destination mean for its entry in the kernel's table is decided by an
-//! [`Aggregate`](aggregate::Aggregate).
+//! [`Aggregate`](aggregate::Aggregate), and about a whole virtual service decides a [`Pool`](pool::Pool).
 //!
 //! Works without privileges:
 //!

@@ -66,6 +66,54 @@
 //! # Ok::<_, lvs_healthcheck::Invalid>(())
 //! ```
 //!
+//! # With a driver
+//!
+//! ```
+//! use std::net::TcpListener;
+//! use std::time::Duration;
+//! use lvs_healthcheck::aggregate::{Aggregate, Member, UnknownAs};
+//! use lvs_healthcheck::policy::{Policy, Spread};
+//! use lvs_healthcheck::pool::{Batch, Pool, Settings};
+//! use lvs_healthcheck::{Check, CheckEvent, Config, Driver, Target, TcpProbe};
+//!
+//! let server = TcpListener::bind("127.0.0.1:0")?;
+//! let address = server.local_addr()?;
+//! let mut driver = Driver::new(Config::default())?;
+//! let policy = Policy::default().with_spread(Spread::None);
+//! let check = driver.add(Check::new(TcpProbe::new(Target::new(address)), policy))?;
+//!
+//! let mut destination = Aggregate::new(1);
+//! destination.insert(check, Member::required(UnknownAs::Down)); // in the table once it is up
+//! let mut pool = Pool::new(driver.now(), Settings::new(), [(address, destination)])?;
+//!
+//! let (mut events, mut batch) = (Vec::new(), Batch::new());
+//! // One turn of a loop; it also ends when `pool.next_deadline()` has come.
+//! driver.poll(Some(Duration::from_secs(5)), &mut events)?;
+//! for event in events.drain(..) {
+//!     let CheckEvent::Completed(report) = event else { continue };
+//!     pool.update(report.at, &address, &report.check, &report);
+//! }
+//! pool.settle(driver.now(), &mut batch);
+//! for change in &batch.changes {
+//!     println!("{change}"); // 127.0.0.1:12345: out to weight 1 (healthy)
+//! }
+//! assert_eq!(batch.changes.len(), 1);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Which knob of keepalived is what
+//!
+//! | `keepalived.conf` | Here |
+//! |---|---|
+//! | `quorum`, `hysteresis` | [`Settings::with_quorum`], [`Settings::with_hysteresis`]; what keepalived corrects, [`Settings::correct`] does |
+//! | `sorry_server`, `sorry_server_inhibit` | [`Sorry`], its [`Removal`](crate::aggregate::Removal) |
+//! | `inhibit_on_failure` | [`Removal::Inhibit`](crate::aggregate::Removal::Inhibit) of the destination |
+//! | `alpha` | [`UnknownAs::Down`](crate::aggregate::UnknownAs::Down) of its checks |
+//! | `omega` | [`Settings::with_omega`], acted upon by [`Pool::stop`] |
+//! | `rs_init_notifies` | [`Settings::with_initial_events`] |
+//! | `ha_suspend` | [`Pool::suspend`], [`Pool::resume`] |
+//! | a real server taken out of the file | [`Leaving::Delete`] |
+//!
 //! # Cost
 //!
 //! An input about one destination costs a search for its name and the checks of that destination;

@@ -1,5 +1,7 @@
 //! Random histories.
 
+use lvs_healthcheck::CheckId;
+use lvs_healthcheck::pool::{Batch, Explanation, Pool, Settings};
 use proptest::prelude::*;
 
 use super::fuzzed;
@@ -22,4 +24,13 @@ fn pools_keep_the_rules_in_every_history_of_the_corpus() {
         count += 1;
     }
     assert!(count > 0, "{folder} is empty");
+}
+
+#[test]
+fn pools_can_be_sent_and_shared() {
+    fn check<T: Send + Sync>() {}
+    check::<Pool<&'static str, CheckId>>();
+    check::<Settings<&'static str>>();
+    check::<Batch<&'static str>>();
+    check::<Explanation<&'static str, CheckId>>();
 }
