@@ -211,6 +211,11 @@ mod tests {
         assert!(!damper.is_suppressed(220 * SECOND + SECOND / 100));
         let until = damper.until(100 * SECOND).unwrap();
         assert!(!damper.is_suppressed(until) && damper.until(until).is_none());
+        // A fortieth of a second costs the first two thousand 0.6.
+        let mut late = flaps(&damping, &[100, 100]);
+        late.on_down(&damping, 100 * SECOND + SECOND / 40);
+        assert!(late.penalty(&damping, 100 * SECOND + SECOND / 40) > 2999.0);
+        assert!(!late.is_suppressed(100 * SECOND + SECOND / 40));
         let late = flaps(&damping, &[100, 120, 140]);
         assert!(!late.is_suppressed(140 * SECOND), "2425 only");
     }

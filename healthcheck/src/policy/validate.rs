@@ -209,8 +209,13 @@ mod tests {
                 interval: 2 * second
             }]
         );
-        let policy = policy.with_schedule_base(ScheduleBase::EndToStart);
-        assert_eq!(policy.warnings(), []);
+        let end_to_start = policy.clone().with_schedule_base(ScheduleBase::EndToStart);
+        assert_eq!(end_to_start.warnings(), []);
+        assert_eq!(
+            policy.with_timeout(2 * second).warnings(),
+            [],
+            "just in time"
+        );
         assert_eq!(Policy::default().warnings(), []);
     }
 }

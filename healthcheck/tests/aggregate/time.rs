@@ -227,3 +227,63 @@ fn new_configuration_keeps_penalties_ramps_and_votes() {
     assert!(new.penalty() > 900.0);
     assert_eq!(new.next_deadline(), Some(104 * SECOND));
 }
+
+#[test]
+fn damping_goes_before_the_least_time_up() {
+    let mut server = server(UnknownAs::Down)
+        .with_damping(Damping::default())
+        .with_min_up_time(300 * SECOND);
+    for _ in 0..2 {
+        server.apply(100 * SECOND, &(), UP);
+        server.apply(100 * SECOND, &(), DOWN);
+        assert_eq!(server.reason(), Reason::MinUpTime);
+    }
+    server.apply(100 * SECOND, &(), UP);
+    server.apply(100 * SECOND, &(), DOWN);
+    assert_eq!(
+        (server.desired(), server.reason()),
+        (Desired::Absent, Reason::Down)
+    );
+    server.apply(101 * SECOND, &(), UP);
+    assert_eq!(server.reason(), Reason::Suppressed);
+}
+
+#[test]
+fn min_down_time_counts_from_the_first_failure_of_who_was_never_up() {
+    let mut server = server(UnknownAs::Down).with_min_down_time(30 * SECOND);
+    server.apply(100 * SECOND, &(), DOWN);
+    server.apply(110 * SECOND, &(), UP);
+    assert_eq!(server.reason(), Reason::MinDownTime);
+    assert_eq!(play(&mut server, 200), [(130, weight(100))]);
+}
+
+#[test]
+fn new_check_that_counts_as_down_begins_no_min_down_time() {
+    let mut server = Aggregate::new(100).with_min_down_time(30 * SECOND);
+    server.insert("old", Member::required(UnknownAs::Down));
+    server.apply(100 * SECOND, &"old", UP);
+    server.insert("new", Member::required(UnknownAs::Down));
+    assert_eq!(
+        (server.desired(), server.reason()),
+        (Desired::Absent, Reason::Unknown)
+    );
+    server.apply(101 * SECOND, &"new", UP);
+    assert_eq!(server.desired(), weight(100));
+}
+
+#[test]
+fn deadline_is_when_something_can_change() {
+    let mut server = server(UnknownAs::Up)
+        .with_damping(Damping::default())
+        .with_min_down_time(200 * SECOND);
+    for _ in 0..3 {
+        server.apply(100 * SECOND, &(), UP);
+        server.apply(100 * SECOND, &(), DOWN);
+    }
+    assert!(server.is_suppressed());
+    assert_eq!(server.next_deadline(), None, "down of its own");
+    server.apply(101 * SECOND, &(), UP);
+    // Out until 220 for flapping, and until 300 for the least time down.
+    assert_eq!(server.next_deadline(), Some(300 * SECOND));
+    assert_eq!(play(&mut server, 400), [(300, weight(100))]);
+}
