@@ -1,9 +1,10 @@
 //! What all sockets of probes have in common: how they are opened, and what ICMP said of them.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
@@ -91,7 +92,12 @@ fn within<T: Send>(
         failure.detail = format!("{what} network namespace {}", namespace.display());
         failure
     };
-    let file = File::open(namespace).map_err(|error| fail("opening", error))?;
+    // Something else than a namespace might keep an open call waiting.
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    let file = options
+        .open(namespace)
+        .map_err(|error| fail("opening", error))?;
     let go = move || {
         setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
             Number::EPERM => fail("CAP_SYS_ADMIN is needed to enter", errno.into()),

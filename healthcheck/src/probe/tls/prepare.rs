@@ -1,6 +1,7 @@
 //! Settings made into what the TLS library wants.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -147,13 +148,11 @@ fn bytes(field: &'static str, pem: &Pem) -> Result<Vec<u8>, Invalid> {
         Pem::Bytes(bytes) => return Ok(bytes.clone()),
         Pem::File(path) => path,
     };
-    let read = fs::metadata(path).and_then(|about| match about.len() {
-        0..=MAX_PEM => fs::read(path).map(Some),
-        _ => Ok(None),
-    });
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_PEM + 1).read_to_end(&mut bytes));
     match read {
-        Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => Err(Invalid::new(
+        Ok(count) if u64::try_from(count).is_ok_and(|count| count <= MAX_PEM) => Ok(bytes),
+        Ok(_) => Err(Invalid::new(
             field,
             source(pem),
             "must be a file of at most 4 MiB",
@@ -204,6 +203,8 @@ mod tests {
             said.starts_with("trust is /no/such/file: No such file"),
             "{said}"
         );
+        let endless = Trust::Only(Pem::file("/dev/zero"));
+        assert!(refused(Tls::new().with_trust(endless)).ends_with("at most 4 MiB"));
         let empty = Trust::Only(Pem::Bytes(b"no PEM".to_vec()));
         assert!(refused(Tls::new().with_trust(empty)).contains("BEGIN CERTIFICATE"));
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
