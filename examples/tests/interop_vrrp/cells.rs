@@ -96,10 +96,10 @@ pub(crate) fn higher_returns(scene: &Scene, higher: Side) {
     let seen = lower.counters();
     assert_eq!((seen.times_active, seen.errors), (1, 0), "{seen:?}");
     let report = scene.ends();
-    assert!(report.gap <= YIELD + stall.sum(), "{report}");
+    assert!(report.gap <= YIELD + stall.of_one(), "{report}");
     let (taker, giver) = (scene.program(higher), scene.program(higher.other()));
     assert!(waited >= taker.gap(), "{waited:?}");
-    let patience = giver.patience() + stall.sum();
+    let patience = giver.patience() + stall.of_one();
     assert!(lasted <= patience, "{lasted:?} of {patience:?}");
     // So there is none where the one waits longer than it takes the other.
     assert_eq!(report.overlaps, usize::from(given_up > taken), "{report}");
@@ -149,7 +149,7 @@ pub(crate) fn active_is_mute(scene: &Scene, active: Side) {
     let first = scene.lab.tap.first(active, mended, |_| true);
     let lasted = given_up.saturating_sub(first.at);
     println!("given up {lasted:?} after the first word that arrived; {stall}");
-    let patience = scene.program(active.other()).patience() + stall.sum();
+    let patience = scene.program(active.other()).patience() + stall.of_one();
     assert!(lasted <= patience, "{lasted:?} of {patience:?}");
     if scene.program(active).announces_again() {
         scene.client_knows(active);

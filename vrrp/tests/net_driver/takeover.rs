@@ -68,9 +68,9 @@ fn change_hands(version: Version, address: &str, on_tokio: bool) {
     );
     // The way of the words to here.
     let patience = Duration::from_millis(300);
-    let limit = down + patience + stall_after_resigning.sum();
+    let limit = down + patience + stall_after_resigning.of_one();
     assert!(after_resigning < limit, "{after_resigning:?} of {limit:?}");
-    let limit = down + patience + stall_after_kill.sum();
+    let limit = down + patience + stall_after_kill.of_one();
     assert!(after_kill < limit, "{after_kill:?} of {limit:?}");
     let lifetime = (down * 3).max(Duration::from_secs(3));
     assert!(

@@ -43,8 +43,11 @@ pub(crate) fn ip(arguments: &str) -> String {
 /// and gives the number of the first.
 pub(crate) fn cable(one: &str, other: &str) -> InterfaceIndex {
     ip(&format!("link add {one} type veth peer name {other}"));
-    for device in [one, other] {
-        ip(&format!("link set {device} addrgenmode none up"));
+    // Not in one command: what comes up makes its addresses first.
+    for settings in ["addrgenmode none", "up"] {
+        for device in [one, other] {
+            ip(&format!("link set {device} {settings}"));
+        }
     }
     // The kernel notices carriers when it has time.
     for device in [one, other] {

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -22,22 +22,35 @@ const TICK: Duration = Duration::from_millis(10);
 /// What held programs up in some time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Stall {
-    /// Threads of theirs were ready to run, and others ran instead; all together.
+    /// Threads of theirs were ready to run, and others ran instead; so were those of the kernel that
+    /// deliver packets; all together.
     pub(crate) waiting: Duration,
     /// They ran; all together.
     pub(crate) running: Duration,
-    /// The longest time that a request to configure the network took which changes nothing.
+    /// Requests to configure the network which change nothing took this long, one after the other.
     pub(crate) locked: Duration,
+    /// The longest of them.
+    pub(crate) longest: Duration,
 }
 
 impl Stall {
-    /// For so long a program may have been kept from what it had to do at once.
+    /// For so long a program may have been kept from what it had to do at once, if all that time was for
+    /// that.
     pub(crate) fn sum(&self) -> Duration {
+        self.counted() + self.locked
+    }
+
+    /// The same if it had one thing to do in a longer time.
+    pub(crate) fn of_one(&self) -> Duration {
+        self.counted() + self.longest
+    }
+
+    fn counted(&self) -> Duration {
         let counted = self.waiting + self.running;
         // A kernel that counts in ticks, such as the guest's, may not have counted the last one.
         let is_in_ticks = counted.subsec_nanos() == counted.subsec_millis() * 1_000_000;
         let uncounted = if is_in_ticks { TICK } else { Duration::ZERO };
-        counted + uncounted + self.locked
+        counted + uncounted
     }
 }
 
@@ -47,11 +60,12 @@ impl fmt::Display for Stall {
             waiting,
             running,
             locked,
+            longest,
         } = self;
         write!(
             f,
             "programs waited {waiting:?} for a processor, ran {running:?}, and the network was locked for \
-             {locked:?}"
+             {locked:?}, {longest:?} of it at once"
         )
     }
 }
@@ -91,7 +105,7 @@ pub(crate) struct Meter {
     processes: Vec<u32>,
     begin: Times,
     end: Sender<()>,
-    longest: JoinHandle<Duration>,
+    locked: JoinHandle<(Duration, Duration)>,
 }
 
 impl Meter {
@@ -100,12 +114,13 @@ impl Meter {
         let begin = Times::of_all(&processes);
         let (end, ends) = mpsc::channel();
         let probe = Arc::clone(probe);
-        let longest = thread::spawn(move || {
-            let mut longest = Duration::ZERO;
+        let locked = thread::spawn(move || {
+            let (mut locked, mut longest) = (Duration::ZERO, Duration::ZERO);
             loop {
-                longest = longest.max(probe.ask());
+                let took = probe.ask();
+                (locked, longest) = (locked + took, longest.max(took));
                 if ends.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
-                    return longest;
+                    return (locked, longest);
                 }
             }
         });
@@ -113,7 +128,7 @@ impl Meter {
             processes,
             begin,
             end,
-            longest,
+            locked,
         }
     }
 
@@ -121,10 +136,12 @@ impl Meter {
     pub(crate) fn end(self) -> Stall {
         let now = Times::of_all(&self.processes);
         drop(self.end);
+        let (locked, longest) = self.locked.join().unwrap();
         Stall {
             waiting: now.waiting.saturating_sub(self.begin.waiting),
             running: now.running.saturating_sub(self.begin.running),
-            locked: self.longest.join().unwrap(),
+            locked,
+            longest,
         }
     }
 }
@@ -138,7 +155,8 @@ struct Times {
 
 impl Times {
     fn of_all(processes: &[u32]) -> Self {
-        let each = processes.iter().map(|process| Self::of(*process));
+        let kernel = deliverers().iter().chain(processes);
+        let each = kernel.map(|process| Self::of(*process));
         each.fold(Self::default(), Self::plus)
     }
 
@@ -170,6 +188,21 @@ impl Times {
         }
         times
     }
+}
+
+/// The threads that deliver packets where there is too much to do for interrupts, one for each
+/// processor.
+fn deliverers() -> &'static [u32] {
+    static FOUND: OnceLock<Vec<u32>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        let names = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let is_one = |process: &u32| {
+            let name = fs::read_to_string(format!("/proc/{process}/comm"));
+            name.is_ok_and(|name| name.starts_with("ksoftirqd/"))
+        };
+        names.filter(is_one).collect()
+    })
 }
 
 /// Lets this thread run as soon as there is something to do, where that is permitted: chrt(1).
