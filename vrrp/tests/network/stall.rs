@@ -1,6 +1,8 @@
 //! What holds programs up on this machine: who waits for a processor, or for others that configure
 //! the network, can do nothing meanwhile, whatever it is.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use core::fmt;
 use core::time::Duration;
 use std::fs;
