@@ -25,13 +25,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 
 use super::Host;
-use super::stall::{Meter, Probe, Stall, be_prompt};
+use super::stall::{Meter, Probe, Stall, Times, be_prompt};
 
 /// Multicast groups of rtnetlink(7): links, IPv4 addresses, IPv6 addresses.
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
 /// Room for what others change meanwhile.
 const RECEIVE_BUFFER: usize = 64 << 20;
-/// How often the watcher looks whether it should end.
+/// How often the watcher looks at what threads do, and whether it should end.
 const TICK: u16 = 100;
 
 const RTM_DELLINK: u16 = 17;
@@ -108,6 +108,8 @@ struct State {
     overlaps: Vec<Overlap>,
     meters: BTreeMap<IpAddr, Meter>,
     has_holes: bool,
+    /// What threads had waited and run a moment ago, and when that was.
+    latest: (Duration, Times),
 }
 
 impl Holding {
@@ -132,6 +134,7 @@ impl Holding {
                 overlaps: Vec::new(),
                 meters: BTreeMap::new(),
                 has_holes: false,
+                latest: (clock::now(), Times::of_all(&[process::id()])),
             }),
             is_over: AtomicBool::new(false),
         });
@@ -141,7 +144,9 @@ impl Holding {
             while !others.is_over.load(Ordering::Relaxed) {
                 let mut ready = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
                 poll(&mut ready, PollTimeout::from(TICK)).unwrap();
-                others.state.lock().unwrap().read();
+                let mut state = others.state.lock().unwrap();
+                state.read();
+                state.look();
             }
         });
         Self {
@@ -233,6 +238,13 @@ impl Drop for Holding {
 impl State {
     fn number(&self, host: &Host) -> Option<usize> {
         self.hosts.iter().position(|name| name == host.name())
+    }
+
+    /// Reads what threads have waited and run, if that was not done just now.
+    fn look(&mut self) {
+        if clock::now() - self.latest.0 >= Duration::from_millis(u64::from(TICK)) {
+            self.latest = (clock::now(), Times::of_all(&[process::id()]));
+        }
     }
 
     /// Reads all there is. It happened just now.
@@ -328,7 +340,9 @@ impl State {
                 to: None,
                 stall: Stall::default(),
             });
-            self.meters.insert(address, meter(&self.probe));
+            // Who is held up may have been so before.
+            let meter = Meter::since(self.latest.1.clone(), [process::id()].into(), &self.probe);
+            self.meters.insert(address, meter);
         } else if before.len() == 2 && after.len() < 2 {
             let mut open = self.overlaps.iter_mut();
             let open = open.rfind(|overlap| overlap.address == address).unwrap();

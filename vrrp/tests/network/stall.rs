@@ -5,6 +5,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -113,7 +114,11 @@ pub(crate) struct Meter {
 impl Meter {
     /// For these processes, their children, and theirs.
     pub(crate) fn of(processes: Vec<u32>, probe: &Arc<Probe>) -> Self {
-        let begin = Times::of_all(&processes);
+        Self::since(Times::of_all(&processes), processes, probe)
+    }
+
+    /// For the same, from when this was read.
+    pub(crate) fn since(begin: Times, processes: Vec<u32>, probe: &Arc<Probe>) -> Self {
         let (end, ends) = mpsc::channel();
         let probe = Arc::clone(probe);
         let locked = thread::spawn(move || {
@@ -139,42 +144,34 @@ impl Meter {
         let now = Times::of_all(&self.processes);
         drop(self.end);
         let (locked, longest) = self.locked.join().unwrap();
+        let [running, waiting] = now.since(&self.begin);
         Stall {
-            waiting: now.waiting.saturating_sub(self.begin.waiting),
-            running: now.running.saturating_sub(self.begin.running),
+            waiting,
+            running,
             locked,
             longest,
         }
     }
 }
 
-/// What threads have waited and run since they began.
-#[derive(Clone, Copy, Debug, Default)]
-struct Times {
-    waiting: Duration,
-    running: Duration,
-}
+/// What threads have waited and run since they began, by their numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Times(BTreeMap<u32, [Duration; 2]>);
 
 impl Times {
-    fn of_all(processes: &[u32]) -> Self {
-        let kernel = deliverers().iter().chain(processes);
-        let each = kernel.map(|process| Self::of(*process));
-        each.fold(Self::default(), Self::plus)
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self {
-            waiting: self.waiting + other.waiting,
-            running: self.running + other.running,
-        }
-    }
-
-    /// Of all threads of a process, and of its children's.
-    fn of(process: u32) -> Self {
+    pub(crate) fn of_all(processes: &[u32]) -> Self {
         let mut times = Self::default();
+        for process in deliverers().iter().chain(processes) {
+            times.add(*process);
+        }
+        times
+    }
+
+    /// Adds all threads of a process, and of its children.
+    fn add(&mut self, process: u32) {
         // It may be gone, and then says nothing any more.
         let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else {
-            return times;
+            return;
         };
         for task in tasks.flatten() {
             let read = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
@@ -182,13 +179,25 @@ impl Times {
             let text = read("schedstat");
             let mut words = text.split_whitespace().map(str::parse);
             let mut next = || words.next().and_then(Result::ok).map(Duration::from_nanos);
-            times.running += next().unwrap_or_default();
-            times.waiting += next().unwrap_or_default();
+            let times = [(); 2].map(|()| next().unwrap_or_default());
+            let number = task.file_name().to_str().unwrap().parse().unwrap();
+            self.0.insert(number, times);
             for child in read("children").split_whitespace() {
-                times = times.plus(Self::of(child.parse().unwrap()));
+                self.add(child.parse().unwrap());
             }
         }
-        times
+    }
+
+    /// What those that are there have run and waited since then.
+    fn since(&self, begin: &Self) -> [Duration; 2] {
+        let mut sum = [Duration::ZERO; 2];
+        for (number, now) in &self.0 {
+            let before = begin.0.get(number).copied().unwrap_or_default();
+            for ((sum, now), before) in sum.iter_mut().zip(now).zip(before) {
+                *sum += now.saturating_sub(before);
+            }
+        }
+        sum
     }
 }
 
