@@ -95,8 +95,8 @@ pub struct Driver {
     entries: Vec<Option<Entry>>,
     /// Commands whose probe has lost interest in them, by the number of their attempt.
     orphans: HashMap<u32, Child>,
-    /// Threads for functions that may block, once there was one to call.
-    workers: Option<Workers>,
+    /// Threads for functions that may block.
+    workers: Workers,
     /// Files that checks want to know about, once there was one.
     watches: Option<Watches>,
     /// Sockets that have more than their turn was long enough for.
@@ -127,6 +127,14 @@ impl Driver {
             .map_err(|errno| Error::io("epoll_ctl", errno))?;
         let seeded = config.is_seeded();
         let (random, limits) = config.into_parts();
+        let workers =
+            Workers::new(limits.max_threads).map_err(|error| Error::io("eventfd", error))?;
+        epoll
+            .add(
+                &workers,
+                EpollEvent::new(EpollFlags::EPOLLIN, Token::WORKERS),
+            )
+            .map_err(|errno| Error::io("epoll_ctl", errno))?;
         Ok(Self {
             epoll,
             timer,
@@ -135,7 +143,7 @@ impl Driver {
             timetable: Timetable::new(limits)?,
             entries: Vec::new(),
             orphans: HashMap::new(),
-            workers: None,
+            workers,
             watches: None,
             again: VecDeque::new(),
             buffer: vec![0; BUFFER],

@@ -53,6 +53,7 @@ pub mod http;
 pub mod icmp;
 mod icmp_error;
 mod masked;
+mod named;
 #[cfg(feature = "regex")]
 mod pattern;
 pub mod preset;
@@ -71,6 +72,7 @@ pub use self::dialogue::{Dialogue, Protocol, Turn};
 pub use self::errno::{Errno, Operation, Origin};
 pub use self::event::{ChildStatus, Event, IcmpError};
 pub use self::masked::{MaskedBytes, NotMaskedBytes};
+pub use self::named::NamedProbe;
 #[cfg(feature = "regex")]
 pub use self::pattern::Pattern;
 use crate::Timestamp;

@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use lvs_healthcheck::policy::Spread;
 use lvs_healthcheck::probe::{
-    Action, Dialogue, Engine, Event, FnProbe, Protocol, Step, Transport, Turn,
+    Action, Dialogue, Engine, Event, FnProbe, NamedProbe, Protocol, Step, Transport, Turn,
 };
 use lvs_healthcheck::{
     Attempt, Check, CheckEvent, Code, Config, Driver, Outcome, Phase, Policy, Probe, Report,
@@ -398,4 +398,41 @@ fn function_that_is_late_fails_and_one_that_panics_says_nothing() {
             .as_str()
             .ends_with("panicked: on purpose")
     );
+}
+
+#[test]
+fn name_is_looked_up_and_then_connected_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Addresses are names, too, and need no files.
+    let probe = NamedProbe::new(&format!("127.0.0.1:{port}"), |address| {
+        TcpProbe::new(Target::new(address))
+    });
+    assert_eq!(run(probe, policy()).outcome.code, Code::Ok);
+    let probe = NamedProbe::new("nowhere.invalid:80", |address| {
+        TcpProbe::new(Target::new(address))
+    });
+    let outcome = run(probe, policy()).outcome;
+    assert_eq!(
+        (outcome.code, outcome.verdict),
+        (Code::Resolve, Verdict::Neutral)
+    );
+}
+
+#[test]
+fn more_look_ups_than_threads_all_get_their_turn() {
+    let limits = lvs_healthcheck::timetable::Limits::default().with_max_threads(2);
+    let mut driver = Driver::new(Config::default().with_limits(limits)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let name = listener.local_addr().unwrap().to_string();
+    for _ in 0..8 {
+        let probe = NamedProbe::new(&name, |address| TcpProbe::new(Target::new(address)));
+        driver.add(Check::new(probe, policy())).unwrap();
+    }
+    let mut events = Vec::new();
+    while events.len() < 8 {
+        driver.poll(Some(20 * SECOND), &mut events).unwrap();
+    }
+    let passed = |event: &CheckEvent| matches!(event, CheckEvent::Completed(report) if report.outcome.code == Code::Ok);
+    assert!(events.iter().all(passed), "{events:?}");
 }

@@ -169,8 +169,7 @@ impl Driver {
 
     /// Tells engines what their functions have returned.
     fn on_returned(&mut self, events: &mut Vec<CheckEvent>) {
-        let returned = self.workers.as_ref().map(|workers| workers.returned());
-        for (number, outcome) in returned.into_iter().flatten() {
+        for (number, outcome) in self.workers.returned() {
             if let Some(check) = self.check_of(Token::unpack(number)) {
                 self.tell(check, Event::Returned(outcome), events);
             }
@@ -242,7 +241,7 @@ impl Driver {
             return;
         };
         for action in actions {
-            match running.perform(action, &self.epoll, &mut self.workers) {
+            match running.perform(action, &self.epoll, &self.workers) {
                 Ok(reply) => replies.extend(reply),
                 Err(failure) => {
                     replies.push_back(Reply::Failed(failure));

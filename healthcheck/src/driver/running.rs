@@ -98,7 +98,7 @@ impl Running {
         &mut self,
         action: Action,
         epoll: &Epoll,
-        workers: &mut Option<Workers>,
+        workers: &Workers,
     ) -> Result<Option<Reply>, Failure> {
         match action {
             Action::SetDeadline(deadline) => {
@@ -136,7 +136,7 @@ impl Running {
                 let sent = child.is_none_or(|child| child.signal(signal));
                 Ok((!sent).then_some(Reply::Lost))
             }
-            Action::Call(call) => self.call(epoll, workers, call),
+            Action::Call(call) => self.call(workers, call),
         }
     }
 
@@ -155,25 +155,9 @@ impl Running {
     }
 
     /// Hands a function to a thread.
-    fn call(
-        &self,
-        epoll: &Epoll,
-        workers: &mut Option<Workers>,
-        call: Call,
-    ) -> Result<Option<Reply>, Failure> {
-        let on_call = Failure::at(Operation::Call);
-        let workers = match workers {
-            Some(workers) => workers,
-            None => {
-                let new = Workers::new().map_err(&on_call)?;
-                let event = EpollEvent::new(EpollFlags::EPOLLIN, Token::WORKERS);
-                epoll
-                    .add(&new, event)
-                    .map_err(|errno| on_call(errno.into()))?;
-                workers.insert(new)
-            }
-        };
+    fn call(&self, workers: &Workers, call: Call) -> Result<Option<Reply>, Failure> {
         let number = self.token(Token::SOCKET).pack();
+        let on_call = Failure::at(Operation::Call);
         workers.call(number, call).map_err(on_call)?;
         Ok(None)
     }

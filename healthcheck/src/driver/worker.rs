@@ -1,7 +1,6 @@
 //! A few threads for functions that may block.
 //!
-//! A thread is started when a function has to be called and all are busy, up to the timetable's
-//! limit, and ends when nothing was asked of it for a while or the driver is gone. A function that
+//! A thread is started when a function has to be called and all are busy, up to a limit, and ends when nothing was asked of it for a while or the driver is gone. A function that
 //! does not return keeps its thread.
 
 use alloc::collections::VecDeque;
@@ -25,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Workers {
     shared: Arc<Shared>,
+    limit: u32,
 }
 
 #[derive(Debug)]
@@ -40,6 +40,7 @@ struct Shared {
 struct State {
     waiting: VecDeque<(u64, Call)>,
     returned: Vec<(u64, Outcome)>,
+    threads: u32,
     idle: usize,
     closed: bool,
 }
@@ -52,9 +53,11 @@ impl Shared {
 }
 
 impl Workers {
-    pub(super) fn new() -> io::Result<Self> {
+    /// With so many threads at most.
+    pub(super) fn new(limit: u32) -> io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         Ok(Self {
+            limit,
             shared: Arc::new(Shared {
                 state: Mutex::default(),
                 work: Condvar::new(),
@@ -66,7 +69,7 @@ impl Workers {
     /// Has something called; its outcome comes back with this number.
     pub(super) fn call(&self, number: u64, call: Call) -> io::Result<()> {
         let mut state = self.shared.state();
-        if state.idle <= state.waiting.len() {
+        if state.idle <= state.waiting.len() && state.threads < self.limit {
             let shared = self.shared.clone();
             let name = "healthcheck".to_owned();
             thread::Builder::new()
@@ -124,6 +127,7 @@ fn work(shared: &Shared) {
             state = next;
             if timeout.timed_out() && state.waiting.is_empty() {
                 state.idle = state.idle.saturating_sub(1);
+                state.threads = state.threads.saturating_sub(1);
                 return;
             }
         }

@@ -12,7 +12,7 @@ pub struct Limits {
     pub(super) max_in_flight: u32,
     pub(super) max_in_flight_per_host: u32,
     pub(super) max_processes: u32,
-    pub(super) max_threads: u32,
+    pub(crate) max_threads: u32,
     pub(super) start_rate: u32,
     pub(super) fork_rate: u32,
 }
