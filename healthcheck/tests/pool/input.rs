@@ -2,12 +2,14 @@
 
 use core::time::Duration;
 
-use lvs_healthcheck::WeightHint;
-use lvs_healthcheck::aggregate::{Aggregate, Contribution, Desired, Member, Removal, UnknownAs};
+use lvs_healthcheck::aggregate::{
+    Aggregate, Contribution, Desired, Member, Removal, Source, UnknownAs,
+};
 use lvs_healthcheck::policy::Health;
 use lvs_healthcheck::pool::{
     Connections, Drain, Guard, Leaving, OnLimit, OnLowQuorum, Pool, Settings, Shutdown, Sorry, Swap,
 };
+use lvs_healthcheck::{AdminHint, WeightHint};
 
 /// A pool of numbered destinations with numbered checks.
 pub(crate) type Subject = Pool<u8, u8>;
@@ -65,6 +67,7 @@ pub(crate) enum Operation {
         no_new: bool,
     },
     Override(u8, Option<u32>),
+    Vote(u8, Option<AdminHint>),
     Eject(u8),
     Readmit(u8),
     Drained(u8),
@@ -97,6 +100,9 @@ impl Operation {
             }
             Self::Override(name, weight) => {
                 pool.set_override(now, name, *weight);
+            }
+            Self::Vote(name, vote) => {
+                pool.set_vote(now, name, Source::Api, *vote);
             }
             Self::Eject(name) => {
                 pool.eject(now, name);
@@ -241,7 +247,8 @@ impl Input<'_> {
         let drain = Drain::new()
             .with_limit(limit.map(Duration::from_secs))
             .with_on_limit(self.of(&[OnLimit::Delete, OnLimit::KeepZero]))
-            .with_wait_persistent(self.flag());
+            .with_wait_persistent(self.flag())
+            .with_remove_voted(self.flag());
         let mut settings = Settings::new()
             .with_quorum(quorum)
             .with_hysteresis(hysteresis)
@@ -269,8 +276,12 @@ impl Input<'_> {
     }
 
     pub(crate) fn operation(&mut self) -> Operation {
-        match self.below(32) {
+        match self.below(34) {
             0 => Operation::Nothing,
+            32 | 33 => {
+                let votes = [None, Some(AdminHint::Drain), Some(AdminHint::Maint)];
+                Operation::Vote(self.name(), self.of(&votes))
+            }
             1 => Operation::Override(self.name(), self.of(&[None, Some(0), Some(4)])),
             2 => Operation::Eject(self.name()),
             3 => Operation::Readmit(self.name()),

@@ -20,6 +20,7 @@ struct Known {
     health: Health,
     hint: Option<u32>,
     no_new: bool,
+    is_voted_out: bool,
 }
 
 impl Known {
@@ -34,11 +35,15 @@ impl Known {
             health: Health::Unknown,
             hint: None,
             no_new: false,
+            is_voted_out: false,
         }
     }
 
     /// Its weight if it is healthy.
     fn weight(&self, now: Duration) -> Option<u32> {
+        if self.is_voted_out {
+            return None;
+        }
         let is_up = match (self.health, self.adopted, self.unknown) {
             (Health::Unknown, Some(Desired::Present { weight }), _) => {
                 return (weight > 0).then_some(weight);
@@ -98,12 +103,17 @@ impl Model {
         weights.any(|weight| weight > Some(0))
     }
 
+    fn total(&self) -> usize {
+        let counts = |known: &&Known| !known.is_voted_out;
+        self.known.values().filter(counts).count()
+    }
+
     fn healthy(&self) -> BTreeMap<u8, u32> {
         let weight = |(name, known): (&u8, &Known)| Some((*name, known.weight(self.now)?));
         let sound: BTreeMap<u8, u32> = self.known.iter().filter_map(weight).collect();
         let limit = match self.rules.eject_limit {
             0 => 0,
-            percent => (self.known.len() * usize::from(percent) / 100).max(1),
+            percent => (self.total() * usize::from(percent) / 100).max(1),
         };
         let ejected: Vec<u8> = self
             .ejected
@@ -222,6 +232,11 @@ impl Model {
                     known.operator = *weight;
                 }
             }
+            Operation::Vote(name, vote) => {
+                if let Some(known) = self.known.get_mut(name) {
+                    known.is_voted_out = vote.is_some();
+                }
+            }
             Operation::Eject(name)
                 if self.known.contains_key(name) && !self.ejected.contains(name) =>
             {
@@ -251,7 +266,7 @@ impl Model {
     pub(crate) fn compare(&self, pool: &Subject) {
         let status = pool.status();
         let healthy = self.healthy();
-        assert_eq!(status.total, self.known.len());
+        assert_eq!(status.total, self.total());
         assert_eq!(status.healthy, healthy.len());
         assert_eq!(status.weight, self.weight());
         assert_eq!(status.has_quorum, self.has_quorum, "{status:?}");
