@@ -10,6 +10,7 @@
 )]
 
 mod certificates;
+mod mail;
 mod pki;
 mod server;
 mod versions;

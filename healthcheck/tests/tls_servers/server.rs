@@ -8,6 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::pki::Pki;
 
 pub(crate) struct Server {
@@ -80,6 +83,20 @@ impl Server {
         Self::start(1, start, || options.to_owned())
     }
 
+    /// OpenSMTPD with the settings in `smtpd.conf`, written when the address is known.
+    pub(crate) fn smtpd(pki: &Pki, configure: impl Fn(SocketAddr)) -> Self {
+        let start = |addresses: &[SocketAddr]| {
+            configure(addresses[0]);
+            let mut command = Command::new("smtpd");
+            command
+                .args(["-d", "-f", "smtpd.conf"])
+                .current_dir(pki.folder());
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        Self::start(1, start, || "smtpd".to_owned())
+    }
+
     pub(crate) fn address(&self, number: usize) -> SocketAddr {
         self.addresses[number]
     }
@@ -118,8 +135,16 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Ends it as an operator would: some have children that must go first.
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let pid = Pid::from_raw(i32::try_from(self.process.id()).unwrap());
+        let _ = kill(pid, Signal::SIGTERM);
+        let end = Instant::now() + Duration::from_secs(10);
+        while let Ok(None) = self.process.try_wait() {
+            if Instant::now() > end {
+                let _ = self.process.kill();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }

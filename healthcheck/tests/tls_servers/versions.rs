@@ -3,8 +3,7 @@
 use core::time::Duration;
 
 use lvs_healthcheck::probe::tls::{Tls, TlsVersion, Verify};
-use lvs_healthcheck::probe::{Dialogue, Protocol, Turn};
-use lvs_healthcheck::{Attempt, Code, Outcome, Phase, Policy, Target, TcpProbe};
+use lvs_healthcheck::{Code, Phase, Policy, Target, TcpProbe};
 
 use nix::time::ClockId;
 
@@ -150,78 +149,6 @@ fn what_this_library_lacks_is_told_from_what_the_server_refuses() {
         Code::TlsHandshake,
         Phase::Recv,
         "CertificateRequired: it wants a client certificate, and none is set",
-    );
-}
-
-/// Greeting, `EHLO`, `STARTTLS`, `EHLO`; passes when that is answered.
-#[derive(Clone, Debug, Default)]
-struct Smtp {
-    heard: String,
-    answers: u8,
-}
-
-impl Protocol for Smtp {
-    fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
-        Box::new(self.clone())
-    }
-}
-
-impl Dialogue for Smtp {
-    fn opened(&mut self) -> Turn {
-        match self.answers {
-            0 => Turn::Listen,
-            _ => Turn::Send(b"EHLO check.test\r\n".to_vec()),
-        }
-    }
-
-    fn data(&mut self, bytes: &[u8]) -> Turn {
-        self.heard.push_str(core::str::from_utf8(bytes).unwrap());
-        let last = self.heard.lines().last().unwrap_or_default();
-        if !self.heard.ends_with('\n') || last.as_bytes().get(3) == Some(&b'-') {
-            return Turn::Listen;
-        }
-        let heard = core::mem::take(&mut self.heard);
-        self.answers += 1;
-        match self.answers {
-            1 => Turn::Send(b"EHLO check.test\r\n".to_vec()),
-            2 => Turn::Send(b"STARTTLS\r\n".to_vec()),
-            3 => Turn::StartTls,
-            _ => Turn::Done(Outcome::new(Code::Ok, Phase::Match).with_detail(&heard)),
-        }
-    }
-}
-
-#[test]
-#[ignore = "needs nginx with its mail module, openssl"]
-fn tls_begins_when_a_mail_server_has_agreed() {
-    let pki = Pki::new();
-    pki.server("mail.test");
-    let folder = pki.folder().display();
-    let mail = format!(
-        "load_module /usr/lib/nginx/modules/ngx_mail_module.so;
-        mail {{ server_name mail.test; auth_http 127.0.0.1:9/; smtp_capabilities PIPELINING;
-            server {{ listen ADDRESS; protocol smtp; smtp_auth none; starttls only; xclient off;
-                ssl_certificate {folder}/mail.test.pem; ssl_certificate_key {folder}/mail.test.key; }} }}"
-    );
-    let nginx = Server::nginx(&pki, &mail, &[]);
-    let tls = Tls::new().with_trust(pki.trust());
-    let probe = |tls: &Tls| {
-        let probe = TcpProbe::new(Target::new(nginx.address(0)));
-        probe
-            .with_starttls(tls.clone())
-            .with_protocol(Smtp::default())
-    };
-    let trusted = tls.clone().with_name("mail.test");
-    let outcome = run(probe(&trusted), policy(), 1).remove(0).outcome;
-    assert_outcome(&outcome, Code::Ok, Phase::Match, "250-mail.test");
-    assert!(outcome.timing.first_byte < outcome.timing.tls && outcome.tls.is_some());
-    let wrong = tls.with_name("other.test");
-    let outcome = run(probe(&wrong), policy(), 1).remove(0).outcome;
-    assert_outcome(
-        &outcome,
-        Code::TlsVerify,
-        Phase::Tls,
-        "not for other.test but for mail.test",
     );
 }
 

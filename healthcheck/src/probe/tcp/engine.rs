@@ -167,7 +167,10 @@ impl<P: Protocol> TcpEngine<P> {
             }
             if let (true, Some(days)) = (tls.expires_soon, tls.days_left) {
                 if outcome.verdict.is_pass() && outcome.detail.is_empty() {
-                    let text = format!("the server's certificate ends in {days} days");
+                    let text = match days {
+                        0.. => format!("the server's certificate ends in {days} days"),
+                        _ => "the server's certificate has ended".to_owned(),
+                    };
                     outcome.detail = Detail::new(&text);
                 }
             }

@@ -113,7 +113,7 @@ fn received(alert: AlertDescription, settings: &Settings) -> (TlsKind, String) {
             TlsKind::Handshake,
             format!("{said}: {asks_for_certificate}"),
         ),
-        _ => (TlsKind::Handshake, said),
+        _ => (TlsKind::Handshake, format!("{said}; its log may say why")),
     }
 }
 

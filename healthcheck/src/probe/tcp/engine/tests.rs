@@ -306,16 +306,18 @@ fn handshake_that_fails_is_told_by_its_code_and_not_by_the_dialogues() {
 
 #[test]
 fn certificate_that_ends_soon_is_mentioned_where_nothing_else_is() {
-    let mut soon = info();
-    (soon.days_left, soon.expires_soon) = (Some(3), true);
-    let mut engine = engine_of(&probe().with_tls(Tls::new()));
-    let _ = engine.on_event(Event::Connected, START);
-    let outcome = done(engine.on_event(Event::TlsDone(&soon), START));
-    assert_eq!((outcome.code, outcome.phase), (Code::Ok, Phase::Tls));
-    assert_eq!(
-        outcome.detail.as_str(),
-        "the server's certificate ends in 3 days"
-    );
+    for (days, said) in [
+        (3, "the server's certificate ends in 3 days"),
+        (-1, "the server's certificate has ended"),
+    ] {
+        let mut soon = info();
+        (soon.days_left, soon.expires_soon) = (Some(days), true);
+        let mut engine = engine_of(&probe().with_tls(Tls::new()));
+        let _ = engine.on_event(Event::Connected, START);
+        let outcome = done(engine.on_event(Event::TlsDone(&soon), START));
+        assert_eq!((outcome.code, outcome.phase), (Code::Ok, Phase::Tls));
+        assert_eq!(outcome.detail.as_str(), said);
+    }
 }
 
 /// Asks for TLS at `!`, opens again at `?`, and passes when TLS is there.
