@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod drive;
+mod fuzzed;
 mod nginx;
 mod real;
 mod replies;

@@ -14,6 +14,8 @@ pub(super) struct Chunked {
     left: u64,
     /// How long the line or the trailer is so far.
     length: usize,
+    /// What is wrong with the next byte.
+    wrong: Option<Malformed>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,7 @@ impl Chunked {
             state: State::Size { digits: false },
             left: 0,
             length: 0,
+            wrong: None,
         }
     }
 
@@ -68,11 +71,22 @@ impl Chunked {
             let content = true;
             return Ok(((count > 0).then_some(Item::Body { bytes, content }), false));
         }
+        if let Some(wrong) = self.wrong.take() {
+            return Err(wrong);
+        }
         let mut count = 0_usize;
         let mut over = false;
         for byte in all {
+            over = match self.frame(*byte) {
+                Ok(over) => over,
+                // What comes before is still told, so that it counts however it was cut.
+                Err(wrong) if count > 0 => {
+                    self.wrong = Some(wrong);
+                    break;
+                }
+                Err(wrong) => return Err(wrong),
+            };
             count = count.saturating_add(1);
-            over = self.frame(*byte)?;
             if over || matches!(self.state, State::Data) {
                 break;
             }
