@@ -25,6 +25,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nix::errno::Errno as Number;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -86,7 +87,8 @@ struct Entry {
 /// running.
 #[derive(Debug)]
 pub struct Driver {
-    epoll: Epoll,
+    /// Shared with the runtime that waits for it, if one does.
+    epoll: Arc<Epoll>,
     timer: TimerFd,
     /// What the timer is set to.
     armed: Option<Timestamp>,
@@ -99,6 +101,8 @@ pub struct Driver {
     workers: Workers,
     /// Files that checks want to know about, once there was one.
     watches: Option<Watches>,
+    /// Whether the last look at the descriptors found none ready.
+    idle: bool,
     /// Sockets that have more than their turn was long enough for.
     again: VecDeque<Token>,
     /// Where bytes are received.
@@ -136,7 +140,7 @@ impl Driver {
             )
             .map_err(|errno| Error::io("epoll_ctl", errno))?;
         Ok(Self {
-            epoll,
+            epoll: Arc::new(epoll),
             timer,
             armed: None,
             ready: vec![EpollEvent::empty(); BATCH],
@@ -145,6 +149,7 @@ impl Driver {
             orphans: HashMap::new(),
             workers,
             watches: None,
+            idle: false,
             again: VecDeque::new(),
             buffer: vec![0; BUFFER],
             serial: 0,
@@ -297,6 +302,7 @@ impl Driver {
             let count = match self.epoll.wait(&mut ready, wait) {
                 Ok(count) => count,
                 Err(Number::EINTR) => {
+                    self.idle = false;
                     self.ready = ready;
                     return Ok(());
                 }
@@ -305,6 +311,7 @@ impl Driver {
                     return Err(Error::io("epoll_wait", errno));
                 }
             };
+            self.idle = count == 0;
             for event in ready.iter().take(count) {
                 self.on_ready(*event, events);
             }
@@ -324,6 +331,19 @@ impl Driver {
                 None => EpollTimeout::NONE,
             };
         }
+    }
+
+    /// What the runtime waits for.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn epoll(&self) -> Arc<Epoll> {
+        self.epoll.clone()
+    }
+
+    /// Whether the last [`poll`](Self::poll) found no descriptor ready, so that one has to become
+    /// ready before there is more to do.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn found_nothing(&self) -> bool {
+        self.idle
     }
 
     /// Ends what has run out of time and starts what is due.

@@ -72,6 +72,7 @@
 //! | `http` | yes | [`probe::http`] | httparse, md-5, sha2 |
 //! | `regex` | yes | patterns for what a server says | regex |
 //! | `tls` | yes | [TLS](probe::tls) under any protocol | rustls with ring, rustls-native-certs, x509-cert, sha2, base64ct |
+//! | `tokio` | no | `AsyncDriver`: the driver on a runtime | tokio |
 //!
 //! The driver and the probes that need no further package are always there.
 //!
@@ -147,6 +148,8 @@ pub mod pool;
 pub mod probe;
 mod target;
 pub mod timetable;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 /// Time since boot on a clock that goes on while the machine is suspended (`CLOCK_BOOTTIME`).
 pub type Timestamp = core::time::Duration;
@@ -163,6 +166,8 @@ pub use self::probe::command::{Command, CommandProbe};
 pub use self::probe::http::{Http, HttpProbe};
 pub use self::probe::tcp::TcpProbe;
 pub use self::target::{ProxyHeader, Target};
+#[cfg(feature = "tokio")]
+pub use self::tokio::AsyncDriver;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
