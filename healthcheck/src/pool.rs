@@ -350,19 +350,21 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
     pub fn drained(&mut self, now: Timestamp, destination: &D) -> bool {
         self.advance(now);
         let mut matters = false;
-        if let Some(slot) = self.index.get(destination).copied()
-            && let Some(member) = self.members.get_mut(slot)
-            && member.entry.drained(&member.key, &mut self.events)
-        {
-            matters = true;
-            self.touch(&[slot]);
+        if let Some(slot) = self.index.get(destination).copied() {
+            let events = &mut self.events;
+            let member = self.members.get_mut(slot);
+            if member.is_some_and(|member| member.entry.drained(&member.key, events)) {
+                matters = true;
+                self.touch(&[slot]);
+            }
         }
-        if let (Some(settings), Some(sorry)) = (&self.settings.sorry, &mut self.sorry)
-            && settings.destination == *destination
-            && sorry.entry.drained(destination, &mut self.events)
-        {
-            matters = true;
-            self.pursue_sorry();
+        if self.is_sorry_server(destination) {
+            let events = &mut self.events;
+            let sorry = self.sorry.as_mut();
+            if sorry.is_some_and(|sorry| sorry.entry.drained(destination, events)) {
+                matters = true;
+                self.pursue_sorry();
+            }
         }
         matters
     }
@@ -380,26 +382,30 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         if active == 0 && inactive == 0 && !is_persistent {
             return self.drained(now, destination);
         }
-        if let Some(slot) = self.index.get(destination).copied()
-            && let Some(member) = self.members.get_mut(slot)
-        {
+        let slot = self.index.get(destination).copied();
+        if let Some(member) = slot.and_then(|slot| self.members.get_mut(slot)) {
             member.entry.observe(connections);
         }
-        if let (Some(settings), Some(sorry)) = (&self.settings.sorry, &mut self.sorry)
-            && settings.destination == *destination
-        {
+        let is_sorry = self.is_sorry_server(destination);
+        if let Some(sorry) = self.sorry.as_mut().filter(|_| is_sorry) {
             sorry.entry.observe(connections);
         }
         false
+    }
+
+    fn is_sorry_server(&self, destination: &D) -> bool {
+        let sorry = self.settings.sorry.as_ref();
+        sorry.is_some_and(|sorry| sorry.destination == *destination)
     }
 
     /// What the sorry server's own check says: an event, and nothing more, since it is the last
     /// resort.
     pub fn set_sorry_health(&mut self, now: Timestamp, is_up: bool) {
         self.advance(now);
-        if let (Some(settings), Some(sorry)) = (&self.settings.sorry, &mut self.sorry)
-            && sorry.is_up != is_up
-        {
+        let (Some(settings), Some(sorry)) = (&self.settings.sorry, &mut self.sorry) else {
+            return;
+        };
+        if sorry.is_up != is_up {
             sorry.is_up = is_up;
             let destination = settings.destination.clone();
             self.events

@@ -192,9 +192,8 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         let mut moved = Vec::new();
         for slot in slots {
             let is_ejected = chosen.contains(&slot);
-            if let Some(member) = self.members.get_mut(slot)
-                && member.is_ejected != is_ejected
-            {
+            let member = self.members.get_mut(slot);
+            if let Some(member) = member.filter(|member| member.is_ejected != is_ejected) {
                 member.is_ejected = is_ejected;
                 moved.push(slot);
             }
@@ -286,9 +285,8 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             return;
         }
         for slot in failed {
-            if let Some(member) = self.members.get_mut(*slot)
-                && member.entry.weight() > 0
-            {
+            let member = self.members.get_mut(*slot);
+            if let Some(member) = member.filter(|member| member.entry.weight() > 0) {
                 member.frozen = Some(member.entry.weight());
             }
         }

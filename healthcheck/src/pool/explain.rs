@@ -239,9 +239,7 @@ impl<D: Clone + Ord, C: Clone + PartialEq> Pool<D, C> {
         ];
         if let Some((_, cause)) = rules.into_iter().find(|(applies, _)| *applies) {
             steps.push(Step::Service { cause });
-        } else if let Some((_, guard)) = self.settings.guard
-            && self.decisions.is_guarded
-        {
+        } else if let Some((_, guard)) = self.settings.guard.filter(|_| self.decisions.is_guarded) {
             steps.push(Step::Guard { guard });
         }
     }

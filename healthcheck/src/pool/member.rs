@@ -114,9 +114,7 @@ impl<D, C: PartialEq> Member<D, C> {
     /// What is known of its health.
     pub(super) fn state(&self, now: Timestamp) -> State {
         let is_undecided = self.aggregate.is_undecided();
-        if let Some(adopted) = self.adopted
-            && is_undecided
-        {
+        if let Some(adopted) = self.adopted.filter(|_| is_undecided) {
             return State::Adopted(adopted);
         }
         match self.aggregate.standing() {

@@ -278,9 +278,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             .members
             .iter_mut()
             .find(|member| member.key == destination);
-        if let Some(member) = &mut place
-            && !member.is_gone()
-        {
+        if let Some(member) = place.as_mut().filter(|member| !member.is_gone()) {
             member.is_dirty = true;
             last.entry
                 .pursue(self.now, Goal::Stay, &destination, &mut self.events);

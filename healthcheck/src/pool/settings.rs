@@ -323,9 +323,8 @@ impl<D> Settings<D> {
                 limit,
             ));
         }
-        if let Some(sorry) = &self.sorry
-            && !(1..=MAX_WEIGHT).contains(&sorry.weight)
-        {
+        let impossible = |sorry: &&Sorry<D>| !(1..=MAX_WEIGHT).contains(&sorry.weight);
+        if let Some(sorry) = self.sorry.as_ref().filter(impossible) {
             let limit = "must be from 1 to 2147483647";
             return Err(Invalid::new(
                 "sorry weight",
@@ -333,9 +332,10 @@ impl<D> Settings<D> {
                 limit,
             ));
         }
-        if let Some((percent, _)) = self.guard
-            && !(1..=100).contains(&percent)
-        {
+        let guard = self
+            .guard
+            .filter(|(percent, _)| !(1..=100).contains(percent));
+        if let Some((percent, _)) = guard {
             let limit = "must be from 1 to 100";
             return Err(Invalid::new(
                 "min_healthy_percent",
@@ -351,9 +351,8 @@ impl<D> Settings<D> {
                 limit,
             ));
         }
-        if let Some((low, high)) = self.watermarks
-            && !(1 <= low && low <= high && high <= 100)
-        {
+        let in_order = |low: u8, high: u8| 1 <= low && low <= high && high <= 100;
+        if let Some((low, high)) = self.watermarks.filter(|(low, high)| !in_order(*low, *high)) {
             let limit = "must be 1 <= low <= high <= 100";
             return Err(Invalid::new("watermarks", format!("{low}, {high}"), limit));
         }

@@ -62,15 +62,17 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
     /// Lets time pass: everything that was due happens in its order, as if at its own time, so
     /// that it does not matter how late this is called.
     pub(super) fn advance(&mut self, now: Timestamp) {
-        while let Some(time) = self.next_deadline()
-            && time <= now
-        {
+        while let Some(time) = self.next_deadline().filter(|time| *time <= now) {
             self.now = self.now.max(time);
             let mut slots = Vec::new();
-            while let Some((time, slot)) = self.deadlines.first().copied()
-                && time <= self.now
+            while self
+                .deadlines
+                .first()
+                .is_some_and(|(time, _)| *time <= self.now)
             {
-                self.deadlines.pop_first();
+                let Some((_, slot)) = self.deadlines.pop_first() else {
+                    break;
+                };
                 if let Some(member) = self.members.get_mut(slot) {
                     member.timer = None;
                 }
@@ -79,9 +81,8 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             if !slots.is_empty() {
                 self.touch(&slots);
             }
-            if let Some(sorry) = &self.sorry
-                && sorry.timer.is_some_and(|time| time <= self.now)
-            {
+            let timer = self.sorry.as_ref().and_then(|sorry| sorry.timer);
+            if timer.is_some_and(|time| time <= self.now) {
                 self.pursue_sorry();
             }
             self.check_ready();
