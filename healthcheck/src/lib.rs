@@ -50,6 +50,7 @@
 //! | [`policy`] | rise and fall, delays, jitter, real traffic; presets for keepalived, HAProxy, Envoy | none |
 //! | [`timetable`] | due times and limits of very many checks | none |
 //! | [`aggregate`] | health and weight of a destination from checks and votes; slow start, damping | none |
+//! | [`pool`] | the destinations of a virtual service: quorum, sorry server, drains, guards, and why | none |
 //! | [`Driver`] | runs it all on epoll and one timer | sockets, processes |
 //!
 //! Everything but the driver is pure: time and random numbers are passed in, so a history can be
@@ -69,6 +70,7 @@
 //!
 //! | Name | Default | Adds | Pulls in |
 //! |---|---|---|---|
+//! | `dns` | yes | [`probe::dns`] | simple-dns |
 //! | `http` | yes | [`probe::http`] | httparse, md-5, sha2 |
 //! | `regex` | yes | patterns for what a server says | regex |
 //! | `tls` | yes | [TLS](probe::tls) under any protocol | rustls with ring, rustls-native-certs, x509-cert, sha2, base64ct |

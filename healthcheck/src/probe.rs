@@ -1,6 +1,22 @@
 //! What a check does in one attempt: definitions ([`Probe`]) and the engines they make
 //! ([`Engine`]).
 //!
+//! | To be asked | Probe |
+//! |---|---|
+//! | an open port | [`TcpProbe`](crate::TcpProbe) |
+//! | a web server | [`http`] |
+//! | anything, over TLS | [`tls`], with any protocol |
+//! | a mail server | [`smtp`] |
+//! | Redis, memcached, IMAP, POP3, FTP, MySQL, PostgreSQL, LDAP | [`preset`] |
+//! | whatever talks in lines | [`expect`], or a [`Protocol`] of your own |
+//! | a name server | [`dns`] |
+//! | anything over UDP, a host | [`udp`], [`icmp`] |
+//! | the server itself, by a small program on it | [`agent`] |
+//! | a script; one written for keepalived, HAProxy or a monitoring system | [`command`] |
+//! | a file, by hand or by another program | [`file`] |
+//! | something with a name | [`NamedProbe`] |
+//! | a function of yours | [`FnProbe`] |
+//!
 //! An engine does no I/O and reads no clock. It is started, is told what happened, and answers
 //! with what to do next, so the same code runs under the blocking driver, under an async one, and
 //! in a test that replays recorded events:
