@@ -13,7 +13,7 @@
 //! | anything over UDP, a host | [`udp`], [`icmp`] |
 //! | the server itself, by a small program on it | [`agent`] |
 //! | a script; one written for keepalived, HAProxy or a monitoring system | [`command`] |
-//! | a file, by hand or by another program | [`file`] |
+//! | a file, by hand or by another program | [`mod@file`] |
 //! | something with a name | [`NamedProbe`] |
 //! | a function of yours | [`FnProbe`] |
 //!
