@@ -263,6 +263,31 @@ impl Driver {
         (entry.id == check && !entry.removed).then(|| entry.machine.health())
     }
 
+    /// When a check's next attempt is planned, on the clock of [`now`](Self::now); it may start
+    /// later when attempts have to wait for each other. `None` while one is running, and if there
+    /// is no such check.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lvs_healthcheck::policy::{Policy, Spread};
+    /// use lvs_healthcheck::{Check, Config, Driver, Target, TcpProbe};
+    ///
+    /// let mut driver = Driver::new(Config::default())?;
+    /// let probe = TcpProbe::new(Target::new("192.0.2.7:80".parse()?));
+    /// let policy = Policy::default().with_spread(Spread::None);
+    /// let check = driver.add(Check::new(probe, policy))?;
+    /// assert!(driver.next_attempt(check).is_some_and(|at| at <= driver.now()));
+    /// driver.remove(check)?;
+    /// assert_eq!(driver.next_attempt(check), None);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn next_attempt(&self, check: CheckId) -> Option<Timestamp> {
+        let entry = self.entries.get(check.slot as usize)?.as_ref()?;
+        let waits = entry.id == check && !entry.removed && entry.running.is_none();
+        waits.then_some(entry.due)
+    }
+
     /// How busy the driver is.
     #[must_use]
     pub fn load(&self) -> Load {

@@ -1,0 +1,15 @@
+//! The tool `probe`, run as a program against servers of these tests.
+
+#[cfg(test)]
+#[path = "../example/mod.rs"]
+mod example;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod refusing;
+#[cfg(test)]
+mod schemes;
+#[cfg(test)]
+mod servers;
+#[cfg(test)]
+mod watching;
