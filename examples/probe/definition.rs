@@ -1,6 +1,6 @@
 //! The check that a command line asks for.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use lvs_healthcheck::probe::agent::Agent;
 use lvs_healthcheck::probe::command::Environment;
@@ -65,7 +65,18 @@ pub(crate) fn define(arguments: &Arguments) -> Result<Definition, Failure> {
                 subject.address = Some(address);
                 over_the_network(arguments, &locator, address, policy)?
             }
-            Err(reason) => return Ok(Definition::Nowhere(subject, reason)),
+            Err(reason) => {
+                // What else is wrong is told first: with the address it would be, too.
+                let v6 = options.place.ipv6 || options.place.source.is_some_and(|ip| ip.is_ipv6());
+                let ip = if v6 {
+                    IpAddr::V6(Ipv6Addr::LOCALHOST)
+                } else {
+                    IpAddr::V4(Ipv4Addr::LOCALHOST)
+                };
+                let address = SocketAddr::new(ip, locator.port);
+                let _ = over_the_network(arguments, &locator, address, policy)?;
+                return Ok(Definition::Nowhere(subject, reason));
+            }
         }
     };
     subject.expected = expected;
