@@ -15,6 +15,8 @@ mod script_security;
 mod socket;
 mod spawn;
 mod stream;
+#[cfg(feature = "tokio")]
+mod task;
 mod user;
 mod watch;
 mod worker;
@@ -165,13 +167,16 @@ impl Driver {
     /// # Errors
     ///
     /// A setting of probe or policy is out of range; it is a command, and this process throws
-    /// exit codes away; or there are 2³⁰ checks.
+    /// exit codes away; it is a task, and there is no runtime; or there are 2³⁰ checks.
     pub fn add(&mut self, check: Check) -> Result<CheckId, Error> {
         check.probe.validate()?;
         let machine = Machine::new(check.policy.clone())?;
         let resource = check.probe.resource();
         if resource == Resource::Process && spawn::child_status_is_lost() {
             return Err(Error::ChildStatusLost);
+        }
+        if resource == Resource::Task && !self.has_runtime() {
+            return Err(Error::NoRuntime);
         }
         let id = self
             .timetable
@@ -362,6 +367,21 @@ impl Driver {
     #[cfg(feature = "tokio")]
     pub(crate) fn epoll(&self) -> Arc<Epoll> {
         self.epoll.clone()
+    }
+
+    /// Runs tasks there.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_runtime(&mut self, runtime: ::tokio::runtime::Handle) {
+        self.workers.set_runtime(runtime);
+    }
+
+    /// Whether tasks can be run.
+    const fn has_runtime(&self) -> bool {
+        #[cfg(feature = "tokio")]
+        let has = self.workers.runtime().is_some();
+        #[cfg(not(feature = "tokio"))]
+        let has = false;
+        has
     }
 
     /// Whether the last [`poll`](Self::poll) found no descriptor ready, so that one has to become

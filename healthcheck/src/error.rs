@@ -53,6 +53,11 @@ pub enum Error {
     )]
     ChildStatusLost,
 
+    /// The caller's fault: the probe is a task, and only a driver on a runtime (`AsyncDriver`, with
+    /// the feature `tokio`) can run it.
+    #[error("the probe is an async function, which only an AsyncDriver can run")]
+    NoRuntime,
+
     /// The environment's fault: the operating system refused something the driver needs.
     #[error("{operation} failed")]
     Io {

@@ -74,9 +74,59 @@
 //! | `http` | yes | [`probe::http`] | httparse, md-5, sha2 |
 //! | `regex` | yes | patterns for what a server says | regex |
 //! | `tls` | yes | [TLS](probe::tls) under any protocol | rustls with ring, rustls-native-certs, x509-cert, sha2, base64ct |
-//! | `tokio` | no | `AsyncDriver`: the driver on a runtime | tokio |
+//! | `tokio` | no | `AsyncDriver`, the driver on a runtime; `probe::AsyncProbe`, probes that are async functions | tokio |
 //!
 //! The driver and the probes that need no further package are always there.
+//!
+//! # Your own probe in 15 lines
+//!
+//! A function that may block, called on one of a few threads:
+//!
+//! ```
+//! use lvs_healthcheck::policy::{Policy, Spread};
+//! use lvs_healthcheck::probe::FnProbe;
+//! use lvs_healthcheck::{Check, Code, Config, Driver, Outcome, Phase};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let probe = FnProbe::new(|_attempt| match std::fs::metadata("/run/maintenance") {
+//!     Ok(_) => Outcome::new(Code::Status, Phase::Match).with_detail("in maintenance"),
+//!     Err(_) => Outcome::new(Code::Ok, Phase::Match),
+//! });
+//! let mut driver = Driver::new(Config::default())?;
+//! driver.add(Check::new(probe, Policy::default().with_spread(Spread::None)))?;
+//!
+//! let mut events = Vec::new();
+//! driver.poll(None, &mut events)?;
+//! println!("{events:?}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An async function, run as a task and aborted at its deadline (feature `tokio`):
+//!
+#![cfg_attr(feature = "tokio", doc = "```")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use lvs_healthcheck::policy::{Policy, Spread};
+//! use lvs_healthcheck::probe::AsyncProbe;
+//! use lvs_healthcheck::{AsyncDriver, Check, Code, Config, Driver, Outcome, Phase};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let probe = AsyncProbe::new(|_attempt| async {
+//!     match tokio::net::UnixStream::connect("/run/app.sock").await {
+//!         Ok(_) => Outcome::new(Code::Ok, Phase::Connect),
+//!         Err(error) => Outcome::new(Code::Refused, Phase::Connect).with_detail(&error.to_string()),
+//!     }
+//! });
+//! let mut driver = AsyncDriver::new(Driver::new(Config::default())?)?;
+//! driver.add(Check::new(probe, Policy::default().with_spread(Spread::None)))?;
+//! println!("{:?}", driver.next().await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What speaks over a socket need not block anybody: see [`probe::Dialogue`] for TCP and [`Probe`]
+//! for the rest.
 //!
 //! # The API on one screen
 //!

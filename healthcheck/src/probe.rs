@@ -74,6 +74,8 @@ mod named;
 mod pattern;
 pub mod preset;
 pub mod smtp;
+#[cfg(feature = "tokio")]
+mod task;
 pub mod tcp;
 pub mod tls;
 pub mod udp;
@@ -91,6 +93,8 @@ pub use self::masked::{MaskedBytes, NotMaskedBytes};
 pub use self::named::NamedProbe;
 #[cfg(feature = "regex")]
 pub use self::pattern::Pattern;
+#[cfg(feature = "tokio")]
+pub use self::task::{AsyncProbe, Task};
 use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::error::Invalid;
@@ -164,6 +168,8 @@ pub enum Resource {
     Process,
     /// One of the driver's threads for functions that may block.
     Thread,
+    /// A task of the driver's runtime; only with an `AsyncDriver` (feature `tokio`).
+    Task,
 }
 
 /// One attempt, as a state machine without I/O. See the [contract](crate::probe#contract).

@@ -87,6 +87,8 @@ pub struct Load {
     pub processes: u32,
     /// Those of them that are functions on a thread.
     pub threads: u32,
+    /// Those of them that are tasks of the driver's runtime.
+    pub tasks: u32,
     /// Attempts that are due and wait because of a limit.
     pub waiting: usize,
     /// Attempts so far that started later than their due time by more than their interval.
@@ -105,6 +107,7 @@ pub struct Timetable {
     sockets: BTreeSet<Turn>,
     processes: BTreeSet<Turn>,
     threads: BTreeSet<Turn>,
+    tasks: BTreeSet<Turn>,
     hosts: HashMap<IpAddr, Host>,
     expired: VecDeque<CheckId>,
     starts: Bucket,
@@ -132,6 +135,7 @@ impl Timetable {
             sockets: BTreeSet::new(),
             processes: BTreeSet::new(),
             threads: BTreeSet::new(),
+            tasks: BTreeSet::new(),
             hosts: HashMap::new(),
             expired: VecDeque::new(),
             now: Timestamp::ZERO,
@@ -239,6 +243,7 @@ impl Timetable {
             Resource::Socket => {}
             Resource::Process => self.load.processes = self.load.processes.saturating_sub(1),
             Resource::Thread => self.load.threads = self.load.threads.saturating_sub(1),
+            Resource::Task => self.load.tasks = self.load.tasks.saturating_sub(1),
         }
         let Some(address) = host else { return };
         if let Some(host) = self.hosts.get_mut(&address) {
@@ -278,6 +283,7 @@ impl Timetable {
             self.sockets.remove(&turn);
             self.processes.remove(&turn);
             self.threads.remove(&turn);
+            self.tasks.remove(&turn);
             let entry = self.entries.get_mut(slot as usize)?;
             if let Some(address) = entry.host {
                 let host = self.hosts.entry(address).or_default();
@@ -299,6 +305,7 @@ impl Timetable {
                     self.load.processes = self.load.processes.saturating_add(1);
                 }
                 Resource::Thread => self.load.threads = self.load.threads.saturating_add(1),
+                Resource::Task => self.load.tasks = self.load.tasks.saturating_add(1),
             }
             let late = self.now.saturating_sub(turn.1);
             self.load.latest = self.load.latest.max(late);
@@ -345,7 +352,12 @@ impl Timetable {
             .first()
             .filter(|_| room && self.load.threads < self.limits.max_threads)
             .map(|_| self.starts.free_at(self.now));
-        [self.wheel.next(), socket, process, thread]
+        let task = self
+            .tasks
+            .first()
+            .filter(|_| room && self.load.tasks < self.limits.max_tasks)
+            .map(|_| self.starts.free_at(self.now));
+        [self.wheel.next(), socket, process, thread, task]
             .into_iter()
             .flatten()
             .min()
@@ -354,7 +366,7 @@ impl Timetable {
     /// How busy it is.
     #[must_use]
     pub fn load(&self) -> Load {
-        let queued = [&self.sockets, &self.processes, &self.threads];
+        let queued = [&self.sockets, &self.processes, &self.threads, &self.tasks];
         let queued: usize = queued.into_iter().map(BTreeSet::len).sum();
         Load {
             waiting: queued.saturating_add(self.parked),
@@ -378,7 +390,9 @@ impl Timetable {
         let process = self.processes.first().filter(|_| forks);
         let threads = self.load.threads < self.limits.max_threads;
         let thread = self.threads.first().filter(|_| threads);
-        [self.sockets.first(), process, thread]
+        let tasks = self.load.tasks < self.limits.max_tasks;
+        let task = self.tasks.first().filter(|_| tasks);
+        [self.sockets.first(), process, thread, task]
             .into_iter()
             .flatten()
             .min()
@@ -394,6 +408,7 @@ impl Timetable {
         match entry.resource {
             Resource::Process => self.processes.insert(turn),
             Resource::Thread => self.threads.insert(turn),
+            Resource::Task => self.tasks.insert(turn),
             Resource::Socket => self.sockets.insert(turn),
         };
     }
@@ -412,6 +427,7 @@ impl Timetable {
         self.sockets.remove(&turn);
         self.processes.remove(&turn);
         self.threads.remove(&turn);
+        self.tasks.remove(&turn);
         let Some(address) = host else { return };
         if stage == Stage::Parked {
             if let Some(host) = self.hosts.get_mut(&address) {

@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use ::tokio::io::unix::AsyncFd;
+use ::tokio::runtime::Handle;
 use ::tokio::task::coop::consume_budget;
 
 use self::watched::Watched;
@@ -67,6 +68,8 @@ impl AsyncDriver {
     /// Outside of a runtime, and in one without I/O.
     pub fn new(driver: Driver) -> Result<Self, Error> {
         let watched = Watched::register(driver.epoll()).map_err(on_watch)?;
+        let mut driver = driver;
+        driver.set_runtime(Handle::current());
         Ok(Self {
             watched,
             driver,
@@ -166,7 +169,8 @@ impl AsyncDriver {
         }
     }
 
-    /// The driver, to be run otherwise, and the events nobody has taken.
+    /// The driver, to be run otherwise, and the events nobody has taken. Probes that are tasks go on
+    /// only where the runtime has threads of its own.
     #[must_use]
     pub fn into_inner(self) -> (Driver, Vec<CheckEvent>) {
         (self.driver, self.events.into())

@@ -6,6 +6,8 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use super::channel::{Channel, Heard};
 use super::child::Child;
 use super::socket::Failure;
+#[cfg(feature = "tokio")]
+use super::task::Started;
 use super::worker::Workers;
 use crate::Timestamp;
 use crate::attempt::Attempt;
@@ -63,6 +65,8 @@ pub(super) struct Running {
     pub(super) serial: u32,
     pub(super) channel: Option<Channel>,
     pub(super) child: Option<Child>,
+    #[cfg(feature = "tokio")]
+    task: Option<Started>,
     /// The deadline the engine asked for.
     wanted: Option<Timestamp>,
     /// When the outcome became known.
@@ -79,6 +83,8 @@ impl Running {
             serial,
             channel: None,
             child: None,
+            #[cfg(feature = "tokio")]
+            task: None,
             wanted: None,
             reported: None,
             cancelled: false,
@@ -137,6 +143,20 @@ impl Running {
                 Ok((!sent).then_some(Reply::Lost))
             }
             Action::Call(call) => self.call(workers, call),
+            #[cfg(feature = "tokio")]
+            Action::Run(task) => {
+                let Some(runtime) = workers.runtime() else {
+                    return Err(Failure::at(Operation::Call)(Number::EOPNOTSUPP.into()));
+                };
+                let back = workers.back(self.token(Token::SOCKET).pack());
+                self.task = Some(Started::new(runtime, task, back));
+                Ok(None)
+            }
+            #[cfg(feature = "tokio")]
+            Action::Abort => {
+                self.task = None;
+                Ok(None)
+            }
         }
     }
 

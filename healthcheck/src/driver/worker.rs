@@ -1,7 +1,8 @@
 //! A few threads for functions that may block.
 //!
-//! A thread is started when a function has to be called and all are busy, up to a limit, and ends when nothing was asked of it for a while or the driver is gone. A function that
-//! does not return keeps its thread.
+//! A thread is started when a function has to be called and all are busy, up to a limit, and ends
+//! when nothing was asked of it for a while or the driver is gone. A function that does not return
+//! keeps its thread.
 
 use alloc::collections::VecDeque;
 use core::any::Any;
@@ -25,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Workers {
     shared: Arc<Shared>,
     limit: u32,
+    /// Where tasks run.
+    #[cfg(feature = "tokio")]
+    runtime: Option<::tokio::runtime::Handle>,
 }
 
 #[derive(Debug)]
@@ -50,6 +54,30 @@ impl Shared {
         // Nothing of the user's runs under the lock, so what it protects is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn give(&self, state: &mut State, number: u64, outcome: Outcome) {
+        state.returned.push((number, outcome));
+        // Full only after 2⁶⁴ − 1 unread returns.
+        let _ = self.returned.write(1);
+    }
+}
+
+/// The way back for an outcome.
+#[cfg(feature = "tokio")]
+#[derive(Debug)]
+pub(super) struct Back {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+#[cfg(feature = "tokio")]
+impl Back {
+    pub(super) fn give(&self, outcome: Outcome) {
+        let mut state = self.shared.state();
+        if !state.closed {
+            self.shared.give(&mut state, self.number, outcome);
+        }
+    }
 }
 
 impl Workers {
@@ -58,6 +86,8 @@ impl Workers {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         Ok(Self {
             limit,
+            #[cfg(feature = "tokio")]
+            runtime: None,
             shared: Arc::new(Shared {
                 state: Mutex::default(),
                 work: Condvar::new(),
@@ -76,10 +106,30 @@ impl Workers {
                 .name(name)
                 .spawn(move || work(&shared))?;
             state.idle = state.idle.saturating_add(1);
+            state.threads = state.threads.saturating_add(1);
         }
         state.waiting.push_back((number, call));
         self.shared.work.notify_one();
         Ok(())
+    }
+
+    /// Where the outcome of something that runs elsewhere is to be left, with this number.
+    #[cfg(feature = "tokio")]
+    pub(super) fn back(&self, number: u64) -> Back {
+        Back {
+            shared: self.shared.clone(),
+            number,
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn set_runtime(&mut self, runtime: ::tokio::runtime::Handle) {
+        self.runtime = Some(runtime);
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) const fn runtime(&self) -> Option<&::tokio::runtime::Handle> {
+        self.runtime.as_ref()
     }
 
     /// What has returned since the last time.
@@ -116,9 +166,7 @@ fn work(shared: &Shared) {
             let outcome = outcome.unwrap_or_else(|panic| panicked(&*panic));
             state = shared.state();
             state.idle = state.idle.saturating_add(1);
-            state.returned.push((number, outcome));
-            // Full only after 2⁶⁴ − 1 unread returns.
-            let _ = shared.returned.write(1);
+            shared.give(&mut state, number, outcome);
         } else if state.closed {
             return;
         } else {
@@ -135,7 +183,7 @@ fn work(shared: &Shared) {
 }
 
 /// A panic says nothing about the destination.
-fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let detail = format!(

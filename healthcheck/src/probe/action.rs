@@ -2,6 +2,8 @@
 
 use super::call::Call;
 use super::command::Command;
+#[cfg(feature = "tokio")]
+use super::task::Task;
 use super::tls::Tls;
 use crate::Timestamp;
 use crate::target::Target;
@@ -44,6 +46,13 @@ pub enum Action {
     /// Have something called that may take its time, elsewhere than on the driver's thread.
     /// Answered by [`Event::Returned`](super::Event::Returned) or `Failed`.
     Call(Call),
+    /// Have a future run as a task of the driver's runtime (feature `tokio`). Answered by
+    /// `Returned`, or `Failed` if there is no runtime.
+    #[cfg(feature = "tokio")]
+    Run(Task),
+    /// Abort the task. `Returned` tells when nothing is left of it.
+    #[cfg(feature = "tokio")]
+    Abort,
 }
 
 /// A kind of socket.

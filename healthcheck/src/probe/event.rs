@@ -62,7 +62,7 @@ pub enum Event<'a> {
     /// The child has ended. It is still a zombie until the engine's answer was carried out, so a
     /// signal in that answer cannot reach a stranger.
     ChildExit(ChildStatus),
-    /// What [`Action::Call`](super::Action::Call) called has returned.
+    /// What [`Action::Call`](super::Action::Call) called has returned, or a task has ended.
     Returned(Outcome),
     /// The check was removed: come to an end. An outcome is not wanted any more.
     Cancel,

@@ -13,6 +13,7 @@ pub struct Limits {
     pub(super) max_in_flight_per_host: u32,
     pub(super) max_processes: u32,
     pub(crate) max_threads: u32,
+    pub(super) max_tasks: u32,
     pub(super) start_rate: u32,
     pub(super) fork_rate: u32,
 }
@@ -25,6 +26,7 @@ impl Default for Limits {
             max_in_flight_per_host: 8,
             max_processes: 16,
             max_threads: 4,
+            max_tasks: 1000,
             start_rate: 5000,
             fork_rate: 200,
         }
@@ -56,6 +58,12 @@ impl Limits {
         self
     }
 
+    /// Async functions running at once, each as a task. Default 1000.
+    pub const fn with_max_tasks(mut self, count: u32) -> Self {
+        self.max_tasks = count;
+        self
+    }
+
     /// Attempts started per second, with bursts of a tenth of it. Default 5000.
     pub const fn with_start_rate(mut self, per_second: u32) -> Self {
         self.start_rate = per_second;
@@ -75,6 +83,7 @@ impl Limits {
             ("max_in_flight_per_host", self.max_in_flight_per_host),
             ("max_processes", self.max_processes),
             ("max_threads", self.max_threads),
+            ("max_tasks", self.max_tasks),
             ("start_rate", self.start_rate),
             ("fork_rate", self.fork_rate),
         ];
@@ -170,6 +179,7 @@ mod tests {
             ),
             ("max_processes", Limits::default().with_max_processes(0)),
             ("max_threads", Limits::default().with_max_threads(0)),
+            ("max_tasks", Limits::default().with_max_tasks(0)),
             ("start_rate", Limits::default().with_start_rate(0)),
             ("fork_rate", Limits::default().with_fork_rate(0)),
         ];
