@@ -1,6 +1,6 @@
 //! What is named on the command line: a URL, or a kind of check and a host.
 
-use core::net::IpAddr;
+use core::net::Ipv6Addr;
 
 use crate::failure::Failure;
 use crate::kind::{Kind, Scheme};
@@ -87,7 +87,12 @@ impl Locator {
             Some((credentials, authority)) => (Some(credentials), authority),
             None => (None, authority),
         };
-        let (host, port) = host_and_port(authority)?;
+        let (host, port) = if scheme.kind == Kind::Icmp && authority.parse::<Ipv6Addr>().is_ok() {
+            // Without a port there are no doubts.
+            (authority.to_owned(), None)
+        } else {
+            host_and_port(authority)?
+        };
         let port = port.unwrap_or(scheme.port);
         if port == 0 {
             let limit = format!("must be given, such as {}://{authority}:4711", scheme.name);
@@ -239,10 +244,11 @@ impl Locator {
     }
 }
 
-/// `host`, `host:port`, `[v6]`, `[v6]:port`, and an IPv6 address as it is.
+/// `host`, `host:port`, `[v6]` and `[v6]:port`.
 pub(crate) fn host_and_port(text: &str) -> Result<(String, Option<u16>), Failure> {
-    let (host, port) = if text.parse::<IpAddr>().is_ok() {
-        (text, None)
+    let (host, port) = if text.parse::<Ipv6Addr>().is_ok() {
+        let limit = "must be in brackets, as an IPv6 address: [::1], [::1]:80";
+        return Err(Failure::value("host", format!("{text:?}"), limit));
     } else if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest.split_once(']').ok_or_else(|| {
             Failure::value("host", format!("{text:?}"), "must have its bracket closed")
@@ -355,7 +361,7 @@ mod tests {
             ("http://h:0", "port is \"0\""),
             ("http://h:65536/", "port is \"65536\""),
             ("http://h:+1", "port is \"+1\""),
-            ("http://::1", "host is \"\""),
+            ("http://::1", "host is \"::1\""),
             ("http://[::1", "host is \"[::1\""),
             ("http://[::1]x", "port is \"x\""),
             ("tcp://h", "port is not given"),

@@ -4,6 +4,10 @@
 #[path = "../example/mod.rs"]
 mod example;
 #[cfg(test)]
+mod judging;
+#[cfg(test)]
+mod places;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod refusing;
@@ -11,5 +15,7 @@ mod refusing;
 mod schemes;
 #[cfg(test)]
 mod servers;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod watching;
