@@ -1,6 +1,6 @@
 //! Policies, numbers of attempts, JSON and exit codes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 

@@ -1,7 +1,8 @@
 //! Servers that say what each test needs.
 
+use core::net::SocketAddr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread;
 
 /// Serves each connection in turn, as long as the test runs.

@@ -1,7 +1,8 @@
 //! TLS, with the certificates of the library's own tests.
 
+use core::net::SocketAddr;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use rustls::crypto::ring;
