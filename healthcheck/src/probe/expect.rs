@@ -321,10 +321,18 @@ impl Dialogue for Play {
     }
 
     fn data(&mut self, bytes: &[u8]) -> Turn {
-        let room = self.script.max_buffer.saturating_sub(self.heard.len());
-        let part = bytes.get(..room).unwrap_or(bytes);
-        self.heard.extend_from_slice(part);
-        self.go_on(false)
+        // What a full buffer has no room for belongs to the expectations that come after.
+        let mut rest = bytes;
+        loop {
+            let room = self.script.max_buffer.saturating_sub(self.heard.len());
+            let (part, after) = rest.split_at(room.min(rest.len()));
+            self.heard.extend_from_slice(part);
+            rest = after;
+            match self.go_on(false) {
+                Turn::Listen if !rest.is_empty() && !part.is_empty() => {}
+                turn => return turn,
+            }
+        }
     }
 
     fn eof(&mut self, _orderly: bool) -> Turn {

@@ -171,6 +171,14 @@ fn full_buffer_decides_and_bounds_what_is_kept() {
 }
 
 #[test]
+fn what_one_expectation_has_no_room_for_is_left_to_the_next() {
+    let expect = |text: &str| Expectation::new(Matcher::exact(text)).by_line();
+    let script = Script::new().expect(expect("one")).expect(expect("two three"));
+    let mut dialogue = play(&script.with_max_buffer(10));
+    assert_eq!(outcome(dialogue.data(b"one\ntwo three\n")).code, Code::Ok);
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused() {
     let script = Script::new().with_max_buffer(0);
     assert_eq!(script.validate().unwrap_err().field, "max_buffer");

@@ -1,0 +1,124 @@
+//! Servers for one connection, on loopback.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::thread;
+
+use lvs_healthcheck::Target;
+use socket2::{Domain, SockRef, Socket, Type};
+
+/// Treats one connection as given, on a thread that ends with it.
+pub(super) fn serve(talk: impl FnOnce(TcpStream) + Send + 'static) -> Target {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = Target::new(listener.local_addr().unwrap());
+    thread::spawn(move || talk(listener.accept().unwrap().0));
+    target
+}
+
+/// Says this, then listens to the end.
+pub(super) fn saying(text: &'static [u8]) -> Target {
+    serve(move |mut stream| {
+        stream.write_all(text).unwrap();
+        listen(stream);
+    })
+}
+
+/// Answers the first thing it hears with this, then listens to the end.
+pub(super) fn answering(text: &'static [u8]) -> Target {
+    serve(move |mut stream| {
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        stream.write_all(text).unwrap();
+        listen(stream);
+    })
+}
+
+/// Never answers.
+pub(super) fn silent() -> Target {
+    serve(listen)
+}
+
+/// Whether the client closes or resets its end is its own affair.
+fn listen(mut stream: TcpStream) {
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+/// One byte at a time, for ever.
+pub(super) fn dripping() -> Target {
+    serve(|mut stream| {
+        while stream.write_all(b"2").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    })
+}
+
+/// Closes at once.
+pub(super) fn closing() -> Target {
+    serve(drop)
+}
+
+/// Resets at once.
+pub(super) fn resetting() -> Target {
+    serve(|stream| {
+        SockRef::from(&stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    })
+}
+
+/// A port nobody listens on.
+pub(super) fn closed() -> Target {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    Target::new(listener.local_addr().unwrap())
+}
+
+/// The same of UDP.
+pub(super) fn closed_udp() -> Target {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    Target::new(socket.local_addr().unwrap())
+}
+
+/// A listener that takes nothing more, and what keeps it so.
+pub(super) struct Full {
+    _listener: Socket,
+    _filling: Vec<TcpStream>,
+    pub(super) target: Target,
+}
+
+pub(super) fn full() -> Full {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut filling = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+        filling.push(stream);
+        assert!(filling.len() < 16, "the backlog never fills");
+    }
+    Full {
+        _listener: listener,
+        _filling: filling,
+        target: Target::new(address),
+    }
+}
+
+/// A name server that answers one question, with this response code and these answers.
+pub(super) fn name_server(rcode: u8, answers: &'static [&'static [u8]]) -> Target {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = Target::new(socket.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut bytes = [0; 512];
+        let (length, from) = socket.recv_from(&mut bytes).unwrap();
+        let mut reply = bytes.get(..length).unwrap().to_vec();
+        let count = u8::try_from(answers.len()).unwrap();
+        reply.splice(2..4, [0x81, 0x80 | rcode]);
+        reply.splice(6..8, [0, count]);
+        for answer in answers {
+            reply.extend_from_slice(answer);
+        }
+        socket.send_to(&reply, from).unwrap();
+    });
+    target
+}
