@@ -67,17 +67,32 @@ fn outcome(probe: impl Probe + 'static, timeout: Duration) -> Outcome {
 }
 
 /// The same in a driver made before.
-fn outcome_in(mut driver: Driver, probe: impl Probe + 'static, timeout: Duration) -> Outcome {
+fn outcome_in(driver: Driver, probe: impl Probe + 'static, timeout: Duration) -> Outcome {
     let policy = Policy::default()
         .with_spread(Spread::None)
         .with_interval(60 * SECOND)
         .with_timeout(timeout);
-    driver.add(Check::new(probe, policy)).unwrap();
+    nth_outcome(driver, Check::new(probe, policy), 1)
+}
+
+/// What the second attempt finds out after one that has passed.
+fn second_outcome(probe: impl Probe + 'static) -> Outcome {
+    let policy = Policy::default()
+        .with_spread(Spread::None)
+        .with_rise(1)
+        .with_interval(SECOND / 100)
+        .with_timeout(LONG);
+    let driver = Driver::new(Config::default()).unwrap();
+    nth_outcome(driver, Check::new(probe, policy), 2)
+}
+
+fn nth_outcome(mut driver: Driver, check: Check, number: usize) -> Outcome {
+    driver.add(check).unwrap();
     let mut events = Vec::new();
-    while events.is_empty() {
+    while events.len() < number {
         driver.poll(Some(SECOND), &mut events).unwrap();
     }
-    assert_eq!(events.len(), 1, "exactly one outcome");
+    assert_eq!(events.len(), number, "exactly one outcome each");
     match events.pop() {
         Some(CheckEvent::Completed(report)) => report.outcome,
         other => panic!("unexpected {other:?}"),

@@ -17,10 +17,10 @@ use lvs_healthcheck::{
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::server::{
-    answering, closed, closed_udp, closing, dripping, full, name_server, resetting, saying, serve,
-    silent,
+    answering, answering_in_turn, closed, closed_udp, closing, dripping, full, name_server,
+    resetting, saying, serve, silent,
 };
-use super::{LONG, Row, SECOND, SHORT, outcome, outcome_in, row};
+use super::{LONG, Row, SECOND, SHORT, outcome, outcome_in, row, second_outcome};
 
 fn tcp(target: Target) -> Outcome {
     outcome(TcpProbe::new(target), LONG)
@@ -28,6 +28,12 @@ fn tcp(target: Target) -> Outcome {
 
 fn http(target: Target, http: Http) -> Outcome {
     outcome(TcpProbe::new(target).with_protocol(http), LONG)
+}
+
+/// A server that was well, and now says this.
+fn drained(reply: &'static [u8], drain: &str) -> Outcome {
+    let probe = TcpProbe::new(answering_in_turn([SORRY, reply]));
+    second_outcome(probe.with_protocol(Http::get("/").with_drain(status(drain))))
 }
 
 fn smtp(target: Target, timeout: core::time::Duration) -> Outcome {
@@ -110,7 +116,7 @@ fn no_socket() -> Outcome {
         let probe = TcpProbe::new(closed());
         without_descriptors(|| outcome_in(driver, probe, LONG))
     };
-    starved(produce, Code::LocalSocket)
+    starved(produce, LocalSocket)
 }
 
 fn no_pipe() -> Outcome {
@@ -119,7 +125,7 @@ fn no_pipe() -> Outcome {
         let probe = CommandProbe::new(Command::new("/bin/true"));
         without_descriptors(|| outcome_in(driver, probe, LONG))
     };
-    starved(produce, Code::Spawn)
+    starved(produce, Spawn)
 }
 
 fn not_executable() -> Outcome {
@@ -198,10 +204,7 @@ pub(super) const TABLE: &[Row] = &[
     ),
     row(Ok, Process, Pass, "exit code 0", || shell("exit 0", LONG)),
     row(OkNoNew, Match, PassNoNew, "404, which drains", || {
-        http(
-            answering(NOT_FOUND),
-            Http::get("/").with_drain(status("404")),
-        )
+        drained(NOT_FOUND, "404")
     }),
     row(LocalSocket, Bind, Neutral, "EMFILE", no_socket),
     row(LocalBind, Bind, Neutral, "EADDRNOTAVAIL", || {
@@ -224,13 +227,9 @@ pub(super) const TABLE: &[Row] = &[
         let probe = UdpProbe::new(closed_udp()).with_reply(Reply::any());
         outcome(probe, LONG)
     }),
-    row(
-        Reset,
-        Recv,
-        Fail,
-        "ECONNRESET instead of a greeting",
-        || smtp(resetting(), LONG),
-    ),
+    row(Reset, Recv, Fail, "ECONNRESET instead of a reply", || {
+        http(resetting(), Http::get("/"))
+    }),
     row(
         TimeoutConnect,
         Connect,
@@ -315,7 +314,7 @@ pub(super) const TABLE: &[Row] = &[
         smtp(saying(b"421 later\r\n"), LONG)
     }),
     row(Busy, Match, PassNoNew, "503, which drains", || {
-        http(answering(BUSY), Http::get("/").with_drain(status("503")))
+        drained(BUSY, "503")
     }),
     row(ExitNonzero, Process, Fail, "exit code 1", || {
         shell("exit 1", LONG)

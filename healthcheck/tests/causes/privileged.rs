@@ -1,6 +1,7 @@
 //! Causes that need root: routes, routers, packet filters, limits of other users.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::{self, Child, Stdio};
 use std::thread;
 use std::time::Instant;
@@ -114,19 +115,24 @@ fn routed_there(route: &'static str) -> Outcome {
 /// The device is there, but down, and so are its routes.
 fn device_down() -> Outcome {
     in_namespace(|| {
-        run("ip link add idle type dummy");
+        run("ip link add idle type veth peer name other");
         run("ip addr add 10.9.1.1/24 dev idle");
         tcp("10.9.1.2:80")
     })
 }
 
-/// A user who may have no process, which only `exec` finds out.
+/// A user who has a process and may have none more, which only `exec` finds out.
 fn no_more_processes() -> Outcome {
+    const USER: u32 = 54_321;
+    let mut other = process::Command::new("sleep");
+    let mut other = other.arg("60").uid(USER).spawn().unwrap();
     let (soft, hard) = getrlimit(Resource::RLIMIT_NPROC).unwrap();
     setrlimit(Resource::RLIMIT_NPROC, 0, hard).unwrap();
-    let command = Command::new("/bin/true").with_credentials(Credentials::new(54_321, 54_321));
+    let command = Command::new("/bin/true").with_credentials(Credentials::new(USER, USER));
     let outcome = outcome(CommandProbe::new(command), LONG);
     setrlimit(Resource::RLIMIT_NPROC, soft, hard).unwrap();
+    other.kill().unwrap();
+    other.wait().unwrap();
     outcome
 }
 

@@ -34,6 +34,21 @@ pub(super) fn answering(text: &'static [u8]) -> Target {
     })
 }
 
+/// Answers the first of two clients with the one, the second with the other.
+pub(super) fn answering_in_turn(texts: [&'static [u8]; 2]) -> Target {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = Target::new(listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for text in texts {
+            let mut stream = listener.accept().unwrap().0;
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(text).unwrap();
+            listen(stream);
+        }
+    });
+    target
+}
+
 /// Never answers.
 pub(super) fn silent() -> Target {
     serve(listen)
@@ -58,9 +73,10 @@ pub(super) fn closing() -> Target {
     serve(drop)
 }
 
-/// Resets at once.
+/// Resets when it was asked something.
 pub(super) fn resetting() -> Target {
-    serve(|stream| {
+    serve(|mut stream| {
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
         SockRef::from(&stream)
             .set_linger(Some(Duration::ZERO))
             .unwrap();
