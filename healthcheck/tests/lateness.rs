@@ -2,12 +2,7 @@
 //! time.
 
 #![cfg(all(feature = "http", feature = "tls"))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests; what is measured is printed"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod manners;
 

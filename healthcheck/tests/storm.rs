@@ -2,12 +2,7 @@
 //! at any moment: nothing. Alone in its process, because it counts everything the process has.
 
 #![cfg(all(feature = "http", feature = "tls"))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests; what was counted is printed"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod manners;
 

@@ -43,7 +43,7 @@ impl Manner {
     fn treat(self, mut stream: TcpStream, words: &[u8]) -> std::io::Result<()> {
         match self {
             Self::Drip => {
-                for byte in words.iter().chain(&[b'x']).chain(core::iter::repeat(&b'x')) {
+                for byte in words.iter().chain(core::iter::repeat(&b'x')) {
                     stream.write_all(&[*byte])?;
                     thread::sleep(Duration::from_millis(20));
                 }
