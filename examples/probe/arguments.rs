@@ -34,7 +34,7 @@ Exit status: 0 up, 1 down or nothing known, 2 wrong usage.";
 
 /// What comes last.
 const EXPLANATION: &str = "\
-Targets: SCHEME://HOST[:PORT], or SCHEME HOST[:PORT].
+Targets: SCHEME://HOST[:PORT], or SCHEME HOST[:PORT]. A name is looked up once, at the start.
   http https    /path?query is asked for; --expect is a set of statuses (200-299)
   tcp tls       connects; with --send and --expect… as expect
   expect        steps in the order of their options; --expect TEXT is --expect-contains TEXT

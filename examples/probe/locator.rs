@@ -381,4 +381,25 @@ mod tests {
             assert!(refused.starts_with(start), "{text}: {refused}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn anything_is_read_or_refused(
+            scheme in "(http|redis|dns|icmp|tcp|[a-z]{0,4})(://)?",
+            place in "(\\PC|[\\[\\]:@/?%.0-9]){0,20}",
+            word in "\\PC{0,10}",
+        ) {
+            for (first, rest) in [
+                (format!("{scheme}{place}"), vec![]),
+                (scheme.clone(), vec![place.clone()]),
+                ("dns".to_owned(), vec![format!("@{place}"), word.clone()]),
+            ] {
+                if let Ok(locator) = Locator::new(&first, &rest) {
+                    proptest::prop_assert!(!locator.host.is_empty());
+                    let _ = (locator.shown(), locator.name().is_ok(), locator.query().is_ok());
+                }
+            }
+            let _ = (crate::escape::parse(&place).is_ok(), crate::duration::parse(&place).is_ok());
+        }
+    }
 }

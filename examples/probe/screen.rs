@@ -83,8 +83,10 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
+        // What it came to stays to be seen.
+        let last = self.view.outcomes.front().map(|line| format!("{line}\n"));
         // Who cannot see it needs it no more.
-        let _ = print(LEAVE);
+        let _ = print(&format!("{LEAVE}{}", last.unwrap_or_default()));
     }
 }
 

@@ -275,13 +275,22 @@ impl Driver {
     /// ```
     /// use std::time::Duration;
     /// use lvs_healthcheck::policy::{Policy, Spread};
-    /// use lvs_healthcheck::{Check, Config, Driver, Target, TcpProbe};
+    /// use lvs_healthcheck::{Check, CheckEvent, Config, Driver, Target, TcpProbe};
+    ///
+    /// let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let probe = TcpProbe::new(Target::new(server.local_addr()?));
+    /// let second = Duration::from_secs(1);
+    /// let policy = Policy::default().with_interval(second).with_jitter_percent(0);
     ///
     /// let mut driver = Driver::new(Config::default())?;
-    /// let probe = TcpProbe::new(Target::new("192.0.2.7:80".parse()?));
-    /// let policy = Policy::default().with_spread(Spread::None);
-    /// let check = driver.add(Check::new(probe, policy))?;
+    /// let check = driver.add(Check::new(probe, policy.with_spread(Spread::None)))?;
     /// assert!(driver.next_attempt(check).is_some_and(|at| at <= driver.now()));
+    ///
+    /// let mut events = Vec::new();
+    /// driver.poll(Some(5 * second), &mut events)?;
+    /// let Some(CheckEvent::Completed(report)) = events.first() else { panic!("no outcome") };
+    /// assert_eq!(driver.next_attempt(check), Some(report.started + second));
+    ///
     /// driver.remove(check)?;
     /// assert_eq!(driver.next_attempt(check), None);
     /// # Ok::<_, Box<dyn std::error::Error>>(())
