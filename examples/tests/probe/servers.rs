@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
+
 /// Serves each connection in turn, as long as the test runs.
 pub(crate) fn serve(mut handler: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -92,8 +94,12 @@ pub(crate) fn name_server() -> SocketAddr {
     })
 }
 
-/// An address where nobody listens.
+/// An address where nobody listens, and which nobody else gets as long as the test runs.
 pub(crate) fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    core::mem::forget(socket);
+    address
 }
