@@ -15,6 +15,7 @@ pub struct Check {
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) policy: Policy,
     pub(crate) key: Box<str>,
+    pub(crate) exclusive: bool,
 }
 
 impl Check {
@@ -24,6 +25,7 @@ impl Check {
             probe: Arc::new(probe),
             policy,
             key: Box::default(),
+            exclusive: false,
         }
     }
 
@@ -33,6 +35,12 @@ impl Check {
     /// of the same key start at the same place in the interval. Default: the check's number.
     pub fn with_key(mut self, key: &str) -> Self {
         self.key = key.into();
+        self
+    }
+
+    /// Never shares its attempts with checks of the same probe; see [`Driver::add`](crate::Driver::add).
+    pub const fn exclusive(mut self) -> Self {
+        self.exclusive = true;
         self
     }
 }

@@ -8,6 +8,7 @@ mod channel;
 mod child;
 mod config;
 mod datagram;
+mod entry;
 mod processes;
 mod run;
 mod running;
@@ -36,7 +37,8 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 pub use self::child::Child;
 pub use self::config::Config;
-use self::running::{Running, Token};
+use self::entry::{Checks, Entry, Identical, Subscriber, time_of};
+use self::running::Token;
 pub use self::script_security::check_script_security;
 pub use self::user::lookup_user;
 use self::watch::Watches;
@@ -45,7 +47,7 @@ use crate::Timestamp;
 use crate::check::{Check, CheckEvent, CheckId};
 use crate::error::{Error, Invalid};
 use crate::policy::{Health, Machine, Policy};
-use crate::probe::{Event, Resource};
+use crate::probe::{Event, Probe, Resource};
 use crate::timetable::{Load, Timetable};
 
 /// How many ready descriptors one system call hands over.
@@ -56,22 +58,6 @@ const BUFFER: usize = 64 * 1024;
 
 /// How long dropping a driver waits for the commands it has just killed.
 const DROP_PATIENCE: Duration = Duration::from_millis(50);
-
-/// One check and where it stands.
-#[derive(Debug)]
-struct Entry {
-    id: CheckId,
-    check: Check,
-    machine: Machine,
-    attempts: u64,
-    running: Option<Box<Running>>,
-    /// When the next attempt is planned.
-    due: Timestamp,
-    /// Something happened that the running attempt may have missed: the next one starts at once.
-    hurried: bool,
-    /// Removed by the user, but its command is not gone yet.
-    removed: bool,
-}
 
 /// Runs checks, on the thread that calls [`poll`](Driver::poll) and nowhere else.
 ///
@@ -97,6 +83,8 @@ pub struct Driver {
     ready: Vec<EpollEvent>,
     timetable: Timetable,
     entries: Vec<Option<Entry>>,
+    checks: Checks,
+    identical: Identical,
     /// Commands whose probe has lost interest in them, by the number of their attempt.
     orphans: HashMap<u32, Child>,
     /// Threads for functions that may block.
@@ -148,6 +136,8 @@ impl Driver {
             ready: vec![EpollEvent::empty(); BATCH],
             timetable: Timetable::new(limits)?,
             entries: Vec::new(),
+            checks: Checks::default(),
+            identical: Identical::default(),
             orphans: HashMap::new(),
             workers,
             watches: None,
@@ -164,6 +154,12 @@ impl Driver {
     /// Adds a check; its first attempt starts as its policy's
     /// [`Spread`](crate::policy::Spread) says.
     ///
+    /// Checks whose probes are [identical](crate::probe::Identity) and whose policies give an attempt
+    /// the same time (`timeout`, `connect_timeout`) share their attempts, unless they are
+    /// [exclusive](Check::exclusive): one runs when the first of them wants one, so at the shortest
+    /// of their intervals, and each judges the outcome by itself. One that is added while an attempt
+    /// is running takes part from the next one on.
+    ///
     /// # Errors
     ///
     /// A setting of probe or policy is out of range; it is a command, and this process throws
@@ -178,43 +174,82 @@ impl Driver {
         if resource == Resource::Task && !self.has_runtime() {
             return Err(Error::NoRuntime);
         }
-        let id = self
-            .timetable
-            .add(resource, check.probe.host())
-            .ok_or_else(|| Invalid::new("checks", "2^30", "there cannot be more in one driver"))?;
+        let slot = self.place(&check.probe, &check.policy, check.exclusive)?;
+        let id = self.checks.add().ok_or_else(too_many)?;
+        self.checks.set(id, Some(slot));
         let now = self.now();
         let key = if check.key.is_empty() {
             id.to_string().into()
         } else {
-            check.key.clone()
+            check.key
         };
         let due = machine.first_start(now, &key, &mut || draw(&mut self.random));
-        let late_after = machine.policy().interval();
-        let paths = check.probe.watches();
+        if let Some(entry) = self.entry_at(slot) {
+            entry.subscribers.push(Subscriber {
+                id,
+                machine,
+                attempts: 0,
+                due,
+                takes_part: false,
+            });
+        }
+        self.replan(slot);
+        self.arm()?;
+        Ok(id)
+    }
+
+    /// The entry for a probe: the one that runs the same probe already, or a new one.
+    fn place(
+        &mut self,
+        probe: &Arc<dyn Probe>,
+        policy: &Policy,
+        exclusive: bool,
+    ) -> Result<u32, Error> {
+        let key = if exclusive {
+            None
+        } else {
+            self.identical.key(&**probe, policy)
+        };
+        if let Some(key) = key {
+            let found = self.identical.find(key, &**probe, policy, &self.entries);
+            if let Some(slot) = found {
+                return Ok(slot);
+            }
+        }
+        let id = self.timetable.add(probe.resource(), probe.host());
+        let id = id.ok_or_else(too_many)?;
+        let key = key.filter(|key| self.identical.insert(*key, id.slot));
         let entry = Entry {
             id,
-            check,
-            machine,
+            probe: probe.clone(),
+            subscribers: Vec::with_capacity(1),
             attempts: 0,
             running: None,
-            due,
             hurried: false,
-            removed: false,
+            key,
         };
-        let slot = id.slot as usize;
-        if slot >= self.entries.len() {
-            self.entries.resize_with(slot.saturating_add(1), || None);
+        let index = id.slot as usize;
+        if index >= self.entries.len() {
+            self.entries.resize_with(index.saturating_add(1), || None);
         }
-        if let Some(place) = self.entries.get_mut(slot) {
+        if let Some(place) = self.entries.get_mut(index) {
             *place = Some(entry);
         }
-        self.timetable.schedule(id, due, true, late_after);
+        let paths = probe.watches();
         if !paths.is_empty() {
             // Without watching, as when the user has too many watches, the interval remains.
             let _ = self.watch(id, &paths);
         }
-        self.arm()?;
-        Ok(id)
+        Ok(id.slot)
+    }
+
+    /// Plans the next attempt for whoever wants it first.
+    fn replan(&mut self, slot: u32) {
+        if let Some(Some(entry)) = self.entries.get(slot as usize) {
+            let (due, transitional, late_after) = entry.plan();
+            self.timetable
+                .schedule(entry.id, due, transitional, late_after);
+        }
     }
 
     /// Removes a check. A running attempt is cancelled and reports nothing any more; a command is
@@ -224,20 +259,39 @@ impl Driver {
     ///
     /// There is no such check.
     pub fn remove(&mut self, check: CheckId) -> Result<(), Error> {
-        let entry = self.entry_mut(check)?;
-        entry.removed = true;
-        if let Some(running) = &mut entry.running {
-            running.cancelled = true;
-            self.tell(check, Event::Cancel, &mut Vec::new());
-            self.close_unless_child(check);
-        } else {
-            self.forget(check);
-        }
+        let slot = self.slot_of(check)?;
+        self.checks.set(check, None);
+        self.unsubscribe(slot, check);
         self.arm()
     }
 
+    /// Takes a check from its entry, which ends with the last of them.
+    fn unsubscribe(&mut self, slot: u32, check: CheckId) -> Option<Subscriber> {
+        let entry = self.entry_at(slot)?;
+        let at = entry
+            .subscribers
+            .iter()
+            .position(|subscriber| subscriber.id == check)?;
+        let subscriber = entry.subscribers.swap_remove(at);
+        if !entry.subscribers.is_empty() {
+            self.replan(slot);
+            return Some(subscriber);
+        }
+        let (id, key) = (entry.id, entry.key.take());
+        if let Some(running) = &mut entry.running {
+            running.cancelled = true;
+            self.tell(id, Event::Cancel, &mut Vec::new());
+            self.close_unless_child(id);
+        } else {
+            self.forget(id);
+        }
+        self.identical.remove(key);
+        Some(subscriber)
+    }
+
     /// Replaces a check's policy and keeps its health. The next attempt comes as planned, or
-    /// earlier if the new policy wants it earlier.
+    /// earlier if the new policy wants it earlier. One that shares attempts and gets another time for
+    /// them leaves the others, and an attempt that is running.
     ///
     /// # Errors
     ///
@@ -245,27 +299,53 @@ impl Driver {
     pub fn set_policy(&mut self, check: CheckId, policy: Policy) -> Result<(), Error> {
         let now = self.now();
         let mut random = self.random;
-        let entry = self.entry_mut(check)?;
-        entry.machine.set_policy(policy)?;
-        if entry.running.is_none() {
-            let next = entry
-                .machine
-                .next_start(now, now, &mut || draw(&mut random));
-            entry.due = entry.due.min(next);
-            let (due, transitional) = (entry.due, entry.machine.is_transitional());
-            let late_after = entry.machine.policy().interval();
-            self.timetable
-                .schedule(check, due, transitional, late_after);
+        let slot = self.slot_of(check)?;
+        let entry = self.entry_at(slot).ok_or(Error::UnknownCheck(check))?;
+        let (runs, alone) = (entry.running.is_some(), entry.subscribers.len() == 1);
+        let (probe, key) = (entry.probe.clone(), entry.key);
+        let subscriber = entry.subscriber(check).ok_or(Error::UnknownCheck(check))?;
+        let before = time_of(subscriber.machine.policy());
+        subscriber.machine.set_policy(policy.clone())?;
+        if !(runs && subscriber.takes_part) {
+            let machine = &subscriber.machine;
+            let next = machine.next_start(now, now, &mut || draw(&mut random));
+            subscriber.due = subscriber.due.min(next);
         }
         self.random = random;
+        if key.is_none() || before == time_of(&policy) {
+            self.replan(slot);
+        } else if alone {
+            self.identical.remove(key);
+            let key = self.identical.key(&*probe, &policy);
+            let key = key.filter(|key| self.identical.insert(*key, slot));
+            if let Some(entry) = self.entry_at(slot) {
+                entry.key = key;
+            }
+            self.replan(slot);
+        } else {
+            // The others keep their time, so it goes where attempts have as much as it wants.
+            let to = self.place(&probe, &policy, false)?;
+            if let Some(mut subscriber) = self.unsubscribe(slot, check) {
+                if runs && subscriber.takes_part {
+                    subscriber.due = now;
+                    subscriber.takes_part = false;
+                }
+                self.checks.set(check, Some(to));
+                if let Some(entry) = self.entry_at(to) {
+                    entry.subscribers.push(subscriber);
+                }
+            }
+            self.replan(to);
+        }
         self.arm()
     }
 
     /// A check's health now; `None` if there is no such check.
     #[must_use]
     pub fn health(&self, check: CheckId) -> Option<Health> {
-        let entry = self.entries.get(check.slot as usize)?.as_ref()?;
-        (entry.id == check && !entry.removed).then(|| entry.machine.health())
+        let entry = self.entries.get(self.checks.entry_of(check)?)?.as_ref()?;
+        let subscriber = entry.subscribers.iter().find(|this| this.id == check)?;
+        Some(subscriber.machine.health())
     }
 
     /// When a check's next attempt is planned, on the clock of [`now`](Self::now); it may start
@@ -297,15 +377,18 @@ impl Driver {
     /// ```
     #[must_use]
     pub fn next_attempt(&self, check: CheckId) -> Option<Timestamp> {
-        let entry = self.entries.get(check.slot as usize)?.as_ref()?;
-        let waits = entry.id == check && !entry.removed && entry.running.is_none();
-        waits.then_some(entry.due)
+        let entry = self.entries.get(self.checks.entry_of(check)?)?.as_ref()?;
+        entry.running.is_none().then(|| entry.plan().0)
     }
 
     /// How busy the driver is.
     #[must_use]
     pub fn load(&self) -> Load {
-        self.timetable.load()
+        let load = self.timetable.load();
+        Load {
+            checks: self.checks.len(),
+            ..load
+        }
     }
 
     /// Now, on the clock of all times in events.
@@ -463,12 +546,14 @@ impl Driver {
         }
     }
 
-    /// A check the user has not removed.
-    fn entry_mut(&mut self, check: CheckId) -> Result<&mut Entry, Error> {
-        self.entries
-            .get_mut(check.slot as usize)
-            .and_then(Option::as_mut)
-            .filter(|entry| entry.id == check && !entry.removed)
+    fn entry_at(&mut self, slot: u32) -> Option<&mut Entry> {
+        self.entries.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Where the entry is that serves a check.
+    fn slot_of(&self, check: CheckId) -> Result<u32, Error> {
+        let slot = self.checks.entry_of(check);
+        slot.and_then(|slot| u32::try_from(slot).ok())
             .ok_or(Error::UnknownCheck(check))
     }
 }
@@ -498,6 +583,10 @@ impl Drop for Driver {
             child.reap_within(end.saturating_sub(self.now()));
         }
     }
+}
+
+fn too_many() -> Error {
+    Invalid::new("checks", "2^30", "there cannot be more in one driver").into()
 }
 
 /// Rounded up, so that a wait is never cut short and then repeated in vain.

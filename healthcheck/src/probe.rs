@@ -68,6 +68,7 @@ pub mod file;
 pub mod http;
 pub mod icmp;
 mod icmp_error;
+mod identity;
 mod masked;
 mod named;
 #[cfg(feature = "regex")]
@@ -89,6 +90,7 @@ pub use self::call::{Call, FnProbe};
 pub use self::dialogue::{Dialogue, Protocol, Turn};
 pub use self::errno::{Errno, Operation, Origin};
 pub use self::event::{ChildStatus, Event, IcmpError};
+pub use self::identity::Identity;
 pub use self::masked::{MaskedBytes, NotMaskedBytes};
 pub use self::named::NamedProbe;
 #[cfg(feature = "regex")]
@@ -148,6 +150,12 @@ pub trait Probe: fmt::Debug + Send + Sync {
 
     /// The machine an attempt puts load on, if that can be told.
     fn host(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// What makes this probe the same as another one, so that one attempt can serve the checks of
+    /// both. Default: none, it is never shared.
+    fn identity(&self) -> Option<Identity<'_>> {
         None
     }
 

@@ -470,7 +470,7 @@ fn two_hundred_commands_run_at_once() {
             .with_interval(600 * SECOND)
             .with_timeout(50 * SECOND);
         driver
-            .add(Check::new(sh(&script).with_dynamic(255), slow))
+            .add(Check::new(sh(&script).with_dynamic(255), slow).exclusive())
             .unwrap();
     }
     let mut events = Vec::new();
@@ -504,10 +504,7 @@ fn only_so_many_commands_run_at_once() {
     let mut driver = Driver::new(Config::default().with_limits(limits)).unwrap();
     for _ in 0..10 {
         driver
-            .add(Check::new(
-                sh("sleep 0.05"),
-                policy().with_interval(600 * SECOND),
-            ))
+            .add(Check::new(sh("sleep 0.05"), policy().with_interval(600 * SECOND)).exclusive())
             .unwrap();
     }
     let mut events = Vec::new();

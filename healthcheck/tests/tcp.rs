@@ -368,7 +368,9 @@ fn removed_check_reports_nothing_and_leaves_nothing() {
     let (_listener, _filling, address) = full_listener();
     let mut driver = Driver::new(Config::default()).unwrap();
     let before = open_descriptors();
-    let id = driver.add(Check::new(tcp(address), policy())).unwrap();
+    let id = driver
+        .add(Check::new(tcp(address), policy()).exclusive())
+        .unwrap();
     let mut events = Vec::new();
     driver
         .poll(Some(Duration::from_millis(50)), &mut events)
@@ -398,12 +400,14 @@ fn dropping_the_driver_closes_everything() {
     let before = open_descriptors();
     let mut driver = Driver::new(Config::default()).unwrap();
     for _ in 0..5 {
-        driver.add(Check::new(tcp(address), policy())).unwrap();
+        driver
+            .add(Check::new(tcp(address), policy()).exclusive())
+            .unwrap();
     }
     driver
         .poll(Some(Duration::from_millis(50)), &mut Vec::new())
         .unwrap();
-    assert_eq!(open_descriptors(), before + 2 + 5);
+    assert_eq!(open_descriptors(), before + 3 + 5);
     drop(driver);
     assert_eq!(open_descriptors(), before);
 }
@@ -483,7 +487,9 @@ fn one_machine_gets_only_so_many_attempts_at_once() {
     let limits = Limits::default().with_max_in_flight_per_host(3);
     let mut driver = Driver::new(Config::default().with_limits(limits)).unwrap();
     for _ in 0..10 {
-        driver.add(Check::new(tcp(address), policy())).unwrap();
+        driver
+            .add(Check::new(tcp(address), policy()).exclusive())
+            .unwrap();
     }
     driver
         .poll(Some(Duration::from_millis(50)), &mut Vec::new())

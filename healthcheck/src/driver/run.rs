@@ -6,9 +6,10 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::child::Child;
+use super::entry::{Entry, Subscriber};
 use super::running::{Reply, Running, Token};
 use super::watch::Watches;
-use super::{DROP_PATIENCE, Driver, Entry, draw};
+use super::{DROP_PATIENCE, Driver, draw};
 use crate::attempt::Attempt;
 use crate::check::{CheckEvent, CheckId, Report};
 use crate::outcome::{Code, Outcome, Phase};
@@ -31,12 +32,20 @@ impl Driver {
             return;
         };
         entry.attempts = entry.attempts.saturating_add(1);
-        let policy = entry.machine.policy();
+        for subscriber in &mut entry.subscribers {
+            subscriber.attempts = subscriber.attempts.saturating_add(1);
+            subscriber.takes_part = true;
+        }
+        // Those who share it give it the same time; their health makes no difference to it.
+        let Some(Subscriber { machine, .. }) = entry.subscribers.first() else {
+            return;
+        };
+        let policy = machine.policy();
         let (timeout, connect_timeout) = (policy.timeout(), policy.connect_timeout());
-        let health = entry.machine.health();
+        let health = machine.health();
         let attempt =
             Attempt::new(entry.attempts, now, timeout, connect_timeout, health).with_random(random);
-        let mut engine = entry.check.probe.engine(&attempt);
+        let mut engine = entry.probe.engine(&attempt);
         let step = engine.start(now);
         entry.running = Some(Box::new(Running::new(attempt, engine, check.slot, serial)));
         self.proceed(check, step, events);
@@ -189,8 +198,10 @@ impl Driver {
                 entry.hurried = true;
                 continue;
             }
-            entry.due = now;
-            let late_after = entry.machine.policy().interval();
+            for subscriber in &mut entry.subscribers {
+                subscriber.due = now;
+            }
+            let (_, _, late_after) = entry.plan();
             self.timetable.schedule(check, now, true, late_after);
         }
     }
@@ -273,23 +284,25 @@ impl Driver {
         let attempt = running.attempt;
         let mut outcome = outcome;
         outcome.timing.total = Some(now.saturating_sub(attempt.started));
-        let decision = entry.machine.on_outcome(&outcome);
-        events.push(CheckEvent::Completed(Report {
-            check,
-            started: attempt.started,
-            at: now,
-            attempt: attempt.number,
-            outcome,
-            health: decision.health,
-            counter: decision.counter,
-            change: decision.change,
-            hint: decision.hint,
-            no_new: decision.no_new,
-            admin: decision.admin,
-            hint_changed: decision.hint_changed,
-            log: decision.log,
-            local_errors: decision.local_errors,
-        }));
+        for subscriber in entry.subscribers.iter_mut().filter(|this| this.takes_part) {
+            let decision = subscriber.machine.on_outcome(&outcome);
+            events.push(CheckEvent::Completed(Report {
+                check: subscriber.id,
+                started: attempt.started,
+                at: now,
+                attempt: subscriber.attempts,
+                outcome: outcome.clone(),
+                health: decision.health,
+                counter: decision.counter,
+                change: decision.change,
+                hint: decision.hint,
+                no_new: decision.no_new,
+                admin: decision.admin,
+                hint_changed: decision.hint_changed,
+                log: decision.log,
+                local_errors: decision.local_errors,
+            }));
+        }
     }
 
     /// Closes what an attempt holds and plans the next one.
@@ -315,23 +328,25 @@ impl Driver {
         let Some(entry) = self.entry_of(check) else {
             return;
         };
-        if entry.removed {
+        if entry.subscribers.is_empty() {
             self.forget(check);
             return;
         }
-        let machine = &entry.machine;
-        let mut due = machine.next_start(started, ended, &mut || draw(&mut random));
-        if due < now {
-            // A command outlived its time by more than the delay: count from its real end.
-            due = machine.next_start(started, now, &mut || draw(&mut random));
+        let hurried = core::mem::take(&mut entry.hurried);
+        for subscriber in &mut entry.subscribers {
+            if hurried {
+                subscriber.due = now;
+            } else if subscriber.takes_part {
+                let machine = &subscriber.machine;
+                let mut due = machine.next_start(started, ended, &mut || draw(&mut random));
+                if due < now {
+                    // A command outlived its time by more than the delay: count from its real end.
+                    due = machine.next_start(started, now, &mut || draw(&mut random));
+                }
+                subscriber.due = due;
+            }
         }
-        if core::mem::take(&mut entry.hurried) {
-            due = now;
-        }
-        entry.due = due;
-        let (transitional, late_after) = (machine.is_transitional(), machine.policy().interval());
-        self.timetable
-            .schedule(check, due, transitional, late_after);
+        self.replan(check.slot);
         self.random = random;
     }
 

@@ -10,6 +10,7 @@ use super::dialogue::{Dialogue, Protocol, Turn};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{AdminHint, Code, Detail, Outcome, Phase, Verdict, WeightHint};
+use crate::probe::Identity;
 
 /// The longest line that is read, in bytes.
 const LINE: usize = 1024;
@@ -48,6 +49,10 @@ impl Agent {
 }
 
 impl Protocol for Agent {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
         Box::new(Listening {
             send: self.send.clone(),

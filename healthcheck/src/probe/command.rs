@@ -42,7 +42,7 @@ use core::fmt;
 use self::engine::CommandEngine;
 pub use self::external_check::ExternalCheck;
 pub use self::placeholders::Placeholders;
-use super::{Engine, Probe, Resource};
+use super::{Engine, Identity, Probe, Resource};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::policy::Health;
@@ -318,6 +318,11 @@ impl CommandProbe {
 }
 
 impl Probe for CommandProbe {
+    fn identity(&self) -> Option<Identity<'_>> {
+        // One that is told the health of its check is that check's.
+        (!self.command.state).then(|| Identity::of(self))
+    }
+
     fn engine(&self, attempt: &Attempt) -> Box<dyn Engine> {
         let command = self.command.at(attempt.health);
         Box::new(CommandEngine::new(command, self.meaning, *attempt))

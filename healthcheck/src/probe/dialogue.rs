@@ -37,6 +37,7 @@
 
 use core::fmt;
 
+use super::Identity;
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{Code, Outcome, Phase};
@@ -53,6 +54,12 @@ pub trait Protocol: fmt::Debug + Send + Sync {
     /// The first setting out of range.
     fn validate(&self) -> Result<(), Invalid> {
         Ok(())
+    }
+
+    /// What makes this protocol the same as another one, as [`Probe::identity`](super::Probe::identity).
+    /// Default: none, a probe with it is never shared.
+    fn identity(&self) -> Option<Identity<'_>> {
+        None
     }
 
     /// The name of the server for TLS, where [`Tls`](super::tls::Tls) gives none. By default the

@@ -10,7 +10,7 @@ use core::net::IpAddr;
 
 use self::message::{Query, Verdict};
 pub use self::record::{Rcode, RecordType, UnknownType};
-use super::{Action, CloseMode, Engine, Event, Probe, Step, Transport, failure};
+use super::{Action, CloseMode, Engine, Event, Identity, Probe, Step, Transport, failure};
 use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::error::Invalid;
@@ -31,7 +31,7 @@ use crate::target::Target;
 ///     .with_rcodes([Rcode::NO_ERROR, Rcode::NX_DOMAIN]);
 /// # Ok::<_, std::net::AddrParseError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct DnsProbe {
     target: Target,
@@ -180,6 +180,10 @@ impl DnsProbe {
 }
 
 impl Probe for DnsProbe {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn engine(&self, attempt: &Attempt) -> Box<dyn Engine> {
         let [high, low, ..] = attempt.random.to_be_bytes();
         let query = Query::new(

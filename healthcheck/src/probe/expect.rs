@@ -30,6 +30,7 @@ use super::dialogue::{Dialogue, Protocol, Turn};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{Code, Outcome, Phase};
+use crate::probe::Identity;
 
 /// How many bytes an expectation waits for at most, unless set otherwise.
 const BUFFER: usize = 16 * 1024;
@@ -39,14 +40,14 @@ const BUFFER: usize = 16 * 1024;
 /// What the server says is kept from the last sending on. An expectation looks at what came after
 /// the match of the one before it, so that several in a row find their texts in this order, with
 /// anything between them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct Script {
     steps: Vec<Step>,
     max_buffer: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Step {
     Send(Vec<u8>),
     Expect(Expectation),
@@ -88,7 +89,7 @@ impl Script {
 }
 
 /// What a server is expected to say.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct Expectation {
     matcher: Matcher,
@@ -214,6 +215,10 @@ impl fmt::Display for Expectation {
 }
 
 impl Protocol for Script {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
         Box::new(Play {
             script: self.clone(),

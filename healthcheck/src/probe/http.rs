@@ -97,7 +97,7 @@ use crate::Code;
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::probe::tcp::TcpProbe;
-use crate::probe::{Dialogue, Protocol};
+use crate::probe::{Dialogue, Identity, Protocol};
 
 /// A check over HTTP.
 pub type HttpProbe = TcpProbe<Http>;
@@ -106,7 +106,7 @@ pub type HttpProbe = TcpProbe<Http>;
 ///
 /// Settings are looked at when the check is added; one that cannot be sent (a line end in a path,
 /// for instance) is refused then, by name. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct Http(Arc<Settings>);
 
@@ -143,6 +143,11 @@ impl Http {
             settings.status = StatusSet::SUCCESS_OR_REDIRECT;
             settings.max_body = 16 << 10;
         })
+    }
+
+    /// Whether the health of the check makes no difference to an attempt.
+    fn is_independent(&self) -> bool {
+        !self.0.state_field && self.0.drain.is_empty()
     }
 
     /// Asks with another method.
@@ -266,6 +271,10 @@ impl Http {
 }
 
 impl Protocol for Http {
+    fn identity(&self) -> Option<Identity<'_>> {
+        self.is_independent().then(|| Identity::of(self))
+    }
+
     fn dialogue(&self, attempt: &Attempt) -> Box<dyn Dialogue> {
         Box::new(HttpDialogue::new(self.clone(), Vec::new(), attempt))
     }

@@ -9,7 +9,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use super::{Action, Engine, Event, Probe, Step, Transport, failure};
+use super::{Action, Engine, Event, Identity, Probe, Step, Transport, failure};
 use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::error::Invalid;
@@ -91,6 +91,10 @@ impl IcmpProbe {
 }
 
 impl Probe for IcmpProbe {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn engine(&self, attempt: &Attempt) -> Box<dyn Engine> {
         Box::new(Pinging {
             probe: self.clone(),

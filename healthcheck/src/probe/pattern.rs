@@ -1,6 +1,7 @@
 //! Patterns for what a server says.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -24,6 +25,8 @@ use crate::error::Invalid;
 #[derive(Clone)]
 pub struct Pattern {
     regex: Regex,
+    /// The options it was made with.
+    options: [bool; 6],
     /// Whether a match has to begin at the first offset allowed.
     anchored: bool,
     min_offset: usize,
@@ -38,7 +41,7 @@ impl Pattern {
     ///
     /// Not a pattern, one that needs look-around or back-references, or one that is too large.
     pub fn new(pattern: &str) -> Result<Self, Invalid> {
-        Self::build(pattern, pattern, false, |builder| builder)
+        Self::build(pattern, pattern, false, [false; 6])
     }
 
     /// A pattern and its options as a keepalived.conf has them: `regex` and `regex_options`.
@@ -88,26 +91,26 @@ impl Pattern {
             let line_end = if extended { "\n" } else { "" };
             source = format!(r"(?:{source}{line_end})\z");
         }
-        Self::build(pattern, &source, anchored, |builder| {
-            builder
-                .case_insensitive(caseless)
-                .dot_matches_new_line(dotall)
-                .ignore_whitespace(extended)
-                .multi_line(multiline)
-                .swap_greed(ungreedy)
-                .unicode(unicode)
-        })
+        let options = [caseless, dotall, extended, multiline, ungreedy, unicode];
+        Self::build(pattern, &source, anchored, options)
     }
 
     fn build(
         pattern: &str,
         source: &str,
         anchored: bool,
-        options: impl FnOnce(&mut RegexBuilder) -> &mut RegexBuilder,
+        options: [bool; 6],
     ) -> Result<Self, Invalid> {
+        let [caseless, dotall, extended, multiline, ungreedy, unicode] = options;
         let mut builder = RegexBuilder::new(source);
-        builder.unicode(false);
-        let regex = options(&mut builder).build().map_err(|error| {
+        builder
+            .case_insensitive(caseless)
+            .dot_matches_new_line(dotall)
+            .ignore_whitespace(extended)
+            .multi_line(multiline)
+            .swap_greed(ungreedy)
+            .unicode(unicode);
+        let regex = builder.build().map_err(|error| {
             let limit = match error {
                 regex::Error::CompiledTooBig(_) => "must not be that large",
                 _ => "must be a regular expression without look-around and back-references",
@@ -116,6 +119,7 @@ impl Pattern {
         })?;
         Ok(Self {
             regex,
+            options,
             anchored,
             min_offset: 0,
             max_offset: usize::MAX,
@@ -169,6 +173,33 @@ impl Pattern {
             ));
         }
         Ok(())
+    }
+}
+
+impl Pattern {
+    /// All that decides what matches.
+    fn meaning(&self) -> impl Eq + Hash + '_ {
+        (
+            self.regex.as_str(),
+            self.options,
+            self.anchored,
+            self.min_offset,
+            self.max_offset,
+        )
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.meaning() == other.meaning()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.meaning().hash(state);
     }
 }
 

@@ -13,6 +13,7 @@ use super::dialogue::{Dialogue, Protocol, Turn};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{Code, Detail, Outcome, Phase};
+use crate::probe::Identity;
 
 /// keepalived's default name.
 const KEEPALIVED: &str = "smtpchecker.keepalived.org";
@@ -120,6 +121,10 @@ impl Smtp {
 }
 
 impl Protocol for Smtp {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
         let name = self
             .name

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use self::engine::TcpEngine;
 use super::dialogue::{Dialogue, Protocol, Turn};
 use super::tls::Tls;
-use super::{CloseMode, Engine, Probe};
+use super::{CloseMode, Engine, Identity, Probe};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{Code, Outcome, Phase};
@@ -27,7 +27,7 @@ pub struct TcpProbe<P = ()> {
 }
 
 /// The settings that do not depend on the protocol.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Connection {
     target: Target,
     close: CloseMode,
@@ -119,6 +119,10 @@ impl<P: Protocol + 'static> Probe for TcpProbe<P> {
         ))
     }
 
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(self.protocol.identity()?.over(&self.connection))
+    }
+
     fn validate(&self) -> Result<(), Invalid> {
         self.connection.target.validate()?;
         if self.connection.idle_timeout == Some(Duration::ZERO) {
@@ -140,6 +144,10 @@ impl<P: Protocol + 'static> Probe for TcpProbe<P> {
 
 /// Says nothing: an open connection is all it wants.
 impl Protocol for () {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
         Box::new(())
     }

@@ -48,6 +48,7 @@ pub(crate) mod prepare;
 mod verifier;
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 #[cfg(feature = "tls")]
@@ -67,6 +68,22 @@ use crate::error::Invalid;
 pub struct Tls {
     shared: Arc<Shared>,
     name: Option<Box<str>>,
+}
+
+impl PartialEq for Tls {
+    /// Clones are equal if they have the same name; other values are not, whatever their settings.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared) && self.name == other.name
+    }
+}
+
+impl Eq for Tls {}
+
+impl Hash for Tls {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.shared).hash(state);
+        self.name.hash(state);
+    }
 }
 
 /// What clones share.

@@ -15,7 +15,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::expect::{Found, Matcher, printable};
 use super::masked::MaskedBytes;
-use super::{Action, Engine, Event, Probe, Step, Transport, failure};
+use super::{Action, Engine, Event, Identity, Probe, Step, Transport, failure};
 use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::error::Invalid;
@@ -42,7 +42,7 @@ const LONGEST: usize = 65_507;
 ///     .with_reply(Reply::any().with_length(48, 468).with_pattern("X4|XC".parse()?));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct UdpProbe {
     target: Target,
@@ -87,7 +87,7 @@ impl UdpProbe {
 }
 
 /// An answer a [`UdpProbe`] wants.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct Reply {
     length: Option<(usize, usize)>,
@@ -145,6 +145,10 @@ impl Reply {
 }
 
 impl Probe for UdpProbe {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn engine(&self, attempt: &Attempt) -> Box<dyn Engine> {
         Box::new(UdpEngine {
             probe: self.clone(),

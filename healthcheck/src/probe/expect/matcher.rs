@@ -6,7 +6,7 @@ use core::fmt;
 use crate::probe::Pattern;
 
 /// Something that can be found in bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Matcher {
     /// These bytes and no others.

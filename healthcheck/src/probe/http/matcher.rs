@@ -8,7 +8,7 @@ use crate::error::Invalid;
 use crate::probe::Pattern;
 
 /// What some bytes are compared with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Wanted {
     Anything,
     Exactly(Box<[u8]>),
@@ -55,7 +55,7 @@ impl fmt::Display for Wanted {
 }
 
 /// What a body must, or must not, look like.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct BodyMatch {
     wanted: Wanted,
@@ -114,7 +114,7 @@ impl BodyMatch {
 ///
 /// If a reply has several fields of the name, one that fits will do. HAProxy's `http-check expect
 /// hdr` and `fhdr`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct HeaderMatch {
     name: Box<str>,

@@ -65,7 +65,7 @@ impl FromStr for Version {
 }
 
 /// Whose fields a request has, beside those the user adds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Style {
     /// Host, User-Agent, Accept.
     Own,
@@ -76,7 +76,7 @@ pub(super) enum Style {
 }
 
 /// What the Host field says.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Host {
     /// The address of the server, and its port unless that is the scheme's.
     Address,

@@ -9,7 +9,7 @@ use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{Detail, Outcome, Verdict};
 use crate::policy::Health;
-use crate::probe::{Dialogue, Protocol};
+use crate::probe::{Dialogue, Identity, Protocol};
 
 /// Several requests to one server: all must be answered as expected.
 ///
@@ -136,6 +136,12 @@ impl Clone for HttpSequence {
 }
 
 impl Protocol for HttpSequence {
+    fn identity(&self) -> Option<Identity<'_>> {
+        // Taking turns is up to each check.
+        let shared = self.turns.is_none() && self.requests.iter().all(Http::is_independent);
+        shared.then(|| Identity::of(&self.requests))
+    }
+
     fn dialogue(&self, attempt: &Attempt) -> Box<dyn Dialogue> {
         let mut requests = match &self.turns {
             None => self.requests.clone(),

@@ -4,7 +4,7 @@ use super::request::{Host, Style, check_field, check_host, check_path};
 use super::{BodyMatch, Digest, HeaderMatch, Method, Redirects, StatusSet, Version};
 use crate::error::Invalid;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Settings {
     pub(super) method: Method,
     pub(super) path: Box<str>,

@@ -3,6 +3,7 @@
 use super::super::dialogue::{Dialogue, Protocol, Turn};
 use crate::attempt::Attempt;
 use crate::outcome::{Code, Outcome, Phase};
+use crate::probe::Identity;
 
 /// Message 1: bind request, version 3, no name, simple authentication without password.
 const BIND: [u8; 14] = [0x30, 12, 2, 1, 1, 0x60, 7, 2, 1, 3, 4, 0, 0x80, 0];
@@ -30,6 +31,10 @@ impl Ldap {
 }
 
 impl Protocol for Ldap {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
         Box::new(Binding(Vec::new()))
     }

@@ -4,6 +4,7 @@ use super::super::dialogue::{Dialogue, Protocol, Turn};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{Code, Detail, Outcome, Phase};
+use crate::probe::Identity;
 
 /// The longest packet that is taken.
 const LIMIT: usize = 16 * 1024;
@@ -53,6 +54,10 @@ impl Mysql {
 }
 
 impl Protocol for Mysql {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
         Box::new(Session {
             user: self.user.clone(),

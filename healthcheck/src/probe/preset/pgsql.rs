@@ -4,6 +4,7 @@ use super::super::dialogue::{Dialogue, Protocol, Turn};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{Code, Detail, Outcome, Phase};
+use crate::probe::Identity;
 
 /// The longest message that is taken.
 const LIMIT: usize = 16 * 1024;
@@ -32,6 +33,10 @@ impl Pgsql {
 }
 
 impl Protocol for Pgsql {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
         Box::new(Starting {
             user: self.user.clone(),
