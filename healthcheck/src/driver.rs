@@ -120,6 +120,7 @@ impl Driver {
             .add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, Token::TIMER))
             .map_err(|errno| Error::io("epoll_ctl", errno))?;
         let seeded = config.is_seeded();
+        let start_slack = config.start_slack();
         let (random, limits) = config.into_parts();
         let workers =
             Workers::new(limits.max_threads).map_err(|error| Error::io("eventfd", error))?;
@@ -129,12 +130,16 @@ impl Driver {
                 EpollEvent::new(EpollFlags::EPOLLIN, Token::WORKERS),
             )
             .map_err(|errno| Error::io("epoll_ctl", errno))?;
+        let mut timetable = Timetable::new(limits)?;
+        if let Some(slack) = start_slack {
+            timetable.set_start_slack(slack)?;
+        }
         Ok(Self {
             epoll: Arc::new(epoll),
             timer,
             armed: None,
             ready: vec![EpollEvent::empty(); BATCH],
-            timetable: Timetable::new(limits)?,
+            timetable,
             entries: Vec::new(),
             checks: Checks::default(),
             identical: Identical::default(),

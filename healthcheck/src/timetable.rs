@@ -95,12 +95,30 @@ pub struct Load {
     pub late_total: u64,
     /// The longest an attempt was late so far.
     pub latest: Duration,
+    /// How many attempts so far started how late: the first number counts those up to the first of
+    /// [`LAG_BOUNDS`](Self::LAG_BOUNDS), and so on; the last one those beyond all bounds.
+    pub lag: [u64; 9],
+}
+
+impl Load {
+    /// Where the ranges of [`lag`](Self::lag) end.
+    pub const LAG_BOUNDS: [Duration; 8] = [
+        Duration::from_millis(10),
+        Duration::from_millis(20),
+        Duration::from_millis(50),
+        Duration::from_millis(100),
+        Duration::from_millis(200),
+        Duration::from_millis(500),
+        Duration::from_secs(1),
+        Duration::from_secs(5),
+    ];
 }
 
 /// Due times and limits of many checks.
 #[derive(Debug)]
 pub struct Timetable {
     limits: Limits,
+    start_slack: Duration,
     entries: Vec<Entry>,
     free: Vec<u32>,
     wheel: Wheel,
@@ -129,6 +147,7 @@ impl Timetable {
             starts: Bucket::new(limits.start_rate),
             forks: Bucket::new(limits.fork_rate),
             limits,
+            start_slack: Self::MIN_START_SLACK,
             entries: Vec::new(),
             free: Vec::new(),
             wheel: Wheel::new(),
@@ -142,6 +161,34 @@ impl Timetable {
             load: Load::default(),
             parked: 0,
         })
+    }
+
+    /// The least and default slack: the resolution of the wheel.
+    pub const MIN_START_SLACK: Duration = Duration::from_millis(10);
+
+    /// Gathers starts: each comes up to so much after it is due, together with others, so that one
+    /// wake-up serves them all. Deadlines are not gathered. Holds for what is scheduled from now on.
+    ///
+    /// # Errors
+    ///
+    /// Not from 10 ms, the default, to 1 s.
+    pub fn set_start_slack(&mut self, slack: Duration) -> Result<(), Invalid> {
+        if slack < Self::MIN_START_SLACK || slack > Duration::from_secs(1) {
+            let value = format!("{slack:?}");
+            return Err(Invalid::new("start_slack", value, "must be 10 ms to 1 s"));
+        }
+        self.start_slack = slack;
+        Ok(())
+    }
+
+    /// The end of the slack in which a start is due.
+    fn gathered(&self, due: Timestamp) -> Timestamp {
+        // The wheel rounds up by itself, so whole ticks have to be left for that.
+        let tick = Self::MIN_START_SLACK.as_nanos();
+        let ticks = (self.start_slack.as_nanos() / tick).max(1);
+        let slack = ticks.saturating_mul(tick);
+        let end = due.as_nanos().div_ceil(slack).saturating_mul(slack);
+        u64::try_from(end).map_or(due, Duration::from_nanos)
     }
 
     /// Adds a check with nothing planned. `None` when there are 2³⁰ of them.
@@ -212,7 +259,8 @@ impl Timetable {
             entry.stage = Stage::Planned;
             entry.turn = (!transitional, due, check.slot);
             entry.late_after = late_after;
-            self.wheel.insert(start_timer(check.slot), due);
+            let at = self.gathered(due);
+            self.wheel.insert(start_timer(check.slot), at);
         }
     }
 
@@ -309,6 +357,10 @@ impl Timetable {
             }
             let late = self.now.saturating_sub(turn.1);
             self.load.latest = self.load.latest.max(late);
+            let range = Load::LAG_BOUNDS.iter().take_while(|end| late > **end);
+            if let Some(count) = self.load.lag.get_mut(range.count()) {
+                *count = count.saturating_add(1);
+            }
             if late > entry.late_after {
                 self.load.late_total = self.load.late_total.saturating_add(1);
             }

@@ -1,6 +1,7 @@
 //! Settings of a driver.
 
 use core::hash::{BuildHasher, Hasher};
+use core::time::Duration;
 use std::collections::hash_map::RandomState;
 use std::{fs, thread};
 
@@ -14,6 +15,7 @@ use crate::timetable::Limits;
 pub struct Config {
     seed: Option<u64>,
     limits: Option<Limits>,
+    start_slack: Option<Duration>,
 }
 
 impl Config {
@@ -29,6 +31,17 @@ impl Config {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
+    }
+
+    /// Starts of attempts may wait so much for others to start together with, which costs fewer
+    /// wake-ups; deadlines do not wait. From 10 ms, the default, to 1 s.
+    pub const fn with_start_slack(mut self, slack: Duration) -> Self {
+        self.start_slack = Some(slack);
+        self
+    }
+
+    pub(super) const fn start_slack(&self) -> Option<Duration> {
+        self.start_slack
     }
 
     pub(super) const fn is_seeded(&self) -> bool {

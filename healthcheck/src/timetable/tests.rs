@@ -91,6 +91,62 @@ fn commands_wait_for_commands_while_sockets_go_on() {
 }
 
 #[test]
+fn starts_are_gathered_within_the_slack_and_deadlines_are_not() {
+    let ms = Duration::from_millis;
+    for slack in [10, 25, 40, 1000].map(ms) {
+        let mut table = timetable(Limits::default().with_start_rate(1_000_000));
+        table.set_start_slack(slack).unwrap();
+        let dues: Vec<_> = (1..=200).map(|n| START + ms(n * 7)).collect();
+        for due in &dues {
+            let check = table.add(Resource::Socket, None).unwrap();
+            table.schedule(check, *due, false, SECOND);
+        }
+        let (mut woken, mut started) = (0, 0);
+        while let Some(next) = table.next_wakeup() {
+            let checks = start_all(&mut table, next);
+            for check in &checks {
+                let due = dues[check.slot as usize];
+                assert!(next >= due && next - due <= slack, "{next:?} {due:?}");
+                table.finish(*check);
+            }
+            started += checks.len();
+            woken += usize::from(!checks.is_empty());
+        }
+        assert_eq!(started, dues.len());
+        let ticks = slack.as_millis() / 10 * 10;
+        assert!(woken as u128 <= 1400 / ticks + 1, "{woken} for {slack:?}");
+        assert_eq!(table.load().lag.iter().sum::<u64>(), 200);
+    }
+    let mut table = timetable(Limits::default());
+    table.set_start_slack(SECOND).unwrap();
+    let check = due_now(&mut table, Resource::Socket, None);
+    assert_eq!(start_all(&mut table, START), [check]);
+    table.set_deadline(check, START + ms(15));
+    assert_eq!(table.next_wakeup(), Some(START + ms(20)));
+    for wrong in [Duration::ZERO, ms(9), ms(1001)] {
+        assert_eq!(
+            table.set_start_slack(wrong).unwrap_err().field,
+            "start_slack"
+        );
+    }
+}
+
+#[test]
+fn lag_is_counted_by_its_range() {
+    let mut table = timetable(Limits::default());
+    for late in [0, 10, 11, 60, 600, 60_000] {
+        let check = table.add(Resource::Socket, None).unwrap();
+        let now = table.now + 100 * SECOND;
+        table.schedule(check, now, false, SECOND);
+        let started = start_all(&mut table, now + Duration::from_millis(late));
+        assert_eq!(started, [check]);
+        table.finish(check);
+    }
+    assert_eq!(table.load().lag, [2, 1, 0, 1, 0, 0, 1, 0, 1]);
+    assert_eq!(table.load().late_total, 1);
+}
+
+#[test]
 fn start_rates_smooth_a_burst() {
     let mut table = timetable(Limits::default().with_start_rate(100));
     for _ in 0..30 {
