@@ -10,7 +10,7 @@ const KEPT: usize = 1024;
 
 pub(super) fn check(data: &[u8]) {
     let mut input = Input(data);
-    let agent = if input.flag() {
+    let agent = if input.byte() % 2 == 1 {
         Agent::new().with_send("how are you\n")
     } else {
         Agent::new()

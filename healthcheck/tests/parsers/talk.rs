@@ -23,24 +23,13 @@ const LONGEST: usize = 70 * 1024;
 /// Bytes that decide; zeros once they are used up.
 pub(super) struct Input<'a>(pub(super) &'a [u8]);
 
-impl<'a> Input<'a> {
+impl Input<'_> {
     pub(super) fn byte(&mut self) -> u8 {
         let Some((&first, rest)) = self.0.split_first() else {
             return 0;
         };
         self.0 = rest;
         first
-    }
-
-    pub(super) fn flag(&mut self) -> bool {
-        self.byte() % 2 == 1
-    }
-
-    /// As many bytes as there are, up to this.
-    pub(super) fn bytes(&mut self, count: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(count.min(self.0.len()));
-        self.0 = rest;
-        taken
     }
 }
 
@@ -75,7 +64,7 @@ impl Plan {
         let lengths = [input.byte(), input.byte(), input.byte(), input.byte()];
         let said = core::mem::take(&mut input.0);
         // Now and then the same over and over again: for the limits, short inputs are not enough.
-        let times = if kind >= 240 {
+        let times = if kind >= 253 {
             LONGEST / said.len().max(1)
         } else {
             1
