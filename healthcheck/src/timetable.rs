@@ -328,10 +328,8 @@ impl Timetable {
         while self.load.in_flight < self.limits.max_in_flight && self.starts.is_free(self.now) {
             let turn = self.first_turn()?;
             let slot = turn.2;
-            self.sockets.remove(&turn);
-            self.processes.remove(&turn);
-            self.threads.remove(&turn);
-            self.tasks.remove(&turn);
+            let resource = self.entries.get(slot as usize)?.resource;
+            self.queue(resource).remove(&turn);
             let entry = self.entries.get_mut(slot as usize)?;
             if let Some(address) = entry.host {
                 let host = self.hosts.entry(address).or_default();
@@ -451,18 +449,24 @@ impl Timetable {
             .copied()
     }
 
+    /// Where due attempts that occupy this wait.
+    const fn queue(&mut self, resource: Resource) -> &mut BTreeSet<Turn> {
+        match resource {
+            Resource::Socket => &mut self.sockets,
+            Resource::Process => &mut self.processes,
+            Resource::Thread => &mut self.threads,
+            Resource::Task => &mut self.tasks,
+        }
+    }
+
     /// Puts a due attempt into its queue.
     fn enqueue(&mut self, turn: Turn) {
         let Some(entry) = self.entries.get_mut(turn.2 as usize) else {
             return;
         };
         entry.stage = Stage::Due;
-        match entry.resource {
-            Resource::Process => self.processes.insert(turn),
-            Resource::Thread => self.threads.insert(turn),
-            Resource::Task => self.tasks.insert(turn),
-            Resource::Socket => self.sockets.insert(turn),
-        };
+        let resource = entry.resource;
+        self.queue(resource).insert(turn);
     }
 
     /// Takes a planned attempt back.
@@ -475,11 +479,16 @@ impl Timetable {
             return;
         }
         entry.stage = Stage::Idle;
-        self.wheel.cancel(start_timer(check.slot));
-        self.sockets.remove(&turn);
-        self.processes.remove(&turn);
-        self.threads.remove(&turn);
-        self.tasks.remove(&turn);
+        let resource = entry.resource;
+        match stage {
+            Stage::Planned => {
+                self.wheel.cancel(start_timer(check.slot));
+            }
+            Stage::Due => {
+                self.queue(resource).remove(&turn);
+            }
+            Stage::Idle | Stage::Parked | Stage::Running => {}
+        }
         let Some(address) = host else { return };
         if stage == Stage::Parked {
             if let Some(host) = self.hosts.get_mut(&address) {
