@@ -4,8 +4,9 @@
 //! Time is passed in, so an hour of checks takes seconds. One due check is everything the timetable
 //! does for it: planned, due, started, given a deadline, finished, planned again.
 
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
-use std::net::{IpAddr, Ipv4Addr};
+
 use std::time::Instant;
 
 use lvs_healthcheck::probe::Resource;
@@ -18,7 +19,7 @@ const ROUNDS: u32 = 20;
 const MOST: f64 = 200.0;
 
 #[expect(clippy::print_stdout, reason = "a bench prints its figures")]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn core::error::Error>> {
     println!("{TARGETS} targets, every {INTERVAL:?}, {ROUNDS} rounds");
     for (words, hosts) in [("hosts not told", false), ("a host each", true)] {
         let nanos = measure(hosts)?;
@@ -29,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Nanoseconds per due check.
-fn measure(hosts: bool) -> Result<f64, Box<dyn std::error::Error>> {
+fn measure(hosts: bool) -> Result<f64, Box<dyn core::error::Error>> {
     let limits = Limits::default()
         .with_max_in_flight(TARGETS)
         .with_start_rate(10_000_000);
