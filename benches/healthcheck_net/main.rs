@@ -1,5 +1,6 @@
-//! What health checks cost, against HAProxy in the same run:
-//! `cargo bench -p benches --bench healthcheck_net`. It needs root, and Debian's haproxy.
+//! What health checks cost, against HAProxy and keepalived in the same run:
+//! `cargo bench -p benches --bench healthcheck_net`. It needs root, and Debian's haproxy, keepalived
+//! and user-mode-linux.
 //!
 //! All of it happens in network namespaces that this program makes. A server in a process of its
 //! own, on the second processor, listens on every address there; whoever checks it is on the first.
@@ -9,6 +10,7 @@
 //! | compare | CPU of a check of 1,000 servers once a second: ours, HAProxy's (`check inter 1s`, one thread) and the floor's, in alternating rounds |
 //! | capacity | checks a second that one driver does on one processor, all it can |
 //! | memory | resident memory that 10,000 checks between two attempts take |
+//! | keepalived | CPU of a guest kernel (`.ci/guest`) in which 1,000 servers are checked by TCP once a second: by us, by keepalived's `TCP_CHECK` and by the floor |
 //! | silence | 10,000 servers that stop answering at once: until all are down, and how late deadlines are |
 //!
 //! Checks are counted by the kernel (`ActiveOpens`), CPU is user and system time of the process; the
@@ -27,6 +29,7 @@ mod compare;
 #[path = "../vrrp_net/figures.rs"]
 mod figures;
 mod floor;
+mod guest;
 mod haproxy;
 #[expect(dead_code, reason = "each bench uses a part")]
 #[path = "../vrrp_net/host.rs"]
@@ -45,7 +48,7 @@ use std::process::ExitCode;
 
 type Result<T> = core::result::Result<T, Box<dyn Error>>;
 
-const PARTS: [&str; 4] = ["compare", "capacity", "memory", "silence"];
+const PARTS: [&str; 5] = ["compare", "capacity", "keepalived", "memory", "silence"];
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
@@ -64,6 +67,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
         Some("subject") => return subject::run(&arguments[1..]),
         Some("server") => return server::run(),
         Some("floor") => return floor::run(&arguments[1..]),
+        Some("guest") => return guest::run(&arguments[1..]),
         Some("memory-of") => return memory::fill(&arguments[1..]),
         _ => {}
     }
@@ -112,6 +116,9 @@ fn run(arguments: &[OsString]) -> Result<()> {
     }
     if wanted("compare") {
         compare::measure(rounds, duration)?;
+    }
+    if wanted("keepalived") {
+        guest::measure(rounds, duration)?;
     }
     println!("load of the machine after: {}", process::load());
     Ok(())

@@ -32,7 +32,15 @@ impl Program {
     }
 
     pub(crate) fn start(host: &Host, command: &mut Command) -> Result<Self> {
-        let child = host.start(command.stdin(Stdio::null()))?;
+        Self::new(host.start(command.stdin(Stdio::null()))?)
+    }
+
+    /// Starts a program where this one is.
+    pub(crate) fn here(command: &mut Command) -> Result<Self> {
+        Self::new(command.stdin(Stdio::null()).spawn()?)
+    }
+
+    fn new(child: Child) -> Result<Self> {
         let pid = Pid::from_raw(i32::try_from(child.id())?);
         Ok(Self { child, pid })
     }
@@ -91,7 +99,7 @@ pub(crate) struct Work {
 
 impl Usage {
     pub(crate) fn of(pid: Pid) -> Result<Self> {
-        let opened = counter(pid, "Tcp:", "ActiveOpens")?;
+        let opened = opened(pid)?;
         // User and system time of all threads, in nanoseconds.
         let clock = clock_getcpuclockid(pid)?;
         Ok(Self {
@@ -111,8 +119,9 @@ impl Usage {
     }
 }
 
-/// A counter of the network namespace a process is in.
-fn counter(pid: Pid, line: &str, name: &str) -> Result<u64> {
+/// How many connections have been begun in the network namespace a process is in.
+pub(crate) fn opened(pid: Pid) -> Result<u64> {
+    let (line, name) = ("Tcp:", "ActiveOpens");
     let text = fs::read_to_string(format!("/proc/{pid}/net/snmp"))?;
     let mut lines = text.lines().filter(|words| words.starts_with(line));
     let (names, values) = (lines.next(), lines.next());
