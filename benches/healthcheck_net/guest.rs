@@ -129,7 +129,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     };
     let seconds: u32 = seconds.to_str().unwrap_or_default().parse()?;
     let own = env::current_exe()?;
-    let _server = Program::here(Command::new(&own).arg("server"))?;
+    let _server = Program::here(Command::new(&own).arg("quiet-server"))?;
     thread::sleep(Duration::from_millis(500));
     let servers = SERVERS.to_string();
     let folder = tempfile::tempdir_in("/dev/shm")?;

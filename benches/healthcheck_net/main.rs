@@ -66,6 +66,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
     match arguments.first().and_then(|first| first.to_str()) {
         Some("subject") => return subject::run(&arguments[1..]),
         Some("server") => return server::run(),
+        Some("quiet-server") => return server::run_quietly(),
         Some("floor") => return floor::run(&arguments[1..]),
         Some("guest") => return guest::run(&arguments[1..]),
         Some("memory-of") => return memory::fill(&arguments[1..]),

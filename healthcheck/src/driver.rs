@@ -97,8 +97,12 @@ pub struct Driver {
     again: VecDeque<Token>,
     /// Where bytes are received.
     buffer: Vec<u8>,
+    /// The connections that were begun in this turn, while it is one in which they are gathered.
+    begun: Option<Vec<Token>>,
     serial: u32,
     random: u64,
+    /// Numbers nobody can guess, fetched many at a time.
+    secrets: Vec<u64>,
     /// Whether everything random has to be repeatable.
     seeded: bool,
     last: Timestamp,
@@ -149,8 +153,10 @@ impl Driver {
             idle: false,
             again: VecDeque::new(),
             buffer: vec![0; BUFFER],
+            begun: None,
             serial: 0,
             random,
+            secrets: Vec::new(),
             seeded,
             last: Timestamp::ZERO,
         })
@@ -495,9 +501,11 @@ impl Driver {
         while let Some(check) = self.timetable.expire_next() {
             self.on_deadline(check, events);
         }
+        self.begun = Some(Vec::new());
         while let Some(check) = self.timetable.start_next(self.last) {
             self.start(check, events);
         }
+        self.look_at_begun(events);
     }
 
     /// Sets the timer to what the timetable waits for.

@@ -5,6 +5,7 @@
 //! change of mind, and an attempt that ends before it has to wait is not watched at all.
 
 use core::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno as Number;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -83,6 +84,14 @@ impl Channel {
         Ok((channel, connected))
     }
 
+    /// Whether it is a connection that is not there yet, as far as is known.
+    pub(super) const fn is_connecting(&self) -> bool {
+        match &self.socket {
+            Socket::Stream(stream) => !stream.is_connected(),
+            Socket::Datagrams(_) => false,
+        }
+    }
+
     /// Has epoll tell what becomes possible, also what already is.
     pub(super) fn watch(&mut self, epoll: &Epoll, token: u64) -> Result<(), Failure> {
         if self.watched {
@@ -93,10 +102,7 @@ impl Channel {
             | EpollFlags::EPOLLRDHUP
             | EpollFlags::EPOLLET;
         let event = EpollEvent::new(flags, token);
-        let added = match &self.socket {
-            Socket::Stream(stream) => epoll.add(stream, event),
-            Socket::Datagrams(datagrams) => epoll.add(datagrams, event),
-        };
+        let added = epoll.add(self.as_fd(), event);
         added.map_err(|errno| Failure::at(Operation::Socket)(errno.into()))?;
         self.watched = true;
         Ok(())
@@ -202,7 +208,8 @@ impl Channel {
                 if !self.writable {
                     return None;
                 }
-                let finished = stream.finish_connecting();
+                // Ready without an error is connected, connect(2) and tcp(7).
+                let finished = stream.finish_connecting(self.error || self.hung_up);
                 // A PROXY header, if the kernel did not take it at once.
                 self.sending = stream.wants_write();
                 return Some(finished.map_or_else(Heard::Failed, |()| Heard::Connected));
@@ -263,6 +270,15 @@ impl Channel {
                     None => Some(Heard::Failed(failure)),
                 },
             },
+        }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Stream(stream) => stream.as_fd(),
+            Socket::Datagrams(datagrams) => datagrams.as_fd(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Running attempts: what engines ask for is done, what happens is told to them.
 
 use alloc::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -10,6 +12,7 @@ use super::entry::{Entry, Subscriber};
 use super::running::{Reply, Running, Token};
 use super::watch::Watches;
 use super::{DROP_PATIENCE, Driver, draw};
+use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::check::{CheckEvent, CheckId, Report};
 use crate::outcome::{Code, Outcome, Phase};
@@ -17,6 +20,9 @@ use crate::probe::{Action, Event, Step};
 
 /// An engine that keeps asking for what is answered at once is stopped after this many steps.
 const MAX_STEPS: u32 = 64;
+
+/// How many random bytes are fetched at once; so many come whole, getrandom(2).
+const SECRETS: usize = 256;
 
 /// How many times in a row one socket is heard before others get their turn.
 const HEARINGS: u32 = 16;
@@ -48,19 +54,23 @@ impl Driver {
         let mut engine = entry.probe.engine(&attempt);
         let step = engine.start(now);
         entry.running = Some(Box::new(Running::new(attempt, engine, check.slot, serial)));
-        self.proceed(check, step, events);
+        self.proceed(check, step, now, events);
     }
 
     /// A number nobody can guess, unless a seed was asked for.
     fn unpredictable(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        let filled =
-            !self.seeded && matches!(getrandom(&mut bytes, GetRandomFlags::empty()), Ok(8));
-        if filled {
-            u64::from_ne_bytes(bytes)
-        } else {
-            draw(&mut self.random)
+        let mut bytes = [0; SECRETS];
+        if !self.seeded
+            && self.secrets.is_empty()
+            && getrandom(&mut bytes, GetRandomFlags::empty()) == Ok(SECRETS)
+        {
+            let numbers = bytes
+                .chunks_exact(8)
+                .filter_map(|bytes| bytes.try_into().ok());
+            self.secrets.extend(numbers.map(u64::from_ne_bytes));
         }
+        let secret = self.secrets.pop();
+        secret.unwrap_or_else(|| draw(&mut self.random))
     }
 
     /// Something is ready.
@@ -121,8 +131,9 @@ impl Driver {
                 && running.attempt.deadline <= now
         });
         if silent {
-            self.deliver(check, Outcome::new(Code::TimeoutIo, Phase::Recv), events);
-            self.close(check, events);
+            let outcome = Outcome::new(Code::TimeoutIo, Phase::Recv);
+            self.deliver(check, outcome, now, events);
+            self.close(check, now, events);
         }
     }
 
@@ -131,7 +142,7 @@ impl Driver {
         let now = self.now();
         if let Some(running) = self.running_of(check) {
             let step = running.engine.on_event(event, now);
-            self.proceed(check, step, events);
+            self.proceed(check, step, now, events);
         }
     }
 
@@ -147,7 +158,7 @@ impl Driver {
             .running_of(check)
             .is_some_and(|running| !waits(running))
         {
-            self.close(check, &mut Vec::new());
+            self.close(check, self.now(), &mut Vec::new());
         }
     }
 
@@ -207,28 +218,38 @@ impl Driver {
     }
 
     /// Carries out a step, and those that follow from it at once.
-    fn proceed(&mut self, check: CheckId, step: Step, events: &mut Vec<CheckEvent>) {
+    fn proceed(
+        &mut self,
+        check: CheckId,
+        step: Step,
+        now: Timestamp,
+        events: &mut Vec<CheckEvent>,
+    ) {
         let mut replies = VecDeque::new();
-        let mut step = step;
+        let (mut step, mut now) = (step, now);
         for _ in 0..MAX_STEPS {
             let ends = matches!(step, Step::Done(_) | Step::End(_));
             let actions = match step {
                 Step::Do(actions) | Step::End(actions) => actions,
                 Step::Done(outcome) => {
-                    self.deliver(check, outcome, events);
+                    self.deliver(check, outcome, now, events);
                     Vec::new()
                 }
                 Step::Report(outcome, actions) => {
-                    self.deliver(check, outcome, events);
+                    self.deliver(check, outcome, now, events);
                     actions
                 }
             };
             self.perform(check, actions, &mut replies);
             if ends {
-                self.close(check, events);
+                self.close(check, now, events);
                 return;
             }
-            let now = self.now();
+            if replies.is_empty() {
+                // The socket will have to be waited for.
+                replies.extend(self.watch_or_gather(check));
+            }
+            let time = (!replies.is_empty()).then(|| self.now());
             let Some(running) = self.running_of(check) else {
                 return;
             };
@@ -238,12 +259,13 @@ impl Driver {
                 self.hear_again(token);
                 return;
             };
+            now = time.unwrap_or(now);
             step = running.engine.on_event(reply.event(), now);
         }
         let outcome = Outcome::new(Code::Cancelled, Phase::Bind)
             .with_detail("the probe keeps asking for what fails");
-        self.deliver(check, outcome, events);
-        self.close(check, events);
+        self.deliver(check, outcome, now, events);
+        self.close(check, now, events);
     }
 
     /// Does what an engine asked for; after a failure, nothing more of it.
@@ -260,17 +282,77 @@ impl Driver {
                 }
             }
         }
-        // Nothing was answered at once, so the socket will have to be waited for.
-        if replies.is_empty() {
-            if let Err(failure) = running.watch(&self.epoll) {
-                replies.push_back(Reply::Failed(failure));
+    }
+
+    /// Watches the socket of an attempt if it has one, or gathers it with others to look at.
+    fn watch_or_gather(&mut self, check: CheckId) -> Option<Reply> {
+        let running = running_in(&mut self.entries, check)?;
+        if let Some(begun) = self.begun.as_mut().filter(|_| running.is_connecting()) {
+            begun.push(running.token(Token::SOCKET));
+            return None;
+        }
+        running.watch(&self.epoll).err().map(Reply::Failed)
+    }
+
+    /// Looks at the connections begun in this turn with a single call: those to near servers are
+    /// there already, and need not be watched.
+    pub(super) fn look_at_begun(&mut self, events: &mut Vec<CheckEvent>) {
+        let begun = self.begun.take().unwrap_or_default();
+        if begun.is_empty() {
+            return;
+        }
+        let all = PollFlags::POLLIN | PollFlags::POLLOUT;
+        let polled = begun.into_iter().filter_map(|token| {
+            let socket = self.socket_of(token)?;
+            Some((token, PollFd::new(socket, all)))
+        });
+        let (tokens, mut polled): (Vec<_>, Vec<_>) = polled.unzip();
+        // If it fails, it is as if none were ready.
+        let _ = poll(&mut polled, PollTimeout::ZERO);
+        let flags = polled.iter().map(|socket| {
+            let found = socket.revents().unwrap_or(PollFlags::empty());
+            // The numbers are the same, epoll_ctl(2).
+            EpollFlags::from_bits_truncate(found.bits().into())
+        });
+        let flags: Vec<_> = flags.collect();
+        for (token, flags) in tokens.into_iter().zip(flags) {
+            if !flags.is_empty() {
+                if let Some(channel) = self.current(token).and_then(|now| now.channel.as_mut()) {
+                    channel.on_ready(flags);
+                }
+                self.hear(token, events);
             }
+            self.watch_socket(token, events);
         }
     }
 
+    /// Watches the socket of an attempt, if it still has one.
+    fn watch_socket(&mut self, token: Token, events: &mut Vec<CheckEvent>) {
+        let Some(running) = running_at(&mut self.entries, token) else {
+            return;
+        };
+        let watched = running.watch(&self.epoll);
+        if let (Err(failure), Some(check)) = (watched, self.check_of(token)) {
+            self.tell(check, Reply::Failed(failure).event(), events);
+        }
+    }
+
+    /// The socket of an attempt, if it is still under way.
+    fn socket_of(&self, token: Token) -> Option<BorrowedFd<'_>> {
+        let entry = self.entries.get(token.slot as usize)?.as_ref()?;
+        let running = entry.running.as_deref()?;
+        let channel = running.channel.as_ref()?;
+        (running.serial == token.serial).then(|| channel.as_fd())
+    }
+
     /// Judges an outcome and reports it, once per attempt and only while anybody wants it.
-    fn deliver(&mut self, check: CheckId, outcome: Outcome, events: &mut Vec<CheckEvent>) {
-        let now = self.now();
+    fn deliver(
+        &mut self,
+        check: CheckId,
+        outcome: Outcome,
+        now: Timestamp,
+        events: &mut Vec<CheckEvent>,
+    ) {
         let Some(entry) = self.entry_of(check) else {
             return;
         };
@@ -306,16 +388,15 @@ impl Driver {
     }
 
     /// Closes what an attempt holds and plans the next one.
-    fn close(&mut self, check: CheckId, events: &mut Vec<CheckEvent>) {
+    fn close(&mut self, check: CheckId, now: Timestamp, events: &mut Vec<CheckEvent>) {
         let unreported = self
             .running_of(check)
             .is_some_and(|running| running.reported.is_none() && !running.cancelled);
         if unreported {
             let outcome = Outcome::new(Code::Cancelled, Phase::Match)
                 .with_detail("the probe ended without an outcome");
-            self.deliver(check, outcome, events);
+            self.deliver(check, outcome, now, events);
         }
-        let now = self.now();
         let Some(running) = self.entry_of(check).and_then(|entry| entry.running.take()) else {
             return;
         };
@@ -391,17 +472,20 @@ impl Driver {
 
     /// The attempt a token was made for, if it is still under way.
     pub(super) fn current(&mut self, token: Token) -> Option<&mut Running> {
-        let entry = self.entries.get_mut(token.slot as usize)?.as_mut()?;
-        entry
-            .running
-            .as_deref_mut()
-            .filter(|running| running.serial == token.serial)
+        running_at(&mut self.entries, token)
     }
 
     pub(super) fn check_of(&mut self, token: Token) -> Option<CheckId> {
         self.current(token)?;
         Some(self.entries.get(token.slot as usize)?.as_ref()?.id)
     }
+}
+
+/// As [`Driver::current`], leaving the driver's other fields free for use.
+fn running_at(entries: &mut [Option<Entry>], token: Token) -> Option<&mut Running> {
+    let entry = entries.get_mut(token.slot as usize)?.as_mut()?;
+    let running = entry.running.as_deref_mut();
+    running.filter(|running| running.serial == token.serial)
 }
 
 /// As [`Driver::running_of`], leaving the driver's other fields free for use.

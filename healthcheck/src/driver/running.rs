@@ -182,6 +182,11 @@ impl Running {
         Ok(None)
     }
 
+    /// Whether it has a connection that is not there yet, as far as is known.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.channel.as_ref().is_some_and(Channel::is_connecting)
+    }
+
     /// Watches the socket if the attempt has one and goes on.
     pub(super) fn watch(&mut self, epoll: &Epoll) -> Result<(), Failure> {
         let token = self.token(Token::SOCKET).pack();

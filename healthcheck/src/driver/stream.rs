@@ -117,16 +117,15 @@ impl Stream {
         self.connected
     }
 
-    /// Whether connecting worked, once the socket is ready.
-    pub(super) fn finish_connecting(&mut self) -> Result<(), Failure> {
-        let error = match self.socket.take_error() {
-            Ok(None) => {
-                self.connected = true;
-                return self.flush_plain().map(drop);
+    /// Whether connecting worked, once the socket is ready; if that is in doubt, the kernel knows.
+    pub(super) fn finish_connecting(&mut self, in_doubt: bool) -> Result<(), Failure> {
+        if in_doubt {
+            if let Ok(Some(error)) | Err(error) = self.socket.take_error() {
+                return Err(self.explain(Operation::Connect, error));
             }
-            Ok(Some(error)) | Err(error) => error,
-        };
-        Err(self.explain(Operation::Connect, error))
+        }
+        self.connected = true;
+        self.flush_plain().map(drop)
     }
 
     /// A failure of the connection, or of TLS over it.
