@@ -84,6 +84,14 @@ fn children() -> usize {
         .count()
 }
 
+/// What commands that were ended have started themselves.
+fn grandchildren() -> usize {
+    let line = |path: &PathBuf| fs::read(path.join("cmdline")).unwrap_or_default();
+    let all = entries("/proc");
+    let sleeps = |path: &&PathBuf| line(path) == b"sleep\x0031.4159\0";
+    all.iter().filter(sleeps).count()
+}
+
 /// Waits until a count is this.
 fn settles(what: &str, count: impl Fn() -> usize, wanted: usize) {
     let end = Instant::now() + PATIENCE;
@@ -188,8 +196,11 @@ impl World {
             4 => Check::new(tcp.with_tls(Tls::new().with_verify(Verify::None)), policy),
             5 => Check::new(UdpProbe::new(udp).with_reply(Reply::any()), policy),
             6 => Check::new(command("exit 1"), policy),
-            7 => Check::new(command("trap '' TERM; sleep 30 & sleep 30"), policy),
-            8 => Check::new(command("(sleep 30) & head -c 100000 /dev/zero"), policy),
+            7 => Check::new(
+                command("trap '' TERM; sleep 31.4159 & sleep 31.4159"),
+                policy,
+            ),
+            8 => Check::new(command("(sleep 0.2) & head -c 100000 /dev/zero"), policy),
             9 => Check::new(CommandProbe::new(Command::new("/no/such/program")), policy),
             10 => {
                 let nap = Duration::from_millis(chance.below(30));
@@ -287,6 +298,7 @@ fn nothing_is_left_behind() {
         reports += round(&world, &mut chance, number % 2 == 1);
         // Servers find out that their clients are gone, and functions come to their end.
         settles("children", children, 0);
+        settles("grandchildren", grandchildren, 0);
         settles("descriptors", descriptors, served.0);
         settles("threads", threads, served.1);
     }
