@@ -53,6 +53,9 @@ use crate::timetable::{Load, Timetable};
 /// How many ready descriptors one system call hands over.
 const BATCH: usize = 256;
 
+/// How many ready descriptors are heard before time is looked at, even if there are more.
+const ROUND: usize = 1 << 17;
+
 /// How many bytes are received at once: as many as a datagram can have.
 const BUFFER: usize = 64 * 1024;
 
@@ -431,27 +434,17 @@ impl Driver {
         // What has become ready counts before what has run out of time meanwhile.
         let mut wait = EpollTimeout::ZERO;
         loop {
-            let mut ready = core::mem::take(&mut self.ready);
-            let count = match self.epoll.wait(&mut ready, wait) {
-                Ok(count) => count,
+            match self.wait(wait, events) {
+                Ok(count) => self.idle = count == 0,
                 Err(Number::EINTR) => {
                     self.idle = false;
-                    self.ready = ready;
                     return Ok(());
                 }
-                Err(errno) => {
-                    self.ready = ready;
-                    return Err(Error::io("epoll_wait", errno));
-                }
-            };
-            self.idle = count == 0;
-            for event in ready.iter().take(count) {
-                self.on_ready(*event, events);
+                Err(errno) => return Err(Error::io("epoll_wait", errno)),
             }
             for token in core::mem::take(&mut self.again) {
                 self.hear(token, events);
             }
-            self.ready = ready;
             self.on_time(events);
             self.arm()?;
             let now = self.now();
@@ -492,6 +485,33 @@ impl Driver {
     #[cfg(feature = "tokio")]
     pub(crate) const fn found_nothing(&self) -> bool {
         self.idle
+    }
+
+    /// Waits, then hears all that is ready, however much that is: after a stall, answers must not
+    /// be taken for late because one system call does not hand over all of them. Says how many
+    /// descriptors were ready.
+    fn wait(&mut self, wait: EpollTimeout, events: &mut Vec<CheckEvent>) -> Result<usize, Number> {
+        let mut ready = core::mem::take(&mut self.ready);
+        let mut total = 0_usize;
+        let mut wait = wait;
+        let result = loop {
+            let count = match self.epoll.wait(&mut ready, wait) {
+                Ok(count) => count,
+                // What was heard before is not lost.
+                Err(Number::EINTR) if total > 0 => break Ok(total),
+                Err(errno) => break Err(errno),
+            };
+            for event in ready.iter().take(count) {
+                self.on_ready(*event, events);
+            }
+            total = total.saturating_add(count);
+            if count < ready.len() || total >= ROUND {
+                break Ok(total);
+            }
+            wait = EpollTimeout::ZERO;
+        };
+        self.ready = ready;
+        result
     }
 
     /// Ends what has run out of time and starts what is due.

@@ -285,7 +285,6 @@ impl Timetable {
         entry.stage = Stage::Idle;
         let (resource, host) = (entry.resource, entry.host);
         self.wheel.cancel(deadline_timer(check.slot));
-        self.expired.retain(|other| *other != check);
         self.load.in_flight = self.load.in_flight.saturating_sub(1);
         match resource {
             Resource::Socket => {}
@@ -372,7 +371,14 @@ impl Timetable {
 
     /// The next running attempt whose deadline has passed.
     pub fn expire_next(&mut self) -> Option<CheckId> {
-        self.expired.pop_front()
+        while let Some(check) = self.expired.pop_front() {
+            // It may have finished meanwhile.
+            let stage = self.entry(check).map(|entry| entry.stage);
+            if stage == Some(Stage::Running) {
+                return Some(check);
+            }
+        }
+        None
     }
 
     /// When to [`advance`](Self::advance) next, if nothing else happens before. May be in the

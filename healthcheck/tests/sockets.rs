@@ -436,3 +436,48 @@ fn more_look_ups_than_threads_all_get_their_turn() {
     let passed = |event: &CheckEvent| matches!(event, CheckEvent::Completed(report) if report.outcome.code == Code::Ok);
     assert!(events.iter().all(passed), "{events:?}");
 }
+
+/// A listener to which very many may come at once.
+fn many() -> TcpListener {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    socket.listen(1024).unwrap();
+    socket.into()
+}
+
+#[test]
+fn answers_that_came_while_the_driver_stood_still_are_in_time_however_many_they_are() {
+    const CHECKS: usize = 400;
+    let listener = many();
+    let target = Target::new(listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let mut streams = Vec::new();
+        for _ in 0..CHECKS {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"hello\n").unwrap();
+            streams.push(stream);
+        }
+        streams
+    });
+    let limits = lvs_healthcheck::timetable::Limits::default()
+        .with_max_in_flight_per_host(1000)
+        .with_start_rate(1_000_000);
+    let mut driver = Driver::new(Config::default().with_limits(limits)).unwrap();
+    for _ in 0..CHECKS {
+        let probe = TcpProbe::new(target.clone()).with_protocol(Greeting::default());
+        let policy = policy().with_timeout(SECOND);
+        driver.add(Check::new(probe, policy)).unwrap();
+    }
+    let mut events = Vec::new();
+    while driver.load().in_flight < 400 {
+        driver.poll(Some(Duration::ZERO), &mut events).unwrap();
+        assert_eq!(events.len(), 0, "the server was faster than the driver");
+    }
+    let streams = server.join().unwrap();
+    thread::sleep(3 * SECOND / 2);
+    driver.poll(Some(20 * SECOND), &mut events).unwrap();
+    let passed = |event: &&CheckEvent| matches!(event, CheckEvent::Completed(report) if report.outcome.code == Code::Ok);
+    assert_eq!(events.iter().filter(passed).count(), CHECKS);
+    drop(streams);
+}

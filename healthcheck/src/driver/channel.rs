@@ -31,6 +31,10 @@ pub(super) struct Channel {
     error: bool,
     /// Whether something waits to be sent.
     sending: bool,
+    /// Whether the engine has not been told yet that what it wanted to send is gone.
+    owes: bool,
+    /// Whether it waits for another turn to be heard.
+    queued: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +84,8 @@ impl Channel {
             hung_up: false,
             error: false,
             sending: false,
+            owes: false,
+            queued: false,
         };
         Ok((channel, connected))
     }
@@ -124,7 +130,9 @@ impl Channel {
             Socket::Stream(stream) => stream.send(&bytes),
             Socket::Datagrams(datagrams) => datagrams.send(bytes),
         }
-        self.flush()
+        let done = self.flush()?;
+        self.owes = !done;
+        Ok(done)
     }
 
     /// Closes the sending side when all is gone.
@@ -154,7 +162,7 @@ impl Channel {
             let waits = stream.wants_write();
             self.writable &= !waits;
             // The last of the handshake itself, which nobody else will send.
-            self.sending = done && waits;
+            self.sending = done && (waits || self.owes);
             // What came with its end was read with it.
             self.readable = !matches!(shaken, Shaken::Waits);
         }
@@ -182,8 +190,20 @@ impl Channel {
         Ok(done)
     }
 
+    /// Whether it has to wait for another turn to be heard, and does not do so yet.
+    pub(super) fn queue(&mut self) -> bool {
+        let new = !self.queued && self.has_more();
+        self.queued |= new;
+        new
+    }
+
+    /// Its turn has come.
+    pub(super) const fn unqueue(&mut self) {
+        self.queued = false;
+    }
+
     /// Whether [`hear`](Self::hear) may have something without epoll saying so again.
-    pub(super) fn has_more(&self) -> bool {
+    fn has_more(&self) -> bool {
         if let Socket::Stream(stream) = &self.socket {
             if stream.is_handshaking() {
                 return self.readable || (self.writable && stream.wants_write());
@@ -211,7 +231,7 @@ impl Channel {
                 // Ready without an error is connected, connect(2) and tcp(7).
                 let finished = stream.finish_connecting(self.error || self.hung_up);
                 // A PROXY header, if the kernel did not take it at once.
-                self.sending = stream.wants_write();
+                self.sending = stream.wants_write() || self.owes;
                 return Some(finished.map_or_else(Heard::Failed, |()| Heard::Connected));
             }
             if stream.is_handshaking() {
@@ -236,7 +256,10 @@ impl Channel {
         }
         if self.sending && self.writable {
             match self.flush() {
-                Ok(true) => return Some(Heard::Sent),
+                Ok(true) => {
+                    self.owes = false;
+                    return Some(Heard::Sent);
+                }
                 Ok(false) => {}
                 Err(failure) => return Some(Heard::Failed(failure)),
             }

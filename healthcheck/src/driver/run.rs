@@ -7,6 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::channel::Channel;
 use super::child::Child;
 use super::entry::{Entry, Subscriber};
 use super::running::{Reply, Running, Token};
@@ -123,6 +124,7 @@ impl Driver {
             self.timetable.set_deadline(check, deadline);
             return;
         }
+        running.forget_wanted(now);
         self.tell(check, Event::Deadline, events);
         let silent = self.running_of(check).is_some_and(|running| {
             running.serial == serial
@@ -167,6 +169,9 @@ impl Driver {
         let Some(check) = self.check_of(token) else {
             return;
         };
+        if let Some(channel) = self.current(token).and_then(|now| now.channel.as_mut()) {
+            channel.unqueue();
+        }
         let mut buffer = core::mem::take(&mut self.buffer);
         for _ in 0..HEARINGS {
             let channel = self.current(token).and_then(|now| now.channel.as_mut());
@@ -181,8 +186,8 @@ impl Driver {
 
     /// What is there already is heard in the next round, after the others.
     fn hear_again(&mut self, token: Token) {
-        let channel = self.current(token).and_then(|now| now.channel.as_ref());
-        if channel.is_some_and(|channel| channel.has_more()) && !self.again.contains(&token) {
+        let channel = self.current(token).and_then(|now| now.channel.as_mut());
+        if channel.is_some_and(Channel::queue) {
             self.again.push_back(token);
         }
     }

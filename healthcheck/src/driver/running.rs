@@ -178,7 +178,8 @@ impl Running {
     fn call(&self, workers: &Workers, call: Call) -> Result<Option<Reply>, Failure> {
         let number = self.token(Token::SOCKET).pack();
         let on_call = Failure::at(Operation::Call);
-        workers.call(number, call).map_err(on_call)?;
+        let deadline = self.attempt.deadline;
+        workers.call(number, call, deadline).map_err(on_call)?;
         Ok(None)
     }
 
@@ -211,6 +212,11 @@ impl Running {
         // One that cannot be watched is killed when the attempt is closed.
         watched.map_err(|errno| Failure::at(Operation::Spawn)(errno.into()))?;
         Ok(Some(Reply::Spawned))
+    }
+
+    /// The time the engine asked for has come; it is told once.
+    pub(super) fn forget_wanted(&mut self, now: Timestamp) {
+        self.wanted = self.wanted.filter(|wanted| now < *wanted);
     }
 
     /// When to tell the engine that time is over.

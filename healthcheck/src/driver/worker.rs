@@ -15,7 +15,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::time::ClockId;
 
+use crate::Timestamp;
 use crate::outcome::{Code, Outcome, Phase};
 use crate::probe::Call;
 
@@ -42,11 +44,20 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<(u64, Call)>,
+    waiting: VecDeque<Task>,
     returned: Vec<(u64, Outcome)>,
     threads: u32,
     idle: usize,
     closed: bool,
+}
+
+/// Something to be called.
+#[derive(Debug)]
+struct Task {
+    number: u64,
+    call: Call,
+    /// When it is too late for that.
+    deadline: Timestamp,
 }
 
 impl Shared {
@@ -96,8 +107,9 @@ impl Workers {
         })
     }
 
-    /// Has something called; its outcome comes back with this number.
-    pub(super) fn call(&self, number: u64, call: Call) -> io::Result<()> {
+    /// Has something called; its outcome comes back with this number. After the deadline it is not
+    /// begun any more, so that what has piled up behind functions that hang is soon gone.
+    pub(super) fn call(&self, number: u64, call: Call, deadline: Timestamp) -> io::Result<()> {
         let mut state = self.shared.state();
         if state.idle <= state.waiting.len() && state.threads < self.limit {
             let shared = self.shared.clone();
@@ -105,10 +117,14 @@ impl Workers {
             thread::Builder::new()
                 .name(name)
                 .spawn(move || work(&shared))?;
-            state.idle = state.idle.saturating_add(1);
             state.threads = state.threads.saturating_add(1);
+            state.idle = state.idle.saturating_add(1);
         }
-        state.waiting.push_back((number, call));
+        state.waiting.push_back(Task {
+            number,
+            call,
+            deadline,
+        });
         self.shared.work.notify_one();
         Ok(())
     }
@@ -159,14 +175,19 @@ impl AsFd for Workers {
 fn work(shared: &Shared) {
     let mut state = shared.state();
     loop {
-        if let Some((number, call)) = state.waiting.pop_front() {
+        if let Some(task) = state.waiting.pop_front() {
             state.idle = state.idle.saturating_sub(1);
             drop(state);
-            let outcome = catch_unwind(AssertUnwindSafe(|| call.run()));
-            let outcome = outcome.unwrap_or_else(|panic| panicked(&*panic));
+            let outcome = if now() < task.deadline {
+                let call = AssertUnwindSafe(|| task.call.run());
+                catch_unwind(call).unwrap_or_else(|panic| panicked(&*panic))
+            } else {
+                Outcome::new(Code::Cancelled, Phase::Process)
+                    .with_detail("no thread was free in time")
+            };
             state = shared.state();
             state.idle = state.idle.saturating_add(1);
-            shared.give(&mut state, number, outcome);
+            shared.give(&mut state, task.number, outcome);
         } else if state.closed {
             return;
         } else {
@@ -182,6 +203,12 @@ fn work(shared: &Shared) {
     }
 }
 
+fn now() -> Timestamp {
+    let now = ClockId::CLOCK_BOOTTIME.now().map(Duration::from);
+    // Cannot fail; the driver's own clock would stand still, too.
+    now.unwrap_or_default()
+}
+
 /// A panic says nothing about the destination.
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     let text = panic.downcast_ref::<&str>().copied();
@@ -191,4 +218,62 @@ pub(super) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
         text.unwrap_or("no text")
     );
     Outcome::new(Code::Cancelled, Phase::Process).with_detail(&detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn all(workers: &Workers, count: usize) -> Vec<(u64, Outcome)> {
+        let mut returned = Vec::new();
+        while returned.len() < count {
+            returned.extend(workers.returned());
+            thread::sleep(Duration::from_millis(1));
+        }
+        returned
+    }
+
+    #[test]
+    fn there_are_never_more_threads_than_the_limit() {
+        let workers = Workers::new(2).unwrap();
+        let (running, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let later = now() + Duration::from_secs(60);
+        for number in 0..6 {
+            let (running, most) = (running.clone(), most.clone());
+            let call = Call::new(move || {
+                let at_once = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(at_once, Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(30));
+                running.fetch_sub(1, Ordering::SeqCst);
+                Outcome::new(Code::Ok, Phase::Match)
+            });
+            workers.call(number, call, later).unwrap();
+        }
+        assert_eq!(workers.shared.state().threads, 2);
+        assert_eq!(all(&workers, 6).len(), 6);
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn what_waited_too_long_is_not_begun() {
+        let workers = Workers::new(1).unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        let blocking = Call::new(move || {
+            held.recv().unwrap();
+            Outcome::new(Code::Ok, Phase::Match)
+        });
+        let start = now();
+        workers
+            .call(0, blocking, start + Duration::from_secs(60))
+            .unwrap();
+        let late = Call::new(|| unreachable!("begun all the same"));
+        workers.call(1, late, start).unwrap();
+        release.send(()).unwrap();
+        let returned = all(&workers, 2);
+        let outcome = &returned.iter().find(|(number, _)| *number == 1).unwrap().1;
+        assert_eq!(outcome.detail.as_str(), "no thread was free in time");
+    }
 }

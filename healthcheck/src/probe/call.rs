@@ -70,10 +70,9 @@ impl<F> fmt::Debug for FnProbe<F> {
 impl<F: Fn(&Attempt) -> Outcome + Send + Sync + 'static> Probe for FnProbe<F> {
     fn engine(&self, attempt: &Attempt) -> Box<dyn Engine> {
         let (function, attempt) = (self.function.clone(), *attempt);
-        Box::new(FnEngine {
-            call: Some(Call::new(move || function(&attempt))),
-            reported: false,
-        })
+        let call = Call::new(move || function(&attempt));
+        let late = Outcome::new(Code::TimeoutIo, Phase::Process);
+        Box::new(CallEngine::new(call, late))
     }
 
     fn resource(&self) -> Resource {
@@ -81,14 +80,27 @@ impl<F: Fn(&Attempt) -> Outcome + Send + Sync + 'static> Probe for FnProbe<F> {
     }
 }
 
+/// One attempt that is a call and nothing else.
 #[derive(Debug)]
-struct FnEngine {
+pub(super) struct CallEngine {
     call: Option<Call>,
+    /// What it counts as when time is up.
+    late: Outcome,
     /// Time was up, or the check was removed; only the function's return is waited for.
     reported: bool,
 }
 
-impl Engine for FnEngine {
+impl CallEngine {
+    pub(super) const fn new(call: Call, late: Outcome) -> Self {
+        Self {
+            call: Some(call),
+            late,
+            reported: false,
+        }
+    }
+}
+
+impl Engine for CallEngine {
     fn start(&mut self, _now: Timestamp) -> Step {
         Step::Do(self.call.take().map(Action::Call).into_iter().collect())
     }
@@ -105,7 +117,7 @@ impl Engine for FnEngine {
             } => Step::Done(operation.outcome(errno, origin)),
             Event::Deadline if !self.reported => {
                 self.reported = true;
-                Step::Report(Outcome::new(Code::TimeoutIo, Phase::Process), Vec::new())
+                Step::Report(self.late.clone(), Vec::new())
             }
             Event::Cancel => {
                 self.reported = true;

@@ -113,7 +113,10 @@ impl Expectation {
         }
     }
 
-    /// Goes on when it is *not* found in what has come, and fails when it is. HAProxy's `!`.
+    /// Goes on when it is *not* found, and fails when it is. HAProxy's `!`.
+    ///
+    /// As long as more may come it might still be found, so this decides by
+    /// [line](Self::by_line), after [so many bytes](Self::with_min_bytes), or at the end.
     pub const fn negated(mut self) -> Self {
         self.negated = true;
         self
@@ -126,8 +129,8 @@ impl Expectation {
         self
     }
 
-    /// Decides only when this many bytes have come, or the server has ended. HAProxy's
-    /// `min-recv`. Default: one.
+    /// Decides when this many bytes have come, or the server has ended: neither before nor later.
+    /// HAProxy's `min-recv`. Default: as soon as it can be decided.
     pub const fn with_min_bytes(mut self, count: usize) -> Self {
         self.min_bytes = count;
         self
@@ -160,12 +163,14 @@ impl Expectation {
         } else {
             (bytes, complete, None)
         };
-        if bytes.len() < self.min_bytes.max(1) && !complete {
+        if bytes.len() < self.min_bytes && !complete {
             return Judged::Undecided;
         }
+        // What has been asked to wait for so many bytes is decided by them.
+        let complete = complete || self.min_bytes > 0;
         let found = match self.matcher.find(bytes, complete) {
             Found::Yes(_) if self.negated => Found::No,
-            Found::No | Found::Maybe if self.negated => Found::Yes(bytes.len()),
+            Found::No if self.negated => Found::Yes(bytes.len()),
             found => found,
         };
         if let Found::Yes(end) = found {

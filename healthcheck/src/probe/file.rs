@@ -9,9 +9,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::call::Call;
-use super::{Action, Engine, Event, Probe, Resource, Step};
-use crate::Timestamp;
+use super::call::{Call, CallEngine};
+use super::{Engine, Probe, Resource};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{AdminHint, Code, Detail, Outcome, Phase, Verdict, WeightHint};
@@ -109,7 +108,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Outcome {
 impl Probe for FileProbe {
     fn engine(&self, _attempt: &Attempt) -> Box<dyn Engine> {
         let probe = self.clone();
-        Box::new(Reading(Some(Call::new(move || probe.read()))))
+        on_a_thread(move || probe.read())
     }
 
     fn validate(&self) -> Result<(), Invalid> {
@@ -195,7 +194,7 @@ fn vote(hint: AdminHint) -> Outcome {
 impl Probe for MaintenanceProbe {
     fn engine(&self, _attempt: &Attempt) -> Box<dyn Engine> {
         let probe = self.clone();
-        Box::new(Reading(Some(Call::new(move || probe.look()))))
+        on_a_thread(move || probe.look())
     }
 
     fn validate(&self) -> Result<(), Invalid> {
@@ -229,31 +228,10 @@ fn check_path(field: &'static str, path: &Path) -> Result<(), Invalid> {
 }
 
 /// A file may be on a disk that does not answer, so a thread reads it.
-#[derive(Debug)]
-struct Reading(Option<Call>);
-
-impl Engine for Reading {
-    fn start(&mut self, _now: Timestamp) -> Step {
-        Step::Do(self.0.take().map(Action::Call).into_iter().collect())
-    }
-
-    fn on_event(&mut self, event: Event<'_>, _now: Timestamp) -> Step {
-        match event {
-            Event::Returned(outcome) => Step::Done(outcome),
-            Event::Failed {
-                operation,
-                errno,
-                origin,
-                ..
-            } => Step::Done(operation.outcome(errno, origin)),
-            Event::Deadline => {
-                let outcome = Outcome::new(Code::LocalDenied, Phase::Recv);
-                Step::Done(outcome.with_detail("the file was not read in time"))
-            }
-            Event::Cancel => Step::Done(Outcome::new(Code::Cancelled, Phase::Recv)),
-            _ => Step::Do(Vec::new()),
-        }
-    }
+fn on_a_thread(read: impl FnOnce() -> Outcome + Send + 'static) -> Box<dyn Engine> {
+    let late = Outcome::new(Code::LocalDenied, Phase::Recv);
+    let late = late.with_detail("the file was not read in time");
+    Box::new(CallEngine::new(Call::new(read), late))
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ impl<P: Probe, F: Fn(SocketAddr) -> P + Clone + Send + Sync + 'static> Probe for
             found: Found::default(),
             make: Box::new(move |address| make(address).engine(&attempt)),
             inner: None,
+            reported: false,
         })
     }
 
@@ -85,6 +86,8 @@ struct Resolving {
     make: Box<dyn Fn(SocketAddr) -> Box<dyn Engine> + Send>,
     /// The engine for the address, once there is one.
     inner: Option<Box<dyn Engine>>,
+    /// Time was up; only the end of the look-up is waited for.
+    reported: bool,
 }
 
 impl fmt::Debug for Resolving {
@@ -124,6 +127,9 @@ impl Engine for Resolving {
             return inner.on_event(event, now);
         }
         let outcome = match event {
+            Event::Returned(_) | Event::Failed { .. } if self.reported => {
+                return Step::End(Vec::new());
+            }
             Event::Returned(outcome) => {
                 let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
                 match *found {
@@ -140,11 +146,13 @@ impl Engine for Resolving {
                 origin,
                 ..
             } => operation.outcome(errno, origin),
-            Event::Deadline => {
+            Event::Deadline if !self.reported => {
+                self.reported = true;
                 let detail = format!("{} was not looked up in time", self.name);
-                Outcome::new(Code::Resolve, Phase::Resolve).with_detail(&detail)
+                let outcome = Outcome::new(Code::Resolve, Phase::Resolve);
+                return Step::Report(outcome.with_detail(&detail), Vec::new());
             }
-            Event::Cancel => Outcome::new(Code::Cancelled, Phase::Resolve),
+            Event::Cancel if !self.reported => Outcome::new(Code::Cancelled, Phase::Resolve),
             _ => return Step::Do(Vec::new()),
         };
         Step::Done(outcome)
@@ -212,10 +220,13 @@ mod tests {
     fn late_look_up_says_nothing_either() {
         let mut engine = engine("nowhere.invalid:80");
         let now = Duration::from_secs(2);
-        let Step::Done(outcome) = engine.on_event(Event::Deadline, now) else {
-            panic!("goes on")
+        let Step::Report(outcome, _) = engine.on_event(Event::Deadline, now) else {
+            panic!("not reported")
         };
         assert_eq!(outcome.code, Code::Resolve);
+        // The next attempt waits for the end of this look-up.
+        let returned = Event::Returned(Outcome::new(Code::Ok, Phase::Resolve));
+        assert!(matches!(engine.on_event(returned, now), Step::End(_)));
     }
 
     #[test]

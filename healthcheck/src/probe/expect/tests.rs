@@ -134,9 +134,14 @@ fn negation_needs_something_to_judge() {
     let script = Script::new().expect(Expectation::new(Matcher::contains("error")).negated());
     let mut dialogue = play(&script);
     assert!(matches!(dialogue.opened(), Turn::Listen));
-    assert_eq!(outcome(dialogue.data(b"fine")).code, Code::Ok);
+    assert!(
+        matches!(dialogue.data(b"fine"), Turn::Listen),
+        "more may come"
+    );
+    assert_eq!(outcome(dialogue.eof(true)).code, Code::Ok);
     let mut dialogue = play(&script);
-    let wrong = outcome(dialogue.data(b"an error"));
+    assert!(matches!(dialogue.data(b"an err"), Turn::Listen));
+    let wrong = outcome(dialogue.data(b"or"));
     assert_eq!(wrong.code, Code::Content);
     assert_eq!(
         wrong.detail.as_str(),
@@ -154,6 +159,13 @@ fn fewer_bytes_than_asked_for_are_not_judged_before_the_end() {
     let mut dialogue = play(&script);
     assert!(matches!(dialogue.data(b"yes"), Turn::Listen));
     assert_eq!(outcome(dialogue.eof(true)).code, Code::Ok);
+    let wanted = Expectation::new(Matcher::contains("yes")).with_min_bytes(4);
+    let script = Script::new().expect(wanted);
+    let mut dialogue = play(&script);
+    assert!(matches!(dialogue.data(b"yes"), Turn::Listen));
+    assert_eq!(outcome(dialogue.data(b"!")).code, Code::Ok);
+    let mut dialogue = play(&script);
+    assert_eq!(outcome(dialogue.data(b"no, y")).code, Code::Content);
 }
 
 #[test]
