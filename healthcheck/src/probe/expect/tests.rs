@@ -185,7 +185,9 @@ fn full_buffer_decides_and_bounds_what_is_kept() {
 #[test]
 fn what_one_expectation_has_no_room_for_is_left_to_the_next() {
     let expect = |text: &str| Expectation::new(Matcher::exact(text)).by_line();
-    let script = Script::new().expect(expect("one")).expect(expect("two three"));
+    let script = Script::new()
+        .expect(expect("one"))
+        .expect(expect("two three"));
     let mut dialogue = play(&script.with_max_buffer(10));
     assert_eq!(outcome(dialogue.data(b"one\ntwo three\n")).code, Code::Ok);
 }
