@@ -141,7 +141,7 @@ impl Driver {
         if let Some(slack) = start_slack {
             timetable.set_start_slack(slack)?;
         }
-        Ok(Self {
+        let mut driver = Self {
             epoll: Arc::new(epoll),
             timer,
             armed: None,
@@ -162,7 +162,11 @@ impl Driver {
             secrets: Vec::new(),
             seeded,
             last: Timestamp::ZERO,
-        })
+        };
+        // Its time begins now, not when the machine was started.
+        driver.last = driver.now();
+        driver.timetable.advance(driver.last);
+        Ok(driver)
     }
 
     /// Adds a check; its first attempt starts as its policy's

@@ -146,7 +146,6 @@ pub struct Policy {
     pub(crate) director: u64,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Option<Duration>,
-    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) on_local_error: OnLocalError,
     pub(crate) on_no_route: OnLocalError,
     pub(crate) passive: Option<Passive>,
@@ -178,7 +177,6 @@ impl Default for Policy {
             director: 0,
             timeout: Duration::from_secs(3),
             connect_timeout: None,
-            idle_timeout: None,
             on_local_error: OnLocalError::Ignore,
             on_no_route: OnLocalError::Ignore,
             passive: None,
@@ -312,15 +310,6 @@ impl Policy {
         self
     }
 
-    /// The longest gap between two bytes of a reply. Default: only the timeout counts.
-    ///
-    /// keepalived's HTTP checks know only such a gap, so that a server which sends a byte now and
-    /// then passes for ever; here the timeout counts in any case.
-    pub const fn with_idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = Some(timeout);
-        self
-    }
-
     /// What errors of this host count as, routes excepted. Default [`OnLocalError::Ignore`].
     pub const fn with_on_local_error(mut self, on_local_error: OnLocalError) -> Self {
         self.on_local_error = on_local_error;
@@ -362,12 +351,6 @@ impl Policy {
     #[must_use]
     pub const fn connect_timeout(&self) -> Option<Duration> {
         self.connect_timeout
-    }
-
-    /// The longest gap between two bytes, if it has a limit.
-    #[must_use]
-    pub const fn idle_timeout(&self) -> Option<Duration> {
-        self.idle_timeout
     }
 
     /// Successes in a row that bring a check up.

@@ -215,9 +215,14 @@ impl Channel {
     /// The next that happened; `None` when there is nothing until epoll says more.
     pub(super) fn hear(&mut self, buffer: &mut [u8]) -> Option<Heard> {
         let heard = self.next(buffer);
-        if matches!(heard, Some(Heard::Failed(_) | Heard::Eof { .. })) {
-            self.reading = false;
-            self.sending = false;
+        match heard {
+            // The peer may still listen.
+            Some(Heard::Eof { .. }) => self.reading = false,
+            Some(Heard::Failed(_)) => {
+                self.reading = false;
+                self.sending = false;
+            }
+            _ => {}
         }
         heard
     }

@@ -35,7 +35,6 @@ impl Policy {
             ("idle_up_interval", self.idle_up),
             ("timeout", Some(self.timeout)),
             ("connect_timeout", self.connect_timeout),
-            ("idle_timeout", self.idle_timeout),
         ];
         for (field, time) in times {
             if time.is_some_and(|time| !(Self::MIN_TIME..=Self::MAX_TIME).contains(&time)) {
@@ -131,7 +130,6 @@ mod tests {
             ("idle_up_interval", policy().with_idle_up_interval(ZERO)),
             ("timeout", policy().with_timeout(Duration::from_micros(999))),
             ("connect_timeout", policy().with_connect_timeout(ZERO)),
-            ("idle_timeout", policy().with_idle_timeout(ZERO)),
             ("jitter_percent", policy().with_jitter_percent(51)),
             ("jitter_add", policy().with_jitter_add(Duration::MAX)),
             ("jitter_add_percent", policy().with_jitter_add_percent(101)),

@@ -249,7 +249,7 @@ impl Asking {
         Step::Done(outcome.with_timing(self.timing))
     }
 
-    fn connect(&self) -> Vec<Action> {
+    fn connect(&self, now: Timestamp) -> Vec<Action> {
         let transport = if self.over_tcp {
             Transport::Tcp {
                 close: CloseMode::Fin,
@@ -257,10 +257,13 @@ impl Asking {
         } else {
             Transport::Udp { from_any: false }
         };
+        // The same time for each connection, also for one that is opened later.
+        let attempt = &self.attempt;
+        let allowed = attempt.connect_deadline.saturating_sub(attempt.started);
         let deadline = if self.over_tcp {
-            self.attempt.connect_deadline
+            now.saturating_add(allowed).min(attempt.deadline)
         } else {
-            self.attempt.deadline
+            attempt.deadline
         };
         let target = self.probe.target.clone();
         vec![
@@ -298,7 +301,7 @@ impl Asking {
                 truncated: true, ..
             } if !self.over_tcp && self.probe.tcp_fallback => {
                 self.over_tcp = true;
-                Step::Do(self.connect())
+                Step::Do(self.connect(now))
             }
             Verdict::Answer { rcode, answers, .. } => {
                 let passed = now.saturating_sub(self.attempt.started);
@@ -336,8 +339,8 @@ impl Asking {
 }
 
 impl Engine for Asking {
-    fn start(&mut self, _now: Timestamp) -> Step {
-        Step::Do(self.connect())
+    fn start(&mut self, now: Timestamp) -> Step {
+        Step::Do(self.connect(now))
     }
 
     fn on_event(&mut self, event: Event<'_>, now: Timestamp) -> Step {

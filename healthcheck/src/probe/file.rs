@@ -7,6 +7,7 @@
 use core::str;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::call::{Call, CallEngine};
@@ -95,7 +96,10 @@ impl FileProbe {
 
 fn beginning(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    File::open(path)?.take(LIMIT).read_to_end(&mut text)?;
+    let mut options = File::options();
+    // A FIFO in its place must not block.
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    options.open(path)?.take(LIMIT).read_to_end(&mut text)?;
     Ok(text)
 }
 

@@ -129,6 +129,20 @@ fn truncated_answer_is_asked_for_over_tcp() {
     let cut = answer(&question, 0x8380, &[]);
     let from = "192.0.2.53:53".parse().unwrap();
     let step = engine.on_event(Event::Datagram { bytes: &cut, from }, START);
+    let later = START + 2 * SECOND;
+    let (mut second, question_again) = ask(&probe());
+    let cut_again = answer(&question_again, 0x8380, &[]);
+    let event = Event::Datagram {
+        bytes: &cut_again,
+        from,
+    };
+    let Step::Do(actions) = second.on_event(event, later) else {
+        panic!("done")
+    };
+    assert!(
+        matches!(actions.first(), Some(Action::SetDeadline(at)) if *at == later + SECOND),
+        "time to connect counts from then: {actions:?}"
+    );
     let over_tcp = |action: &Action| {
         matches!(
             action,

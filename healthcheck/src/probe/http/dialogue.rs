@@ -180,7 +180,8 @@ impl HttpDialogue {
         let drains = settings.drain.contains(status);
         // 503 is the one that says it is for now.
         let busy = drains && status == 503;
-        if drains && self.attempt.health == Health::Up {
+        // One that has not been judged yet counts as in service: it may be draining since before.
+        if drains && self.attempt.health != Health::Down {
             let code = if busy { Code::Busy } else { Code::OkNoNew };
             self.found.no_new.get_or_insert(code);
         } else if !settings.status.contains(status) {

@@ -12,6 +12,9 @@ const LIMIT: usize = 16 * 1024;
 /// Version 3.0 of the protocol.
 const VERSION: u32 = 3 << 16;
 
+/// The shortest authentication request: type, length, kind.
+const REQUEST: usize = 9;
+
 /// `Terminate`.
 const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
 
@@ -72,7 +75,10 @@ impl Dialogue for Starting {
             .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         match self.heard.first() {
             None => Turn::Listen,
-            Some(b'R') => Turn::DoneAfter(TERMINATE.to_vec(), Outcome::new(Code::Ok, Phase::Match)),
+            Some(b'R') if self.heard.len() < REQUEST => Turn::Listen,
+            Some(b'R') if is_request(&self.heard) => {
+                Turn::DoneAfter(TERMINATE.to_vec(), Outcome::new(Code::Ok, Phase::Match))
+            }
             Some(b'E') => match error_text(&self.heard) {
                 None if self.heard.len() < LIMIT => Turn::Listen,
                 text => {
@@ -90,6 +96,16 @@ impl Dialogue for Starting {
             }
         }
     }
+}
+
+/// Whether this begins like an authentication request; other protocols have words with an `R`.
+fn is_request(message: &[u8]) -> bool {
+    let number = |at: usize| {
+        let bytes = message.get(at..at.saturating_add(4))?.try_into().ok()?;
+        Some(u32::from_be_bytes(bytes))
+    };
+    let length = number(1).is_some_and(|length| (8..=4096).contains(&length));
+    length && number(5).is_some_and(|kind| kind <= 12)
 }
 
 /// The field `M` of a complete `ErrorResponse`: type, length, then fields that end with a zero.
@@ -148,6 +164,8 @@ mod tests {
         assert_eq!(outcome.code, Code::Status);
         assert_eq!(outcome.detail.as_str(), "the server refused: no such");
         assert_eq!(end(b"HTTP/1.1 400").code, Code::Proto);
+        assert_eq!(end(b"RFB 003.008\n").code, Code::Proto);
+        assert_eq!(end(b"RTSP/1.0 200").code, Code::Proto);
     }
 
     #[test]

@@ -142,8 +142,8 @@ impl<P: Protocol> TcpEngine<P> {
                 Step::Do(more) => actions.extend(more),
                 other => return other,
             }
-            if self.phase == Phase::Connect {
-                // What is left was said over the connection before.
+            if self.known.is_some() || self.phase == Phase::Connect {
+                // The dialogue is over, or what is left was said over the connection before.
                 return Step::Do(actions);
             }
         }
