@@ -18,9 +18,6 @@ pub(crate) fn policy(options: &Judging, kind: Kind) -> Result<Policy, Failure> {
     if let Some(time) = options.connect_timeout {
         policy = policy.with_connect_timeout(time);
     }
-    if let Some(time) = options.idle_timeout {
-        policy = policy.with_idle_timeout(time);
-    }
     if let Some(time) = options.interval {
         policy = policy.with_interval(time);
     }
