@@ -11,11 +11,11 @@ use std::thread::sleep;
 use std::time::Instant;
 use std::{env, fs};
 
-use lvs_vrrp::InterfaceIndex;
 use lvs_vrrp::net::addresses::{
     AddressBook, AddressKey, Installed, Removed, Renewed, TAG, VirtualAddress,
 };
 use lvs_vrrp::net::clock::now;
+use lvs_vrrp::{Family, InterfaceIndex};
 use nix::unistd::{Uid, seteuid};
 
 use super::isolated::{cable, ip, isolated};
