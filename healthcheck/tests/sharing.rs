@@ -1,5 +1,6 @@
 //! Checks with identical probes: one attempt for all of them, a report for each.
 
+#![cfg(all(feature = "http", feature = "tls"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use core::sync::atomic::{AtomicUsize, Ordering};

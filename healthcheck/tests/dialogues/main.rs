@@ -13,6 +13,7 @@ mod checking;
 mod databases;
 mod mail;
 mod misbehaving;
+#[cfg(feature = "dns")]
 mod names;
 mod redis;
 mod server;
