@@ -240,6 +240,10 @@ impl Protocol for Script {
             let Step::Expect(expectation) = step else {
                 continue;
             };
+            for (matcher, _) in &expectation.ends {
+                matcher.validate()?;
+            }
+            expectation.matcher.validate()?;
             if expectation.min_bytes > self.max_buffer {
                 let value = expectation.min_bytes.to_string();
                 let limit = "must not be more than max_buffer";

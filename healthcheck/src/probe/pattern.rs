@@ -163,7 +163,7 @@ impl Pattern {
         (found.start() <= max).then_some(found.end())
     }
 
-    pub(super) fn validate(&self) -> Result<(), Invalid> {
+    pub(in crate::probe) fn validate(&self) -> Result<(), Invalid> {
         if self.min_offset > self.max_offset {
             let both = format!("{} to {}", self.min_offset, self.max_offset);
             return Err(Invalid::new(

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::error::Invalid;
+
 #[cfg(feature = "regex")]
 use crate::probe::Pattern;
 
@@ -47,6 +49,23 @@ impl Matcher {
     /// These bytes somewhere.
     pub fn contains(bytes: impl Into<Vec<u8>>) -> Self {
         Self::Contains(bytes.into())
+    }
+
+    /// Refuses a pattern that can never match.
+    #[cfg_attr(
+        not(feature = "regex"),
+        expect(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "patterns only"
+        )
+    )]
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        #[cfg(feature = "regex")]
+        if let Self::Pattern(pattern) = self {
+            return pattern.validate();
+        }
+        Ok(())
     }
 
     /// Looks for it; `complete` says that there will be no more bytes.
