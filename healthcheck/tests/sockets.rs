@@ -451,12 +451,12 @@ fn answers_that_came_while_the_driver_stood_still_are_in_time_however_many_they_
     const CHECKS: usize = 400;
     let listener = many();
     let target = Target::new(listener.local_addr().unwrap());
+    let (go, waits) = mpsc::channel::<()>();
     let server = thread::spawn(move || {
-        let mut streams = Vec::new();
-        for _ in 0..CHECKS {
-            let (mut stream, _) = listener.accept().unwrap();
+        let streams: Vec<_> = (0..CHECKS).map(|_| listener.accept().unwrap().0).collect();
+        waits.recv().unwrap();
+        for mut stream in &streams {
             stream.write_all(b"hello\n").unwrap();
-            streams.push(stream);
         }
         streams
     });
@@ -466,16 +466,17 @@ fn answers_that_came_while_the_driver_stood_still_are_in_time_however_many_they_
     let mut driver = Driver::new(Config::default().with_limits(limits)).unwrap();
     for _ in 0..CHECKS {
         let probe = TcpProbe::new(target.clone()).with_protocol(Greeting::default());
-        let policy = policy().with_timeout(SECOND);
+        let policy = policy().with_timeout(2 * SECOND);
         driver.add(Check::new(probe, policy)).unwrap();
     }
     let mut events = Vec::new();
     while driver.load().in_flight < 400 {
         driver.poll(Some(Duration::ZERO), &mut events).unwrap();
-        assert_eq!(events.len(), 0, "the server was faster than the driver");
+        assert_eq!(events.len(), 0, "nobody has said anything yet");
     }
+    go.send(()).unwrap();
     let streams = server.join().unwrap();
-    thread::sleep(3 * SECOND / 2);
+    thread::sleep(5 * SECOND / 2);
     driver.poll(Some(20 * SECOND), &mut events).unwrap();
     let passed = |event: &&CheckEvent| matches!(event, CheckEvent::Completed(report) if report.outcome.code == Code::Ok);
     assert_eq!(events.iter().filter(passed).count(), CHECKS);
