@@ -72,7 +72,7 @@ impl<F: Fn(&Attempt) -> Outcome + Send + Sync + 'static> Probe for FnProbe<F> {
         let (function, attempt) = (self.function.clone(), *attempt);
         let call = Call::new(move || function(&attempt));
         let late = Outcome::new(Code::TimeoutIo, Phase::Process);
-        Box::new(CallEngine::new(call, late))
+        Box::new(CallEngine::new(Action::Call(call), late))
     }
 
     fn resource(&self) -> Resource {
@@ -80,29 +80,39 @@ impl<F: Fn(&Attempt) -> Outcome + Send + Sync + 'static> Probe for FnProbe<F> {
     }
 }
 
-/// One attempt that is a call and nothing else.
+/// One attempt that is a function's and nothing else.
 #[derive(Debug)]
 pub(super) struct CallEngine {
-    call: Option<Call>,
+    begin: Option<Action>,
     /// What it counts as when time is up.
     late: Outcome,
+    /// What may end the function then.
+    abort: Option<Action>,
     /// Time was up, or the check was removed; only the function's return is waited for.
     reported: bool,
 }
 
 impl CallEngine {
-    pub(super) const fn new(call: Call, late: Outcome) -> Self {
+    pub(super) const fn new(begin: Action, late: Outcome) -> Self {
         Self {
-            call: Some(call),
+            begin: Some(begin),
             late,
+            abort: None,
             reported: false,
         }
+    }
+
+    /// One that can be ended when time is up.
+    #[cfg(feature = "tokio")]
+    pub(super) fn with_abort(mut self, abort: Action) -> Self {
+        self.abort = Some(abort);
+        self
     }
 }
 
 impl Engine for CallEngine {
     fn start(&mut self, _now: Timestamp) -> Step {
-        Step::Do(self.call.take().map(Action::Call).into_iter().collect())
+        Step::Do(self.begin.take().into_iter().collect())
     }
 
     fn on_event(&mut self, event: Event<'_>, _now: Timestamp) -> Step {
@@ -117,7 +127,7 @@ impl Engine for CallEngine {
             } => Step::Done(operation.outcome(errno, origin)),
             Event::Deadline if !self.reported => {
                 self.reported = true;
-                Step::Report(self.late.clone(), Vec::new())
+                Step::Report(self.late.clone(), self.abort.take().into_iter().collect())
             }
             Event::Cancel => {
                 self.reported = true;

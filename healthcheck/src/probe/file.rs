@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::call::{Call, CallEngine};
-use super::{Engine, Probe, Resource};
+use super::{Action, Engine, Probe, Resource};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{AdminHint, Code, Detail, Outcome, Phase, Verdict, WeightHint};
@@ -235,7 +235,7 @@ fn check_path(field: &'static str, path: &Path) -> Result<(), Invalid> {
 fn on_a_thread(read: impl FnOnce() -> Outcome + Send + 'static) -> Box<dyn Engine> {
     let late = Outcome::new(Code::LocalDenied, Phase::Recv);
     let late = late.with_detail("the file was not read in time");
-    Box::new(CallEngine::new(Call::new(read), late))
+    Box::new(CallEngine::new(Action::Call(Call::new(read)), late))
 }
 
 #[cfg(test)]

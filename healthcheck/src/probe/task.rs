@@ -4,8 +4,8 @@ use core::fmt;
 use core::pin::Pin;
 use std::sync::Arc;
 
-use super::{Action, Engine, Event, Probe, Resource, Step};
-use crate::Timestamp;
+use super::call::CallEngine;
+use super::{Action, Engine, Probe, Resource};
 use crate::attempt::Attempt;
 use crate::outcome::{Code, Outcome, Phase};
 
@@ -84,46 +84,12 @@ impl fmt::Debug for AsyncProbe {
 
 impl Probe for AsyncProbe {
     fn engine(&self, attempt: &Attempt) -> Box<dyn Engine> {
-        Box::new(TaskEngine {
-            task: Some((self.function)(*attempt)),
-            reported: false,
-        })
+        let task = Action::Run((self.function)(*attempt));
+        let late = Outcome::new(Code::TimeoutIo, Phase::Process);
+        Box::new(CallEngine::new(task, late).with_abort(Action::Abort))
     }
 
     fn resource(&self) -> Resource {
         Resource::Task
-    }
-}
-
-#[derive(Debug)]
-struct TaskEngine {
-    task: Option<Task>,
-    /// Time was up; only the end of the task is waited for.
-    reported: bool,
-}
-
-impl Engine for TaskEngine {
-    fn start(&mut self, _now: Timestamp) -> Step {
-        Step::Do(self.task.take().map(Action::Run).into_iter().collect())
-    }
-
-    fn on_event(&mut self, event: Event<'_>, _now: Timestamp) -> Step {
-        match event {
-            Event::Returned(_) | Event::Failed { .. } if self.reported => Step::End(Vec::new()),
-            Event::Returned(outcome) => Step::Done(outcome),
-            Event::Failed {
-                operation,
-                errno,
-                origin,
-                ..
-            } => Step::Done(operation.outcome(errno, origin)),
-            Event::Deadline if !self.reported => {
-                self.reported = true;
-                let outcome = Outcome::new(Code::TimeoutIo, Phase::Process);
-                Step::Report(outcome, vec![Action::Abort])
-            }
-            // What is held is let go of when the driver closes the attempt.
-            _ => Step::Do(Vec::new()),
-        }
     }
 }
