@@ -481,7 +481,8 @@ impl VirtualRouter {
     /// down.
     fn fail(&mut self, now: Timestamp, reason: InitReason, out: &mut Actions) {
         if self.is_handed_over() {
-            // Whether that can run is for the successor to see.
+            // Whether that can run is for the successor to see, if there still is something for it.
+            self.check_guard(now, out);
             return;
         }
         if self.state == State::Active {

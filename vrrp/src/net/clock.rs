@@ -10,6 +10,12 @@ use crate::timer::Timestamp;
 /// than this, the wall clock was set, or whoever read them was interrupted in between.
 const TOLERANCE: Duration = Duration::from_millis(10);
 
+/// Both clocks were read at one moment if it took no longer than this; it takes a ten-thousandth.
+const MOMENT: Duration = Duration::from_micros(500);
+
+/// How often it is tried to read both at one moment.
+const TRIES: usize = 4;
+
 /// The time now. It never goes back, and nobody can set it: `CLOCK_BOOTTIME` of clock_gettime(2).
 #[must_use]
 pub fn now() -> Timestamp {
@@ -29,11 +35,27 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// Reads both again if it was interrupted in between, as on a machine that has much to do.
     pub(crate) fn now() -> Self {
-        Self {
-            boot: now(),
-            wall: read(ClockId::CLOCK_REALTIME),
+        Self::read_by(now, || read(ClockId::CLOCK_REALTIME))
+    }
+
+    fn read_by(mut boot: impl FnMut() -> Timestamp, mut wall: impl FnMut() -> Duration) -> Self {
+        let mut moment = Self {
+            boot: boot(),
+            wall: wall(),
+        };
+        for _ in 1..TRIES {
+            let after = boot();
+            if after.saturating_sub(moment.boot) <= MOMENT {
+                break;
+            }
+            moment = Self {
+                boot: after,
+                wall: wall(),
+            };
         }
+        moment
     }
 
     /// The time since boot at this moment.
@@ -105,6 +127,35 @@ mod tests {
                 assert_eq!(came(later(set), before), None, "{set} {before}");
             }
         }
+    }
+
+    /// Read by somebody who lost 600 ms between the two clocks, so many times.
+    fn interrupted(times: usize) -> Moment {
+        let passed = core::cell::Cell::new(Duration::ZERO);
+        let mut left = times;
+        let boot = || SINCE.boot + passed.get();
+        Moment::read_by(boot, || {
+            if left > 0 {
+                left -= 1;
+                passed.set(passed.get() + Duration::from_millis(600));
+            }
+            SINCE.wall + passed.get()
+        })
+    }
+
+    #[test]
+    fn clocks_are_read_again_after_an_interruption() {
+        for times in 0..TRIES {
+            let moment = interrupted(times);
+            assert_eq!(
+                moment.boot - SINCE.boot,
+                moment.wall - SINCE.wall,
+                "{times}"
+            );
+        }
+        let moment = interrupted(TRIES);
+        let apart = (moment.wall - SINCE.wall) - (moment.boot - SINCE.boot);
+        assert_eq!(apart, Duration::from_millis(600), "and not for ever");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub enum Lifetime {
     Limited(Duration),
     /// For ever: after a crash it stays until somebody removes it. Refused where the group of its
     /// virtual router has a guard: there no lifetime reaches beyond the time until which that is held,
-    /// less the 2 s by which the kernel may be late.
+    /// less the time by which the kernel may be late ([`KERNEL_LAG`](crate::lease::KERNEL_LAG)).
     Unlimited,
 }
 

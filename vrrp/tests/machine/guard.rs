@@ -264,6 +264,13 @@ fn what_was_handed_over_goes_with_the_guard() {
     let actions = router.handle(ms(70_000), Event::Tick);
     assert_eq!(brief(&actions), "remove, send 0, release");
     assert_eq!(router.counters().guard_losses, 1);
+    // Whatever comes first then.
+    for reason in [InitReason::InterfaceDown, InitReason::Tracker] {
+        let (mut router, _) = handed_over();
+        let actions = router.handle(ms(70_000), Event::Fault(reason));
+        assert_eq!(brief(&actions), "remove, send 0, release", "{reason:?}");
+        assert_eq!(router.init_reason(), Some(InitReason::Shutdown));
+    }
 
     for (event, expected) in [
         (

@@ -75,15 +75,22 @@ fn an_address_that_somebody_removes_comes_back() {
     let (_switch, one, _other) = network();
     let running = Running::start(&one, router(100).driver());
     running.until_state(1, State::Active);
+    // What a command takes on this machine just now, in which the order is the least.
+    let begun = clock::now();
+    one.ip("address show dev eth0");
     let removed = clock::now();
+    let usual = removed - begun;
     one.ip(&format!("address del {ADDRESS}/24 dev eth0"));
     let restored = running.until("restored", |kind| {
         matches!(kind, DriverEventKind::AddressRestored(_))
     });
     assert!(one.holds(ADDRESS));
     let gap = restored.at - removed;
-    println!("an address was back {gap:?} after the order to remove it");
-    assert!(gap < Duration::from_millis(500), "{gap:?}");
+    println!("an address was back {gap:?} after the order to remove it; orders take {usual:?}");
+    assert!(
+        gap < Duration::from_millis(500) + 50 * usual,
+        "{gap:?} {usual:?}"
+    );
     assert_eq!(running.router(1).state, State::Active);
     running.stop(ShutdownMode::Graceful);
     assert!(!one.holds(ADDRESS));

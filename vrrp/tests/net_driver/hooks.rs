@@ -70,9 +70,14 @@ fn a_slow_hook_delays_no_advertisement() {
     let (_switch, one, other) = network();
     let (calls, called) = mpsc::channel();
     let (go, go_on) = mpsc::channel();
-    let low = Running::start(&other, driver(100));
+    // Long enough that nobody takes over because of what else this machine does.
+    let slow = |priority| Router {
+        interval: Duration::from_millis(500),
+        ..Router::new(Version::V3, priority, ADDRESS)
+    };
+    let low = Running::start(&other, slow(100).driver());
     low.until_state(1, State::Active);
-    let high = Running::start_with(&one, driver(200), |driver| {
+    let high = Running::start_with(&one, slow(200).driver(), |driver| {
         driver.set_hooks(Slow { calls, go_on }).unwrap();
     });
     assert_eq!(called.recv().unwrap(), "serves not");

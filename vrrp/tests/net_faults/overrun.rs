@@ -11,6 +11,7 @@ use lvs_vrrp::net::clock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::network::PATIENCE;
 use crate::pair::{ADDRESS, network, router};
 use crate::process::Router;
 use crate::running::Running;
@@ -33,8 +34,9 @@ fn changes_without_end_keep_no_advertisement_back() {
         writeln!(addresses, "address add 10.0.{high}.{low}/32 dev lo").unwrap();
     }
     one.ip(&addresses);
+    // Long enough that nobody takes over because of what else this machine does.
     let slow = |priority| Router {
-        interval: Duration::from_millis(250),
+        interval: Duration::from_secs(1),
         ..router(priority)
     };
     let high = Running::start(&one, slow(200).driver());
@@ -91,9 +93,17 @@ fn changes_without_end_keep_no_advertisement_back() {
 #[ignore = "needs root, for network namespaces"]
 fn what_an_active_was_not_told_it_finds_out() {
     let (switch, one, other) = network();
+    let mut changes = String::new();
+    for _ in 0..CHANGES / 2 {
+        changes.push_str("address add 198.51.100.1/32 dev eth0\n");
+        changes.push_str("address del 198.51.100.1/32 dev eth0\n");
+    }
     // Long enough that nobody takes over meanwhile, also on a machine that has much to do.
+    let begun = clock::now();
+    one.ip(&changes);
+    let interval = (clock::now() - begun).clamp(Duration::from_secs(4), PATIENCE / 4);
     let slow = |priority| Router {
-        interval: Duration::from_secs(4),
+        interval,
         ..router(priority)
     };
     let mut high = slow(200).start(&one);
@@ -101,11 +111,6 @@ fn what_an_active_was_not_told_it_finds_out() {
     let low = Running::start(&other, slow(100).driver());
     low.until_state(1, State::Backup);
     let id = Pid::from_raw(i32::try_from(high.running.0.id()).unwrap());
-    let mut changes = String::new();
-    for _ in 0..CHANGES / 2 {
-        changes.push_str("address add 198.51.100.1/32 dev eth0\n");
-        changes.push_str("address del 198.51.100.1/32 dev eth0\n");
-    }
     writeln!(changes, "address del {ADDRESS}/24 dev eth0").unwrap();
     let from = clock::now();
     kill(id, Signal::SIGSTOP).unwrap();

@@ -153,6 +153,24 @@ fn advertisements_arrive_with_what_the_ladder_wants_to_know() {
     }
 }
 
+/// Waits until the kernel notes when packets come. It begins a while after the first socket wants to
+/// know it (`net_enable_timestamp` leaves it to a worker), and tells the time of reading until then.
+fn until_stamped(hearing: &mut Receiver, sending: &Sender, family: Family) {
+    let pause = Duration::from_millis(20);
+    let is_stamped = || {
+        let mut batch = SendBatch::new();
+        push(&mut batch, family, 1, None, 255);
+        send(sending, &batch);
+        let sent = clock::now();
+        thread::sleep(pause);
+        let heard = hear(hearing, 1);
+        heard
+            .iter()
+            .all(|(meta, _)| meta.received_at() < sent + pause)
+    };
+    eventually(is_stamped, |is_stamped| *is_stamped);
+}
+
 /// `VRRP-207`: the time of receipt is the kernel's, however late the packet is read.
 #[test]
 #[ignore = "needs root, for network namespaces and raw sockets"]
@@ -163,6 +181,7 @@ fn packets_that_waited_are_as_old_as_they_are() {
         hearing.join(family.group()).unwrap();
         hearing.make_room(250).unwrap();
         let sending = sender(&left, "a", family);
+        until_stamped(&mut hearing, &sending, family);
         let mut batch = SendBatch::new();
         for vrid in 1..=250 {
             push(&mut batch, family, vrid, None, 255);

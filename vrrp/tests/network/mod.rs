@@ -22,7 +22,7 @@ use nix::sched::{CloneFlags, setns};
 use holding::Holding;
 
 /// Longest wait for anything that takes milliseconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A host: a network namespace, known to `ip netns`.
 #[derive(Debug)]
