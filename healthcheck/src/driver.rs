@@ -7,8 +7,10 @@
 mod channel;
 mod child;
 mod config;
+mod control;
 mod datagram;
 mod entry;
+mod local;
 mod processes;
 mod run;
 mod running;
@@ -35,9 +37,13 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
+use self::channel::Channel;
 pub use self::child::Child;
 pub use self::config::Config;
-use self::entry::{Checks, Entry, Identical, Subscriber, time_of};
+pub use self::control::Overload;
+use self::control::Overloads;
+use self::entry::{Checks, Entry, Identical, Subscriber};
+pub use self::local::local_addresses;
 use self::running::Token;
 pub use self::script_security::check_script_security;
 pub use self::user::lookup_user;
@@ -46,7 +52,7 @@ use self::worker::Workers;
 use crate::Timestamp;
 use crate::check::{Check, CheckEvent, CheckId};
 use crate::error::{Error, Invalid};
-use crate::policy::{Health, Machine, Policy};
+use crate::policy::{Machine, Policy};
 use crate::probe::{Event, Probe, Resource};
 use crate::timetable::{Load, Timetable};
 
@@ -96,12 +102,20 @@ pub struct Driver {
     watches: Option<Watches>,
     /// Whether the last look at the descriptors found none ready.
     idle: bool,
+    /// What came of what the caller told, for the next time it asks.
+    told: Vec<CheckEvent>,
+    overloads: Overloads,
     /// Sockets that have more than their turn was long enough for.
     again: VecDeque<Token>,
     /// Where bytes are received.
     buffer: Vec<u8>,
     /// The connections that were begun in this turn, while it is one in which they are gathered.
     begun: Option<Vec<Token>>,
+    /// The sockets of attempts that ended in this turn. Closed one after the other they wake up a
+    /// server's program once instead of each time.
+    closing: Vec<Channel>,
+    /// Counts how often was looked at what is ready.
+    round: u64,
     serial: u32,
     random: u64,
     /// Numbers nobody can guess, fetched many at a time.
@@ -109,6 +123,8 @@ pub struct Driver {
     /// Whether everything random has to be repeatable.
     seeded: bool,
     last: Timestamp,
+    /// The time as it was read for several things done in a row, and for how many more it will do.
+    shared: (Timestamp, u32),
 }
 
 impl Driver {
@@ -123,8 +139,10 @@ impl Driver {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)
             .map_err(|errno| Error::io("timerfd_create", errno))?;
+        // Told once for each time it is set, so it needs no reading.
+        let told_once = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
         epoll
-            .add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, Token::TIMER))
+            .add(&timer, EpollEvent::new(told_once, Token::TIMER))
             .map_err(|errno| Error::io("epoll_ctl", errno))?;
         let seeded = config.is_seeded();
         let start_slack = config.start_slack();
@@ -154,14 +172,19 @@ impl Driver {
             workers,
             watches: None,
             idle: false,
+            told: Vec::new(),
+            overloads: Overloads::default(),
             again: VecDeque::new(),
             buffer: vec![0; BUFFER],
             begun: None,
+            closing: Vec::new(),
+            round: 0,
             serial: 0,
             random,
             secrets: Vec::new(),
             seeded,
             last: Timestamp::ZERO,
+            shared: (Timestamp::ZERO, 0),
         };
         // Its time begins now, not when the machine was started.
         driver.last = driver.now();
@@ -201,7 +224,11 @@ impl Driver {
         } else {
             check.key
         };
-        let due = machine.first_start(now, &key, &mut || draw(&mut self.random));
+        let ttl = check.probe.time_to_live();
+        let due = match ttl {
+            Some(ttl) => now.saturating_add(ttl),
+            None => machine.first_start(now, &key, &mut || draw(&mut self.random)),
+        };
         if let Some(entry) = self.entry_at(slot) {
             entry.subscribers.push(Subscriber {
                 id,
@@ -209,10 +236,15 @@ impl Driver {
                 attempts: 0,
                 due,
                 takes_part: false,
+                ttl,
             });
         }
         self.replan(slot);
-        self.arm()?;
+        if let Err(error) = self.arm() {
+            // Whoever gets no number could not remove it.
+            let _ = self.remove(id);
+            return Err(error);
+        }
         Ok(id)
     }
 
@@ -264,9 +296,13 @@ impl Driver {
     /// Plans the next attempt for whoever wants it first.
     fn replan(&mut self, slot: u32) {
         if let Some(Some(entry)) = self.entries.get(slot as usize) {
-            let (due, transitional, late_after) = entry.plan();
-            self.timetable
-                .schedule(entry.id, due, transitional, late_after);
+            match entry.plan() {
+                (Timestamp::MAX, ..) => self.timetable.unschedule(entry.id),
+                (due, transitional, late_after) => {
+                    self.timetable
+                        .schedule(entry.id, due, transitional, late_after);
+                }
+            }
         }
     }
 
@@ -300,6 +336,7 @@ impl Driver {
             running.cancelled = true;
             self.tell(id, Event::Cancel, &mut Vec::new());
             self.close_unless_child(id);
+            self.closing.clear();
         } else {
             self.forget(id);
         }
@@ -307,68 +344,9 @@ impl Driver {
         Some(subscriber)
     }
 
-    /// Replaces a check's policy and keeps its health. The next attempt comes as planned, or
-    /// earlier if the new policy wants it earlier. One that shares attempts and gets another time for
-    /// them leaves the others, and an attempt that is running.
-    ///
-    /// # Errors
-    ///
-    /// There is no such check, or a setting is out of range; then nothing has changed.
-    pub fn set_policy(&mut self, check: CheckId, policy: Policy) -> Result<(), Error> {
-        let now = self.now();
-        let mut random = self.random;
-        let slot = self.slot_of(check)?;
-        let entry = self.entry_at(slot).ok_or(Error::UnknownCheck(check))?;
-        let (runs, alone) = (entry.running.is_some(), entry.subscribers.len() == 1);
-        let (probe, key) = (entry.probe.clone(), entry.key);
-        let subscriber = entry.subscriber(check).ok_or(Error::UnknownCheck(check))?;
-        let before = time_of(subscriber.machine.policy());
-        subscriber.machine.set_policy(policy.clone())?;
-        if !(runs && subscriber.takes_part) {
-            let machine = &subscriber.machine;
-            let next = machine.next_start(now, now, &mut || draw(&mut random));
-            subscriber.due = subscriber.due.min(next);
-        }
-        self.random = random;
-        if key.is_none() || before == time_of(&policy) {
-            self.replan(slot);
-        } else if alone {
-            self.identical.remove(key);
-            let key = self.identical.key(&*probe, &policy);
-            let key = key.filter(|key| self.identical.insert(*key, slot));
-            if let Some(entry) = self.entry_at(slot) {
-                entry.key = key;
-            }
-            self.replan(slot);
-        } else {
-            // The others keep their time, so it goes where attempts have as much as it wants.
-            let to = self.place(&probe, &policy, false)?;
-            if let Some(mut subscriber) = self.unsubscribe(slot, check) {
-                if runs && subscriber.takes_part {
-                    subscriber.due = now;
-                    subscriber.takes_part = false;
-                }
-                self.checks.set(check, Some(to));
-                if let Some(entry) = self.entry_at(to) {
-                    entry.subscribers.push(subscriber);
-                }
-            }
-            self.replan(to);
-        }
-        self.arm()
-    }
-
-    /// A check's health now; `None` if there is no such check.
-    #[must_use]
-    pub fn health(&self, check: CheckId) -> Option<Health> {
-        let entry = self.entries.get(self.checks.entry_of(check)?)?.as_ref()?;
-        let subscriber = entry.subscribers.iter().find(|this| this.id == check)?;
-        Some(subscriber.machine.health())
-    }
-
     /// When a check's next attempt is planned, on the clock of [`now`](Self::now); it may start
-    /// later when attempts have to wait for each other. `None` while one is running, and if there
-    /// is no such check.
+    /// later when attempts have to wait for each other. `None` while one is running, while the check
+    /// is suspended, and if there is no such check.
     ///
     /// ```
     /// use std::time::Duration;
@@ -396,7 +374,8 @@ impl Driver {
     #[must_use]
     pub fn next_attempt(&self, check: CheckId) -> Option<Timestamp> {
         let entry = self.entries.get(self.checks.entry_of(check)?)?.as_ref()?;
-        entry.running.is_none().then(|| entry.plan().0)
+        let due = entry.running.is_none().then(|| entry.plan().0);
+        due.filter(|due| *due != Timestamp::MAX)
     }
 
     /// How busy the driver is.
@@ -433,10 +412,16 @@ impl Driver {
         timeout: Option<Duration>,
         events: &mut Vec<CheckEvent>,
     ) -> Result<(), Error> {
-        let end = timeout.map(|timeout| self.now().saturating_add(timeout));
+        self.arm()?;
+        let now = self.now();
+        let end = timeout.map(|timeout| now.saturating_add(timeout));
         let before = events.len();
+        events.append(&mut self.told);
         // What has become ready counts before what has run out of time meanwhile.
-        let mut wait = EpollTimeout::ZERO;
+        let mut wait = match self.armed {
+            Some(armed) if armed > now => self.patience(end, now),
+            _ => EpollTimeout::ZERO,
+        };
         loop {
             match self.wait(wait, events) {
                 Ok(count) => self.idle = count == 0,
@@ -446,20 +431,30 @@ impl Driver {
                 }
                 Err(errno) => return Err(Error::io("epoll_wait", errno)),
             }
+            self.shared.1 = 0;
             for token in core::mem::take(&mut self.again) {
                 self.hear(token, events);
             }
+            self.closing.clear();
             self.on_time(events);
             self.arm()?;
-            let now = self.now();
-            if events.len() > before || end.is_some_and(|end| end <= now) {
+            if events.len() > before {
                 return Ok(());
             }
-            wait = match end {
-                _ if !self.again.is_empty() => EpollTimeout::ZERO,
-                Some(end) => milliseconds(end.saturating_sub(now)),
-                None => EpollTimeout::NONE,
-            };
+            let now = self.now();
+            if end.is_some_and(|end| end <= now) {
+                return Ok(());
+            }
+            wait = self.patience(end, now);
+        }
+    }
+
+    /// How long to wait for descriptors.
+    fn patience(&self, end: Option<Timestamp>, now: Timestamp) -> EpollTimeout {
+        match end {
+            _ if !self.again.is_empty() => EpollTimeout::ZERO,
+            Some(end) => milliseconds(end.saturating_sub(now)),
+            None => EpollTimeout::NONE,
         }
     }
 
@@ -495,6 +490,7 @@ impl Driver {
     /// be taken for late because one system call does not hand over all of them. Says how many
     /// descriptors were ready.
     fn wait(&mut self, wait: EpollTimeout, events: &mut Vec<CheckEvent>) -> Result<usize, Number> {
+        self.round = self.round.wrapping_add(1);
         let mut ready = core::mem::take(&mut self.ready);
         let mut total = 0_usize;
         let mut wait = wait;
@@ -505,9 +501,11 @@ impl Driver {
                 Err(Number::EINTR) if total > 0 => break Ok(total),
                 Err(errno) => break Err(errno),
             };
+            self.shared.1 = 0;
             for event in ready.iter().take(count) {
                 self.on_ready(*event, events);
             }
+            self.closing.clear();
             total = total.saturating_add(count);
             if count < ready.len() || total >= ROUND {
                 break Ok(total);
@@ -525,16 +523,19 @@ impl Driver {
         while let Some(check) = self.timetable.expire_next() {
             self.on_deadline(check, events);
         }
+        self.closing.clear();
         self.begun = Some(Vec::new());
+        self.shared.1 = 0;
         while let Some(check) = self.timetable.start_next(self.last) {
             self.start(check, events);
         }
         self.look_at_begun(events);
+        self.closing.clear();
     }
 
     /// Sets the timer to what the timetable waits for.
     fn arm(&mut self) -> Result<(), Error> {
-        let next = if self.again.is_empty() {
+        let next = if self.again.is_empty() && self.told.is_empty() {
             self.timetable.next_wakeup()
         } else {
             Some(self.last)
@@ -567,7 +568,7 @@ impl Driver {
             }
         };
         for path in paths {
-            let _ = watches.add(path, check);
+            watches.add(path, check);
         }
         Ok(())
     }

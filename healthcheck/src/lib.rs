@@ -64,7 +64,8 @@
 //!   state, no waiting for any child but its own; a removed check or a dropped driver gives back
 //!   every socket, timer and process.
 //! - What is wrong on this host (no descriptors, no source address, local packet filter) says
-//!   nothing about the destination, unless [the policy](policy::OnLocalError) says so.
+//!   nothing about the destination, unless [the policy](policy::OnLocalError) says so. Nor does a
+//!   probe that panics, or an answer this host looked at only after the deadline.
 //!
 //! # Features
 //!
@@ -72,6 +73,7 @@
 //! |---|---|---|---|
 //! | `dns` | yes | [`probe::dns`] | simple-dns |
 //! | `http` | yes | [`probe::http`] | httparse, md-5, sha2 |
+//! | `radius` | yes | [`probe::preset::Radius`] | md-5 |
 //! | `regex` | yes | patterns for what a server says | regex |
 //! | `tls` | yes | [TLS](probe::tls) under any protocol | rustls with ring, rustls-native-certs, x509-cert, sha2, base64ct |
 //! | `tokio` | no | `AsyncDriver`, the driver on a runtime; `probe::AsyncProbe`, probes that are async functions | tokio |
@@ -207,8 +209,10 @@ mod tokio;
 pub type Timestamp = core::time::Duration;
 
 pub use self::attempt::Attempt;
-pub use self::check::{Check, CheckEvent, CheckId, Report};
-pub use self::driver::{Child, Config, Driver, check_script_security, lookup_user};
+pub use self::check::{Check, CheckEvent, CheckId, Report, Source};
+pub use self::driver::{
+    Child, Config, Driver, Overload, check_script_security, local_addresses, lookup_user,
+};
 pub use self::error::{Error, Invalid};
 pub use self::outcome::{AdminHint, Code, Outcome, Phase, Verdict, WeightHint};
 pub use self::policy::{Health, Policy};

@@ -337,6 +337,9 @@ pub struct Outcome {
     pub timing: Timing,
     /// What it says about the destination's weight.
     pub weight: Option<WeightHint>,
+    /// How many connections the destination wants at most, for its upper threshold: an agent's
+    /// `maxconn`. `None` if nothing was said of it.
+    pub max_connections: Option<u32>,
     /// What it asks for apart from health; `None` leaves the check's vote as it was.
     pub admin: Option<AdminHint>,
     /// What the TLS handshake led to and how long the server's certificate lasts, if there was one.
@@ -357,6 +360,7 @@ impl Outcome {
             phase,
             timing: Timing::default(),
             weight: None,
+            max_connections: None,
             admin: None,
             tls: None,
             detail: Detail::default(),
@@ -382,6 +386,13 @@ impl Outcome {
     #[must_use]
     pub fn with_weight(mut self, weight: WeightHint) -> Self {
         self.weight = Some(weight);
+        self
+    }
+
+    /// Adds how many connections the destination wants at most.
+    #[must_use]
+    pub fn with_max_connections(mut self, count: u32) -> Self {
+        self.max_connections = Some(count);
         self
     }
 

@@ -238,6 +238,8 @@ pub struct Pool<D, C> {
     sorry: Option<LastResort>,
     /// In the order of arrival.
     ejected: Vec<D>,
+    /// Whether something has changed on which it depends which of them count.
+    ejections_moved: bool,
     sums: Sums,
     decisions: Decisions,
     now: Timestamp,
@@ -324,6 +326,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         };
         if !self.ejected.contains(destination) {
             self.ejected.push(destination.clone());
+            self.ejections_moved = true;
             self.touch(&[slot]);
         }
         true
@@ -336,6 +339,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             return false;
         };
         self.ejected.remove(place);
+        self.ejections_moved = true;
         if let Some(slot) = self.configured(destination) {
             if let Some(member) = self.members.get_mut(slot) {
                 member.is_ejected = false;

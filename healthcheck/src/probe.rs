@@ -10,12 +10,14 @@
 //! | Redis, memcached, IMAP, POP3, FTP, MySQL, PostgreSQL, LDAP | [`preset`] |
 //! | whatever talks in lines | [`expect`], or a [`Protocol`] of your own |
 //! | a name server | [`dns`] |
+//! | NTP, RADIUS, SIP, SNMP, QUIC | [`udp::ExchangeProbe`] with a [`preset`] |
 //! | anything over UDP, a host | [`udp`], [`icmp`] |
 //! | the server itself, by a small program on it | [`agent`] |
 //! | a script; one written for keepalived, HAProxy or a monitoring system | [`command`] |
 //! | a file, by hand or by another program | [`mod@file`] |
 //! | something with a name | [`NamedProbe`] |
 //! | a function of yours | [`FnProbe`] |
+//! | nobody: others report | [`PushProbe`] |
 //!
 //! An engine does no I/O and reads no clock. It is started, is told what happened, and answers
 //! with what to do next, so the same code runs under the blocking driver, under an async one, and
@@ -74,6 +76,7 @@ mod named;
 #[cfg(feature = "regex")]
 mod pattern;
 pub mod preset;
+mod push;
 pub mod smtp;
 #[cfg(feature = "tokio")]
 mod task;
@@ -83,6 +86,7 @@ pub mod udp;
 
 use core::fmt;
 use core::net::IpAddr;
+use core::time::Duration;
 use std::path::PathBuf;
 
 pub use self::action::{Action, CloseMode, Signal, Transport};
@@ -95,12 +99,14 @@ pub use self::masked::{MaskedBytes, NotMaskedBytes};
 pub use self::named::NamedProbe;
 #[cfg(feature = "regex")]
 pub use self::pattern::Pattern;
+pub use self::push::PushProbe;
 #[cfg(feature = "tokio")]
 pub use self::task::{AsyncProbe, Task};
 use crate::Timestamp;
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{Detail, Outcome};
+use crate::target::Target;
 
 /// The definition of a probe: the trait to implement for a probe of one's own.
 ///
@@ -150,6 +156,18 @@ pub trait Probe: fmt::Debug + Send + Sync {
 
     /// The machine an attempt puts load on, if that can be told.
     fn host(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// The address it asks and how, if it has one; for
+    /// [warnings](crate::Check::warnings).
+    fn target(&self) -> Option<&Target> {
+        None
+    }
+
+    /// How long a [report from outside](crate::Driver::report) is good for, if there are such; then
+    /// an attempt starts only when none has come for so long.
+    fn time_to_live(&self) -> Option<Duration> {
         None
     }
 

@@ -25,23 +25,25 @@
 //! # Ok::<_, lvs_healthcheck::Invalid>(())
 //! ```
 
+mod hosts;
 mod limits;
 mod wheel;
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
+use self::hosts::Hosts;
 use self::limits::Bucket;
 pub use self::limits::Limits;
-use self::wheel::Wheel;
+use self::wheel::{Wheel, nanos};
 use crate::Timestamp;
 use crate::check::CheckId;
 use crate::error::Invalid;
 use crate::probe::Resource;
 
-/// Place in a queue: transitional first (`false` sorts first), then by due time.
-type Turn = (bool, Timestamp, u32);
+/// Place in a queue: transitional first (`false` sorts first), then by due time in nanoseconds.
+type Turn = (bool, u64, u32);
 
 /// Where a check is between two attempts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,21 +60,25 @@ enum Stage {
     Running,
 }
 
+/// Two of them fit into a cache line: with very many checks, fetching these is what costs.
 #[derive(Debug)]
 struct Entry {
+    /// In nanoseconds, as all that follows.
+    due: u64,
+    late_after: u64,
     generation: u32,
-    used: bool,
+    /// Its number.
+    host: Option<u32>,
     resource: Resource,
-    host: Option<IpAddr>,
     stage: Stage,
-    turn: Turn,
-    late_after: Duration,
+    settled: bool,
+    used: bool,
 }
 
-#[derive(Debug, Default)]
-struct Host {
-    running: u32,
-    parked: BTreeSet<Turn>,
+impl Entry {
+    const fn turn(&self, slot: u32) -> Turn {
+        (self.settled, self.due, slot)
+    }
 }
 
 /// How busy a [`Timetable`] is.
@@ -118,7 +124,8 @@ impl Load {
 #[derive(Debug)]
 pub struct Timetable {
     limits: Limits,
-    start_slack: Duration,
+    /// In nanoseconds.
+    start_slack: u64,
     entries: Vec<Entry>,
     free: Vec<u32>,
     wheel: Wheel,
@@ -126,13 +133,16 @@ pub struct Timetable {
     processes: BTreeSet<Turn>,
     threads: BTreeSet<Turn>,
     tasks: BTreeSet<Turn>,
-    hosts: HashMap<IpAddr, Host>,
+    hosts: Hosts,
     expired: VecDeque<CheckId>,
     starts: Bucket,
     forks: Bucket,
+    /// Timers that have just fired.
+    fired: Vec<u32>,
     now: Timestamp,
     load: Load,
-    parked: usize,
+    /// External commands whose attempts are over, but which are not gone.
+    outliving: u32,
 }
 
 impl Timetable {
@@ -147,7 +157,7 @@ impl Timetable {
             starts: Bucket::new(limits.start_rate),
             forks: Bucket::new(limits.fork_rate),
             limits,
-            start_slack: Self::MIN_START_SLACK,
+            start_slack: nanos(Self::MIN_START_SLACK),
             entries: Vec::new(),
             free: Vec::new(),
             wheel: Wheel::new(),
@@ -155,11 +165,12 @@ impl Timetable {
             processes: BTreeSet::new(),
             threads: BTreeSet::new(),
             tasks: BTreeSet::new(),
-            hosts: HashMap::new(),
+            hosts: Hosts::default(),
             expired: VecDeque::new(),
+            fired: Vec::new(),
             now: Timestamp::ZERO,
             load: Load::default(),
-            parked: 0,
+            outliving: 0,
         })
     }
 
@@ -177,18 +188,17 @@ impl Timetable {
             let value = format!("{slack:?}");
             return Err(Invalid::new("start_slack", value, "must be 10 ms to 1 s"));
         }
-        self.start_slack = slack;
+        // The wheel rounds up by itself, so whole ticks have to be left for that.
+        let tick = nanos(Self::MIN_START_SLACK);
+        self.start_slack = (nanos(slack) / tick).max(1).saturating_mul(tick);
         Ok(())
     }
 
     /// The end of the slack in which a start is due.
     fn gathered(&self, due: Timestamp) -> Timestamp {
-        // The wheel rounds up by itself, so whole ticks have to be left for that.
-        let tick = Self::MIN_START_SLACK.as_nanos();
-        let ticks = (self.start_slack.as_nanos() / tick).max(1);
-        let slack = ticks.saturating_mul(tick);
-        let end = due.as_nanos().div_ceil(slack).saturating_mul(slack);
-        u64::try_from(end).map_or(due, Duration::from_nanos)
+        let slack = self.start_slack;
+        let end = nanos(due).div_ceil(slack).checked_mul(slack);
+        end.map_or(due, Duration::from_nanos)
     }
 
     /// Adds a check with nothing planned. `None` when there are 2³⁰ of them.
@@ -210,10 +220,11 @@ impl Timetable {
             generation,
             used: true,
             resource,
-            host,
+            host: host.and_then(|address| self.hosts.enter(address)),
             stage: Stage::Idle,
-            turn: (false, Timestamp::ZERO, slot),
-            late_after: Duration::MAX,
+            settled: false,
+            due: 0,
+            late_after: u64::MAX,
         };
         match self.entries.get_mut(slot as usize) {
             Some(old) => *old = entry,
@@ -230,8 +241,12 @@ impl Timetable {
         }
         self.finish(check);
         self.unplan(check);
-        if let Some(entry) = self.entry_mut(check) {
+        let host = self.entry_mut(check).and_then(|entry| {
             entry.used = false;
+            entry.host.take()
+        });
+        if let Some(host) = host {
+            self.hosts.leave(host);
         }
         self.free.push(check.slot);
         self.load.checks = self.load.checks.saturating_sub(1);
@@ -257,11 +272,28 @@ impl Timetable {
         self.unplan(check);
         if let Some(entry) = self.entry_mut(check) {
             entry.stage = Stage::Planned;
-            entry.turn = (!transitional, due, check.slot);
-            entry.late_after = late_after;
+            entry.settled = !transitional;
+            entry.due = nanos(due);
+            entry.late_after = nanos(late_after);
             let at = self.gathered(due);
             self.wheel.insert(start_timer(check.slot), at);
         }
+    }
+
+    /// How many external commands have outlived their attempts and are not gone yet, however much they
+    /// were killed: they count towards the [limit](Limits::with_max_processes).
+    pub fn set_outliving(&mut self, processes: usize) {
+        self.outliving = u32::try_from(processes).unwrap_or(u32::MAX);
+    }
+
+    /// Whether another external command may run.
+    const fn has_process(&self) -> bool {
+        self.load.processes.saturating_add(self.outliving) < self.limits.max_processes
+    }
+
+    /// Takes back a planned attempt. Nothing happens while one is running.
+    pub fn unschedule(&mut self, check: CheckId) {
+        self.unplan(check);
     }
 
     /// Sets the deadline of a running attempt, instead of the one set before.
@@ -292,26 +324,24 @@ impl Timetable {
             Resource::Thread => self.load.threads = self.load.threads.saturating_sub(1),
             Resource::Task => self.load.tasks = self.load.tasks.saturating_sub(1),
         }
-        let Some(address) = host else { return };
-        if let Some(host) = self.hosts.get_mut(&address) {
-            host.running = host.running.saturating_sub(1);
+        let next = host.and_then(|host| self.hosts.finish(host));
+        if let Some(turn) = next {
+            self.enqueue(turn);
         }
-        self.unpark(address);
     }
 
     /// Takes note of the time. Earlier than before is as if no time had passed.
     pub fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        let mut fired = Vec::new();
+        let mut fired = core::mem::take(&mut self.fired);
         self.wheel.advance(self.now, |timer| fired.push(timer));
-        for timer in fired {
+        for timer in fired.drain(..) {
             let (slot, is_start) = (timer >> 1, timer & 1 == 0);
             let Some(entry) = self.entries.get(slot as usize) else {
                 continue;
             };
             if is_start {
-                let turn = entry.turn;
-                self.enqueue(turn);
+                self.enqueue(entry.turn(slot));
             } else {
                 self.expired.push_back(CheckId {
                     slot,
@@ -319,26 +349,23 @@ impl Timetable {
                 });
             }
         }
+        self.fired = fired;
     }
 
     /// The next attempt that may start now, counted as running from now on.
     pub fn start_next(&mut self, now: Timestamp) -> Option<CheckId> {
         self.now = self.now.max(now);
         while self.load.in_flight < self.limits.max_in_flight && self.starts.is_free(self.now) {
-            let turn = self.first_turn()?;
+            let (resource, turn) = self.first_turn()?;
             let slot = turn.2;
-            let resource = self.entries.get(slot as usize)?.resource;
-            self.queue(resource).remove(&turn);
+            self.queue(resource).pop_first();
             let entry = self.entries.get_mut(slot as usize)?;
-            if let Some(address) = entry.host {
-                let host = self.hosts.entry(address).or_default();
-                if host.running >= self.limits.max_in_flight_per_host {
-                    host.parked.insert(turn);
+            if let Some(host) = entry.host {
+                if !self.hosts.start(host, self.limits.max_in_flight_per_host) {
+                    self.hosts.park(host, turn);
                     entry.stage = Stage::Parked;
-                    self.parked = self.parked.saturating_add(1);
                     continue;
                 }
-                host.running = host.running.saturating_add(1);
             }
             entry.stage = Stage::Running;
             self.starts.take(self.now);
@@ -352,13 +379,14 @@ impl Timetable {
                 Resource::Thread => self.load.threads = self.load.threads.saturating_add(1),
                 Resource::Task => self.load.tasks = self.load.tasks.saturating_add(1),
             }
-            let late = self.now.saturating_sub(turn.1);
+            let late_nanos = nanos(self.now).saturating_sub(turn.1);
+            let late = Duration::from_nanos(late_nanos);
             self.load.latest = self.load.latest.max(late);
             let range = Load::LAG_BOUNDS.iter().take_while(|end| late > **end);
             if let Some(count) = self.load.lag.get_mut(range.count()) {
                 *count = count.saturating_add(1);
             }
-            if late > entry.late_after {
+            if late_nanos > entry.late_after {
                 self.load.late_total = self.load.late_total.saturating_add(1);
             }
             return Some(CheckId {
@@ -397,7 +425,7 @@ impl Timetable {
         let process = self
             .processes
             .first()
-            .filter(|_| room && self.load.processes < self.limits.max_processes)
+            .filter(|_| room && self.has_process())
             .map(|_| {
                 self.starts
                     .free_at(self.now)
@@ -425,7 +453,7 @@ impl Timetable {
         let queued = [&self.sockets, &self.processes, &self.threads, &self.tasks];
         let queued: usize = queued.into_iter().map(BTreeSet::len).sum();
         Load {
-            waiting: queued.saturating_add(self.parked),
+            waiting: queued.saturating_add(self.hosts.parked()),
             ..self.load
         }
     }
@@ -440,19 +468,20 @@ impl Timetable {
         (entry.used && entry.generation == check.generation).then_some(entry)
     }
 
-    /// The first in the queues of which more may start.
-    fn first_turn(&self) -> Option<Turn> {
-        let forks = self.load.processes < self.limits.max_processes && self.forks.is_free(self.now);
-        let process = self.processes.first().filter(|_| forks);
+    /// The first in the queues of which more may start, and what it occupies.
+    fn first_turn(&self) -> Option<(Resource, Turn)> {
+        let forks = self.has_process() && self.forks.is_free(self.now);
         let threads = self.load.threads < self.limits.max_threads;
-        let thread = self.threads.first().filter(|_| threads);
         let tasks = self.load.tasks < self.limits.max_tasks;
-        let task = self.tasks.first().filter(|_| tasks);
-        [self.sockets.first(), process, thread, task]
-            .into_iter()
-            .flatten()
-            .min()
-            .copied()
+        [
+            (Resource::Socket, &self.sockets, true),
+            (Resource::Process, &self.processes, forks),
+            (Resource::Thread, &self.threads, threads),
+            (Resource::Task, &self.tasks, tasks),
+        ]
+        .into_iter()
+        .filter_map(|(resource, queue, free)| Some((resource, *queue.first().filter(|_| free)?)))
+        .min_by_key(|(_, turn)| *turn)
     }
 
     /// Where due attempts that occupy this wait.
@@ -480,7 +509,7 @@ impl Timetable {
         let Some(entry) = self.entry_mut(check) else {
             return;
         };
-        let (turn, host, stage) = (entry.turn, entry.host, entry.stage);
+        let (turn, host, stage) = (entry.turn(check.slot), entry.host, entry.stage);
         if stage == Stage::Running {
             return;
         }
@@ -495,28 +524,14 @@ impl Timetable {
             }
             Stage::Idle | Stage::Parked | Stage::Running => {}
         }
-        let Some(address) = host else { return };
+        let Some(host) = host else { return };
         if stage == Stage::Parked {
-            if let Some(host) = self.hosts.get_mut(&address) {
-                host.parked.remove(&turn);
-                self.parked = self.parked.saturating_sub(1);
-            }
+            self.hosts.take_back(host, turn);
         } else if stage == Stage::Due {
             // It may have got its turn from an attempt that ended; pass that on.
-            self.unpark(address);
-        }
-    }
-
-    /// Gives the first that waits for a host its turn, and forgets hosts nobody needs.
-    fn unpark(&mut self, address: IpAddr) {
-        let Some(host) = self.hosts.get_mut(&address) else {
-            return;
-        };
-        if let Some(turn) = host.parked.pop_first() {
-            self.parked = self.parked.saturating_sub(1);
-            self.enqueue(turn);
-        } else if host.running == 0 {
-            self.hosts.remove(&address);
+            if let Some(turn) = self.hosts.next(host) {
+                self.enqueue(turn);
+            }
         }
     }
 }

@@ -8,14 +8,19 @@ use core::time::Duration;
 use ::tokio::io::unix::AsyncFd;
 use ::tokio::runtime::Handle;
 use ::tokio::task::coop::consume_budget;
+use ::tokio::task::yield_now;
 
 use self::watched::Watched;
 use crate::Timestamp;
 use crate::check::{Check, CheckEvent, CheckId};
-use crate::driver::Driver;
+use crate::driver::{Driver, Overload};
 use crate::error::Error;
-use crate::policy::{Health, Policy};
+use crate::outcome::Outcome;
+use crate::policy::{Health, Observation, Policy};
 use crate::timetable::Load;
+
+/// After a turn as long as this, other tasks of the thread get theirs.
+const LONG: Duration = Duration::from_millis(1);
 
 /// Runs checks on a task of tokio's.
 ///
@@ -108,6 +113,86 @@ impl AsyncDriver {
         self.driver.set_policy(check, policy)
     }
 
+    /// As [`Driver::observe`]; what comes of it is one of the next events.
+    ///
+    /// # Errors
+    ///
+    /// As [`Driver::observe`].
+    pub fn observe(&mut self, check: CheckId, observation: Observation) -> Result<(), Error> {
+        self.driver.observe(check, observation)
+    }
+
+    /// As [`Driver::report`]; what comes of it is one of the next events.
+    ///
+    /// # Errors
+    ///
+    /// As [`Driver::report`].
+    pub fn report(&mut self, check: CheckId, outcome: Outcome) -> Result<(), Error> {
+        self.driver.report(check, outcome)
+    }
+
+    /// As [`Driver::set_traffic`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Driver::set_traffic`].
+    pub fn set_traffic(&mut self, check: CheckId, traffic: bool) -> Result<(), Error> {
+        self.driver.set_traffic(check, traffic)
+    }
+
+    /// As [`Driver::suspend`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Driver::suspend`].
+    pub fn suspend(&mut self, check: CheckId) -> Result<(), Error> {
+        self.driver.suspend(check)
+    }
+
+    /// As [`Driver::resume`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Driver::resume`].
+    pub fn resume(&mut self, check: CheckId) -> Result<(), Error> {
+        self.driver.resume(check)
+    }
+
+    /// As [`Driver::suspend_all`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Driver::suspend_all`].
+    pub fn suspend_all(&mut self) -> Result<(), Error> {
+        self.driver.suspend_all()
+    }
+
+    /// As [`Driver::resume_all`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Driver::resume_all`].
+    pub fn resume_all(&mut self) -> Result<(), Error> {
+        self.driver.resume_all()
+    }
+
+    /// As [`Driver::is_suspended`].
+    #[must_use]
+    pub fn is_suspended(&self, check: CheckId) -> bool {
+        self.driver.is_suspended(check)
+    }
+
+    /// As [`Driver::next_attempt`].
+    #[must_use]
+    pub fn next_attempt(&self, check: CheckId) -> Option<Timestamp> {
+        self.driver.next_attempt(check)
+    }
+
+    /// As [`Driver::overload`].
+    pub fn overload(&mut self) -> Option<Overload> {
+        self.driver.overload()
+    }
+
     /// A check's health now, after all that has happened, also what nobody has taken yet; `None` if
     /// there is no such check.
     #[must_use]
@@ -180,6 +265,7 @@ impl AsyncDriver {
     /// is waited for again, so a caller that goes away loses nothing.
     async fn step(&mut self) -> Result<(), Error> {
         let mut guard = self.watched.readable().await.map_err(on_watch)?;
+        let begin = self.driver.now();
         let mut events = Vec::new();
         let polled = self.driver.poll(Some(Duration::ZERO), &mut events);
         self.events.extend(events);
@@ -187,6 +273,10 @@ impl AsyncDriver {
         // waiting.
         if self.driver.found_nothing() {
             guard.clear_ready();
+        }
+        if self.driver.now().saturating_sub(begin) > LONG {
+            // The budget counts turns, however long they are.
+            yield_now().await;
         }
         polled
     }

@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "support/lateness.rs"]
+mod lateness;
+#[path = "support/reports.rs"]
+mod reports;
+
 use core::time::Duration;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,10 +18,13 @@ use lvs_healthcheck::policy::{ScheduleBase, Spread};
 use lvs_healthcheck::probe::command::{Credentials, Environment, Placeholders};
 use lvs_healthcheck::timetable::Limits;
 use lvs_healthcheck::{
-    Check, CheckEvent, CheckId, Code, Command, CommandProbe, Config, Driver, Health, Outcome,
-    Policy, Report, Verdict, WeightHint, lookup_user,
+    Check, CheckId, Code, Command, CommandProbe, Config, Driver, Health, Outcome, Policy, Report,
+    Verdict, WeightHint, lookup_user,
 };
 use tempfile::TempDir;
+
+use self::lateness::Watch;
+use self::reports::reports;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -35,25 +43,6 @@ fn sh(script: &str) -> CommandProbe {
             .with_argument("-c")
             .with_argument(script),
     )
-}
-
-/// Polls until there are so many reports.
-fn reports(driver: &mut Driver, count: usize) -> Vec<Report> {
-    let end = Instant::now() + 60 * SECOND;
-    let mut events = Vec::new();
-    while events.len() < count {
-        assert!(
-            Instant::now() < end,
-            "only {} events: {events:?}",
-            events.len()
-        );
-        driver.poll(Some(SECOND), &mut events).unwrap();
-    }
-    let report = |event| match event {
-        CheckEvent::Completed(report) => report,
-        other => panic!("unexpected {other:?}"),
-    };
-    events.into_iter().map(report).collect()
 }
 
 fn started(probe: CommandProbe, policy: Policy) -> (Driver, CheckId) {
@@ -374,12 +363,13 @@ fn grandchild_that_holds_the_output_does_not_delay_the_result() {
             "sleep 1000 & echo $! > {}; exit 3",
             file.display()
         )),
-        policy(),
+        policy().with_timeout(120 * SECOND),
     );
     let took = report.at - report.started;
     assert_eq!(report.outcome.detail.as_str(), "exit code 3");
+    // How long shells take is not ours; who waited for the end of the output would wait for ever.
     assert!(
-        took >= Duration::from_millis(100) && took < SECOND,
+        took >= Duration::from_millis(100) && took < 60 * SECOND,
         "{took:?}"
     );
     let pid = fs::read_to_string(&file).unwrap().trim().to_owned();
@@ -397,15 +387,16 @@ fn timeout_is_reported_at_once_and_the_group_gets_sigterm() {
     let file = dir.path().join("pids");
     // The shell and its child; both die from SIGTERM.
     let script = format!("sleep 1000 & echo $$ $! > {}; wait", file.display());
-    let limit = Duration::from_millis(300);
+    // Long enough for the shell to write.
+    let limit = 2 * SECOND;
+    let watch = Watch::start();
     let (mut driver, _) = started(sh(&script).with_dynamic(255), policy().with_timeout(limit));
     let report = reports(&mut driver, 1).remove(0);
     assert_eq!(
         (report.outcome.code, report.outcome.weight),
         (Code::TimeoutProc, None)
     );
-    let took = report.at - report.started;
-    assert!(took >= limit && took < limit + SECOND, "{took:?}");
+    watch.judge("timeout_proc", vec![report.at - report.started - limit]);
     let pids = fs::read_to_string(&file).unwrap();
     poll_until(&mut driver, "both are gone", || {
         pids.split_whitespace().all(|pid| !is_alive(pid))
@@ -548,15 +539,16 @@ fn dropping_the_driver_kills_and_reaps_without_waiting_long() {
     );
     let (mut driver, _) = started(sh(&script), policy());
     let pids = line_in(&mut driver, &file);
+    let limit = Duration::from_millis(50);
+    let watch = Watch::start();
     let before = Instant::now();
     drop(driver);
-    assert!(before.elapsed() < SECOND);
+    let took = before.elapsed();
+    watch.judge("drop", vec![took.saturating_sub(limit)]);
     let (leader, child) = pids.split_once(' ').unwrap();
-    assert!(
-        !Path::new("/proc").join(leader).exists(),
-        "the leader is not even a zombie"
-    );
-    let end = Instant::now() + 5 * SECOND;
+    let gone = !Path::new("/proc").join(leader).exists();
+    assert!(gone || took >= limit, "a zombie after {took:?}");
+    let end = Instant::now() + 20 * SECOND;
     while is_alive(child) {
         assert!(Instant::now() < end, "the leader's child is still alive");
         std::thread::sleep(Duration::from_millis(5));

@@ -2,12 +2,14 @@
 //! left behind. Alone in its process, because it counts everything the process has.
 
 #![cfg(feature = "http")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests; what is measured is printed"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+#[path = "support/descriptors.rs"]
+mod descriptors;
+#[path = "support/lateness.rs"]
+mod lateness;
+#[path = "support/settles.rs"]
+mod settles;
 
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +18,6 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use lvs_healthcheck::policy::Spread;
 use lvs_healthcheck::probe::Protocol;
@@ -25,52 +26,44 @@ use lvs_healthcheck::{
     Check, CheckEvent, Code, Config, Driver, Phase, Policy, Report, Target, TcpProbe, Verdict,
 };
 
+use self::descriptors::descriptors;
+use self::lateness::Watch;
+use self::settles::settles;
+
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How long an attempt may take here.
-const TIMEOUT: Duration = Duration::from_millis(600);
+/// How long an attempt may take that ends with its time; by a tenth of it a busy host may be late
+/// before it blames itself.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one may take that ends otherwise; machines may be busy.
+const LONG: Duration = Duration::from_secs(30);
 
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
 /// The report of one attempt, after which nothing is left open.
-fn run(server: &Server, protocol: impl Protocol + 'static) -> Report {
+fn run(server: &Server, protocol: impl Protocol + 'static, timeout: Duration) -> Report {
     let before = descriptors();
     let policy = Policy::default()
         .with_spread(Spread::None)
-        .with_timeout(TIMEOUT);
+        .with_timeout(timeout);
     let probe = TcpProbe::new(Target::new(server.address)).with_protocol(protocol);
     let mut driver = Driver::new(Config::default()).unwrap();
     let own = descriptors();
     driver.add(Check::new(probe, policy)).unwrap();
     let mut events = Vec::new();
-    driver.poll(Some(20 * SECOND), &mut events).unwrap();
+    driver.poll(Some(2 * LONG), &mut events).unwrap();
     assert_eq!(driver.load().in_flight, 0);
     // The server closes its end as soon as it finds out.
-    settles_at(own);
+    settles("descriptors", descriptors, own);
     drop(driver);
-    settles_at(before);
+    settles("descriptors", descriptors, before);
     match events.pop() {
         Some(CheckEvent::Completed(report)) => report,
         other => panic!("unexpected {other:?}"),
-    }
-}
-
-fn settles_at(count: usize) {
-    let end = Instant::now() + 5 * SECOND;
-    while descriptors() != count {
-        assert!(
-            Instant::now() < end,
-            "{} instead of {count} open",
-            descriptors()
-        );
-        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -149,7 +142,9 @@ fn says_and_closes(text: &'static [u8]) -> Server {
 /// Checks once: the code, the phase, part of the detail, and, if it is by time, how late.
 #[track_caller]
 fn check(name: &str, server: &Server, http: Http, code: Code, phase: Phase, detail: &str) {
-    let report = run(server, http);
+    let by_time = code == Code::TimeoutIo;
+    let watch = Watch::start();
+    let report = run(server, http, if by_time { TIMEOUT } else { LONG });
     let outcome = report.outcome;
     assert_eq!(
         (outcome.code, outcome.phase),
@@ -160,14 +155,8 @@ fn check(name: &str, server: &Server, http: Http, code: Code, phase: Phase, deta
         outcome.detail.as_str().contains(detail),
         "{name}: {outcome}"
     );
-    let took = report.at - report.started;
-    if code == Code::TimeoutIo {
-        let late = took.checked_sub(TIMEOUT).unwrap();
-        println!("{name}: {late:?} late");
-        // Far more than on an idle machine, where the worst is 20 ms.
-        assert!(late < SECOND, "{name}: {late:?}");
-    } else {
-        assert!(took < TIMEOUT, "{name}: {took:?}");
+    if by_time {
+        watch.judge(name, vec![report.at - report.started - TIMEOUT]);
     }
     if code != Code::Ok {
         assert_eq!(outcome.verdict, Verdict::Fail, "{name}");
@@ -185,10 +174,11 @@ fn with_body() -> Http {
 #[test]
 fn drips_and_silence_end_at_the_deadline() {
     let _alone = alone();
-    let drip = |text: &'static [u8], gap: Duration| {
+    let drip = |start: &'static [u8], text: &'static [u8], gap: Duration| {
         Server::start(move |stream| {
             stream.set_nodelay(true)?;
             request(stream)?;
+            stream.write_all(start)?;
             for byte in text.iter().cycle() {
                 stream.write_all(&[*byte])?;
                 thread::sleep(gap);
@@ -197,7 +187,7 @@ fn drips_and_silence_end_at_the_deadline() {
         })
     };
     let (io, recv) = (Code::TimeoutIo, Phase::Recv);
-    let server = drip(b"HTTP/1.1 200 OK\r\nA: b\r\n", Duration::from_secs(1));
+    let server = drip(b"", b"HTTP/1.1 200 OK\r\nA: b\r\n", SECOND);
     check(
         "one byte per second",
         &server,
@@ -206,7 +196,7 @@ fn drips_and_silence_end_at_the_deadline() {
         recv,
         "in the status line",
     );
-    let server = drip(b"HTTP/1.1 200 OK\r\n\r\n", Duration::from_millis(20));
+    let server = drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x", Duration::from_millis(20));
     check(
         "drip into the body",
         &server,
@@ -418,7 +408,7 @@ fn connections_that_end_too_soon() {
     );
     let server =
         Server::start(|stream| socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO)));
-    let outcome = run(&server, get()).outcome;
+    let outcome = run(&server, get(), LONG).outcome;
     assert_eq!(
         (outcome.code, outcome.verdict),
         (Code::Reset, Verdict::Fail),
@@ -429,7 +419,7 @@ fn connections_that_end_too_soon() {
         stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
         socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO))
     });
-    let outcome = run(&server, get()).outcome;
+    let outcome = run(&server, get(), LONG).outcome;
     assert_eq!(
         (outcome.code, outcome.verdict),
         (Code::Reset, Verdict::Fail),
@@ -446,9 +436,11 @@ fn drip_over_several_requests_has_one_deadline() {
         stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")
     });
     let pages = HttpSequence::new((0..9).map(|_| get()));
-    let report = run(&server, pages);
+    let watch = Watch::start();
+    let report = run(&server, pages, TIMEOUT);
     assert_eq!(report.outcome.code, Code::TimeoutIo, "{}", report.outcome);
-    let late = (report.at - report.started).checked_sub(TIMEOUT).unwrap();
-    println!("several requests: {late:?} late");
-    assert!(late < SECOND, "{late:?}");
+    watch.judge(
+        "several requests",
+        vec![report.at - report.started - TIMEOUT],
+    );
 }

@@ -3,32 +3,19 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "support/children.rs"]
+mod children;
+#[path = "support/descriptors.rs"]
+mod descriptors;
+
 use core::time::Duration;
-use std::fs;
 
 use lvs_healthcheck::policy::{ScheduleBase, Spread};
 use lvs_healthcheck::timetable::Limits;
 use lvs_healthcheck::{Check, CheckEvent, Code, Command, CommandProbe, Config, Driver, Policy};
 
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-/// Children of this process, zombies included.
-fn children() -> usize {
-    let me = std::process::id().to_string();
-    let parent_of = |stat: String| {
-        stat.rsplit(") ")
-            .next()
-            .and_then(|rest| rest.split(' ').nth(1))
-            .map(str::to_owned)
-    };
-    fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("stat")).ok())
-        .filter(|stat| parent_of(stat.clone()).as_ref() == Some(&me))
-        .count()
-}
+use self::children::children;
+use self::descriptors::descriptors;
 
 #[test]
 fn thousand_runs_leave_no_zombie_and_no_descriptor() {

@@ -2,92 +2,29 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use core::time::Duration;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Instant;
+#[path = "support/elsewhere.rs"]
+mod elsewhere;
+#[path = "support/first.rs"]
+mod first;
+#[path = "support/namespace.rs"]
+mod namespace;
+#[path = "support/router.rs"]
+mod router;
 
-use lvs_healthcheck::policy::Spread;
+use core::time::Duration;
+use std::process::Command;
+use std::thread;
+
 use lvs_healthcheck::probe::icmp::IcmpProbe;
 use lvs_healthcheck::probe::udp::{Reply, UdpProbe};
-use lvs_healthcheck::{
-    Check, CheckEvent, Code, Config, Driver, Outcome, Policy, Probe, Target, TcpProbe, Verdict,
-};
-use nix::sched::{CloneFlags, unshare};
+use lvs_healthcheck::{Code, Outcome, Probe, Target, TcpProbe, Verdict};
+use nix::sched::CloneFlags;
+
+use self::first::{first_report, policy};
+use self::namespace::{in_namespace, run};
+use self::router::Router;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Runs on a thread with a network namespace of its own, which goes with the thread.
-fn in_namespace(work: impl FnOnce() + Send + 'static) {
-    let thread = thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        run("ip link set lo up");
-        work();
-    });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-/// Runs a command line in this thread's namespace.
-fn run(line: &str) {
-    let mut words = line.split_whitespace();
-    let status = Command::new(words.next().unwrap()).args(words).status();
-    assert!(
-        status
-            .unwrap_or_else(|error| panic!("{line}: {error}"))
-            .success(),
-        "{line}"
-    );
-}
-
-/// Another namespace, behind a virtual cable: 10.9.0.1 and fd09::1 here, 10.9.0.2 and fd09::2
-/// there, which is also the way to everywhere.
-struct Router(Child);
-
-impl Router {
-    fn new() -> Self {
-        let own = std::fs::read_link("/proc/thread-self/ns/net").unwrap();
-        let child = Command::new("unshare")
-            .args(["--net", "sleep", "600"])
-            .stdin(Stdio::null())
-            .spawn();
-        let router = Self(child.unwrap());
-        let theirs = format!("/proc/{}/ns/net", router.0.id());
-        let end = Instant::now() + 5 * SECOND;
-        while std::fs::read_link(&theirs).unwrap() == own {
-            assert!(Instant::now() < end, "unshare does not unshare");
-            thread::sleep(Duration::from_millis(5));
-        }
-        run(&format!(
-            "ip link add near type veth peer name far netns {}",
-            router.0.id()
-        ));
-        run("ip addr add 10.9.0.1/24 dev near");
-        run("ip addr add fd09::1/64 dev near nodad");
-        run("ip link set near up");
-        router.run("ip addr add 10.9.0.2/24 dev far");
-        router.run("ip addr add fd09::2/64 dev far nodad");
-        router.run("ip link set far up");
-        router.run("ip link set lo up");
-        router.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
-        run("ip route add default via 10.9.0.2");
-        run("ip route add default via fd09::2");
-        router
-    }
-
-    /// Runs a command line on the other side.
-    fn run(&self, line: &str) {
-        run(&format!("nsenter --target {} --net {line}", self.0.id()));
-    }
-}
-
-impl Drop for Router {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn probe(target: Target) -> Outcome {
     outcome(TcpProbe::new(target), 8 * SECOND)
@@ -95,18 +32,9 @@ fn probe(target: Target) -> Outcome {
 
 /// What one attempt of this probe finds out in this time.
 fn outcome(probe: impl Probe + 'static, timeout: Duration) -> Outcome {
-    let policy = Policy::default()
-        .with_spread(Spread::None)
-        .with_timeout(timeout)
-        .with_connect_timeout(5 * SECOND.min(timeout));
-    let mut driver = Driver::new(Config::default()).unwrap();
-    driver.add(Check::new(probe, policy)).unwrap();
-    let mut events = Vec::new();
-    driver.poll(Some(10 * SECOND), &mut events).unwrap();
-    match events.pop() {
-        Some(CheckEvent::Completed(report)) => report.outcome,
-        other => panic!("unexpected {other:?}"),
-    }
+    let connect = timeout.min(5 * SECOND);
+    let policy = policy().with_timeout(timeout).with_connect_timeout(connect);
+    first_report(probe, policy).outcome
 }
 
 fn target(address: &str) -> Target {
@@ -331,6 +259,60 @@ fn silence_over_udp_passes_and_what_the_network_says_fails() {
         for address in ["10.9.0.9:7", "[fd09::9]:7"] {
             let outcome = outcome(UdpProbe::new(target(address)), 8 * SECOND);
             assert_eq!(outcome.code, Code::Unreachable, "{address}: {outcome}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root, iproute2, nftables and iputils"]
+fn errors_about_echo_requests_of_others_are_not_ours() {
+    in_namespace(|| {
+        let router = Router::new();
+        router.run("nft add table inet t");
+        router.run("nft add chain inet t c { type filter hook input priority 0 ; }");
+        router.run("nft add rule inet t c ip ttl 9 icmp type echo-request reject");
+        router.run("nft add rule inet t c ip6 hoplimit 9 icmpv6 type echo-request reject");
+        for address in ["10.9.0.2", "fd09::2"] {
+            let ours = IcmpProbe::new(address.parse().unwrap()).with_count(20);
+            let ours = ours.with_min_replies(20).with_spacing(SECOND / 20);
+            let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+            let others = thread::spawn(move || {
+                nix::sched::setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+                let line = ["-q", "-c", "3", "-i", "0.2", "-t", "9", address];
+                let said = Command::new("ping").args(line).output().unwrap();
+                assert!(!said.status.success(), "nobody was refused anything");
+            });
+            let outcome = outcome(ours, 8 * SECOND);
+            assert_eq!(outcome.code, Code::Ok, "{address}: {outcome}");
+            others.join().unwrap();
+            // Those about our own are heard.
+            let refused = Target::new((address.parse::<core::net::IpAddr>().unwrap(), 1).into());
+            let refused = IcmpProbe::new(address.parse().unwrap()).with_target(refused.with_ttl(9));
+            let outcome = self::outcome(refused, 8 * SECOND);
+            assert_eq!(outcome.code, Code::Refused, "{address}: {outcome}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root, iproute2 and nftables"]
+fn filter_of_this_host_is_known_where_anybody_may_answer() {
+    in_namespace(|| {
+        let router = Router::new();
+        run("nft add table inet t");
+        run("nft add chain inet t o { type filter hook output priority 0 ; }");
+        run("nft add rule inet t o udp dport 5 reject");
+        router.run("nft add table inet t");
+        router.run("nft add chain inet t c { type filter hook input priority 0 ; }");
+        router.run("nft add rule inet t c udp dport 6 reject");
+        for host in ["10.9.0.2", "[fd09::2]"] {
+            for (port, code) in [(5, Code::LocalDenied), (6, Code::Refused)] {
+                let probe = UdpProbe::new(target(&format!("{host}:{port}")));
+                for probe in [probe.clone().with_reply_from_any(), probe] {
+                    let outcome = outcome(probe, 8 * SECOND);
+                    assert_eq!(outcome.code, code, "{host} {port}: {outcome}");
+                }
+            }
         }
     });
 }

@@ -4,7 +4,16 @@
 #![cfg(all(feature = "http", feature = "tls"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "support/children.rs"]
+mod children;
+#[path = "support/descriptors.rs"]
+mod descriptors;
+#[path = "support/driven.rs"]
+mod driven;
+#[path = "support/manners.rs"]
 mod manners;
+#[path = "support/settles.rs"]
+mod settles;
 
 use core::time::Duration;
 use std::fs;
@@ -27,13 +36,17 @@ use lvs_healthcheck::{
     Phase, Policy, Probe, Target, TcpProbe, Timestamp,
 };
 
-use manners::{MANNERS, Server};
+use self::children::children;
+use self::descriptors::descriptors;
+use self::driven::{registered, workers};
+use self::manners::{MANNERS, Server};
+use self::settles::settles;
 
 /// Threads a driver may have for functions.
 const THREADS: u32 = 3;
 
 /// How long things may take to be gone on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// SplitMix64.
 struct Chance(u64);
@@ -52,36 +65,8 @@ fn entries(path: &str) -> Vec<PathBuf> {
     paths.map(|entry| entry.unwrap().path()).collect()
 }
 
-fn descriptors() -> usize {
-    entries("/proc/self/fd").len()
-}
-
-/// Threads for functions; they have a name.
-fn pool() -> usize {
-    let name = |task: &PathBuf| fs::read_to_string(task.join("comm")).unwrap_or_default();
-    let tasks = entries("/proc/self/task");
-    tasks
-        .iter()
-        .filter(|task| name(task) == "healthcheck\n")
-        .count()
-}
-
 fn threads() -> usize {
     entries("/proc/self/task").len()
-}
-
-/// Children of this process, zombies included.
-fn children() -> usize {
-    let me = std::process::id().to_string();
-    let is_child = |path: &PathBuf| {
-        let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
-        let rest = stat.rsplit(") ").next().unwrap_or_default();
-        rest.split(' ').nth(1) == Some(me.as_str())
-    };
-    entries("/proc")
-        .iter()
-        .filter(|path| is_child(path))
-        .count()
 }
 
 /// What commands that were ended have started themselves.
@@ -90,37 +75,6 @@ fn grandchildren() -> usize {
     let all = entries("/proc");
     let sleeps = |path: &&PathBuf| line(path) == b"sleep\x0031.4159\0";
     all.iter().filter(sleeps).count()
-}
-
-/// Waits until a count is this.
-fn settles(what: &str, count: impl Fn() -> usize, wanted: usize) {
-    let end = Instant::now() + PATIENCE;
-    while count() != wanted {
-        assert!(
-            Instant::now() < end,
-            "{what}: {} instead of {wanted}",
-            count()
-        );
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// What a driver's epoll descriptor waits for, and whether its timer is set.
-fn registered(driver: &Driver) -> (usize, bool) {
-    let epoll = driver.as_fd().as_raw_fd();
-    let info = |number: &str| fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
-    let epoll = info(&epoll.to_string());
-    let numbers = epoll.lines().filter_map(|line| {
-        let number = line.strip_prefix("tfd:")?;
-        number.split_whitespace().next()
-    });
-    let set = |number: &str| {
-        let info = info(number);
-        let left = info.lines().find_map(|line| line.strip_prefix("it_value:"));
-        left.is_some_and(|left| left.trim() != "(0, 0)")
-    };
-    let numbers: Vec<_> = numbers.collect();
-    (numbers.len(), numbers.into_iter().any(set))
 }
 
 /// Calls a function that takes its time, on a thread although it is no check of that kind: as those
@@ -228,7 +182,8 @@ fn round(world: &World, chance: &mut Chance, dropped: bool) -> usize {
         .with_fork_rate(10_000)
         .with_start_rate(10_000);
     let mut driver = Driver::new(Config::default().with_limits(limits)).unwrap();
-    let (idle, _) = registered(&driver);
+    let epoll = driver.as_fd().as_raw_fd();
+    let (idle, _) = registered(epoll);
     let mut checks: Vec<CheckId> = Vec::new();
     let mut events = Vec::new();
     let end = Instant::now() + Duration::from_millis(400);
@@ -245,7 +200,7 @@ fn round(world: &World, chance: &mut Chance, dropped: bool) -> usize {
                 .unwrap();
         }
         fs::write(&world.file, chance.below(9).to_string()).unwrap();
-        assert!(pool() <= THREADS as usize, "{} threads", pool());
+        assert!(workers() <= THREADS as usize, "{} threads", workers());
     }
     let of_attempts = |event: &CheckEvent| match event {
         CheckEvent::Completed(report) => report.attempt > 0,
@@ -275,7 +230,7 @@ fn round(world: &World, chance: &mut Chance, dropped: bool) -> usize {
     driver.poll(Some(Duration::ZERO), &mut events).unwrap();
     assert_eq!(driver.load().checks, 0);
     assert_eq!(children(), 0, "commands that nobody waits for");
-    let (left, timer) = registered(&driver);
+    let (left, timer) = registered(epoll);
     // Files stay watched, by one descriptor for all of them.
     assert!(
         left <= idle + 1,

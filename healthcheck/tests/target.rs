@@ -2,14 +2,18 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "support/elsewhere.rs"]
+mod elsewhere;
+#[path = "support/first.rs"]
+mod first;
+
 use core::time::Duration;
 use std::fs::{self, File};
 use std::io::{IoSliceMut, Read};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
-use std::time::Instant;
 
 use lvs_healthcheck::policy::Spread;
 use lvs_healthcheck::probe::{
@@ -23,21 +27,13 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
+use self::elsewhere::Elsewhere;
+use self::first::{first_report, policy};
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn run(probe: impl Probe + 'static) -> Outcome {
-    let policy = Policy::default()
-        .with_spread(Spread::None)
-        .with_interval(60 * SECOND)
-        .with_timeout(5 * SECOND);
-    let mut driver = Driver::new(Config::default()).unwrap();
-    driver.add(Check::new(probe, policy)).unwrap();
-    let mut events = Vec::new();
-    driver.poll(Some(20 * SECOND), &mut events).unwrap();
-    match events.pop() {
-        Some(CheckEvent::Completed(report)) => report.outcome,
-        other => panic!("unexpected {other:?}"),
-    }
+    first_report(probe, policy()).outcome
 }
 
 /// Says `hi` and ends.
@@ -226,50 +222,28 @@ fn namespace_that_cannot_be_entered_is_a_local_error_that_says_why() {
     );
 }
 
-/// A process in a network namespace of its own.
-struct Elsewhere(Child);
-
-impl Elsewhere {
-    fn new() -> Self {
-        let own = fs::read_link("/proc/thread-self/ns/net").unwrap();
-        let mut command = Command::new("unshare");
-        command.args(["--net", "sleep", "600"]).stdin(Stdio::null());
-        let elsewhere = Self(command.spawn().unwrap());
-        let end = Instant::now() + 5 * SECOND;
-        while fs::read_link(elsewhere.path()).unwrap() == own {
-            assert!(Instant::now() < end, "unshare does not unshare");
-            thread::sleep(Duration::from_millis(5));
-        }
-        elsewhere
-    }
-
-    fn path(&self) -> String {
-        format!("/proc/{}/ns/net", self.0.id())
-    }
-
-    /// Does something there.
-    fn within<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let file = File::open(self.path()).unwrap();
-        let thread = thread::spawn(move || {
-            setns(file, CloneFlags::CLONE_NEWNET).unwrap();
-            work()
-        });
-        thread.join().unwrap()
-    }
+fn path(elsewhere: &Elsewhere) -> String {
+    format!("/proc/{}/ns/net", elsewhere.id())
 }
 
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Does something there.
+fn within<T: Send + 'static>(
+    elsewhere: &Elsewhere,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let file = File::open(path(elsewhere)).unwrap();
+    let thread = thread::spawn(move || {
+        setns(file, CloneFlags::CLONE_NEWNET).unwrap();
+        work()
+    });
+    thread.join().unwrap()
 }
 
 #[test]
 #[ignore = "needs root: makes network namespaces"]
 fn sockets_are_opened_in_the_namespace_of_the_target() {
     let elsewhere = Elsewhere::new();
-    let listener = elsewhere.within(|| {
+    let listener = within(&elsewhere, || {
         let lines = [
             "link set lo up",
             "link add d0 type veth peer name d1",
@@ -286,7 +260,7 @@ fn sockets_are_opened_in_the_namespace_of_the_target() {
     let port = listener.local_addr().unwrap().port();
     let there = |address: &str| {
         let target = Target::new(format!("{address}:{port}").parse().unwrap());
-        target.with_namespace(elsewhere.path())
+        target.with_namespace(path(&elsewhere))
     };
     for target in [
         there("127.0.0.1"),
@@ -317,7 +291,7 @@ fn sockets_are_opened_in_the_namespace_of_the_target() {
 #[ignore = "needs root: makes network namespaces"]
 fn namespaces_leave_no_thread_and_no_descriptor_and_cost_little() {
     let elsewhere = Elsewhere::new();
-    let listener = elsewhere.within(|| {
+    let listener = within(&elsewhere, || {
         assert!(
             Command::new("ip")
                 .args(["link", "set", "lo", "up"])
@@ -328,7 +302,7 @@ fn namespaces_leave_no_thread_and_no_descriptor_and_cost_little() {
         TcpListener::bind("127.0.0.1:0").unwrap()
     });
     let address = listener.local_addr().unwrap();
-    let target = Target::new(address).with_namespace(elsewhere.path());
+    let target = Target::new(address).with_namespace(path(&elsewhere));
     let here = TcpListener::bind("127.0.0.1:0").unwrap();
     let plain = Target::new(here.local_addr().unwrap());
     let servers = [here, listener].map(|listener| {

@@ -6,19 +6,22 @@
 use core::future::poll_fn;
 use core::net::SocketAddr;
 use core::pin::pin;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::Relaxed;
 use core::task::Poll;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread;
 
-use lvs_healthcheck::policy::Spread;
-use lvs_healthcheck::probe::{Dialogue, FnProbe, Protocol, Turn};
+use lvs_healthcheck::policy::{Observation, Observe, Passive, Spread};
+use lvs_healthcheck::probe::{Dialogue, FnProbe, Protocol, PushProbe, Turn};
 use lvs_healthcheck::timetable::Limits;
 use lvs_healthcheck::{
     AsyncDriver, Attempt, Check, CheckEvent, CheckId, Code, Command, CommandProbe, Config, Driver,
-    Health, Outcome, Phase, Policy, Report, Target, TcpProbe,
+    Health, Outcome, Phase, Policy, Report, Source, Target, TcpProbe,
 };
 use tokio::net::TcpSocket;
 use tokio::runtime::{Builder, Runtime};
@@ -271,6 +274,75 @@ fn more_ready_at_once_than_one_look_sees() {
     }
 }
 
+/// Takes its time with what it hears, and hears so much.
+#[derive(Clone, Debug)]
+struct Slow(Arc<AtomicUsize>);
+
+/// More than a turn of the driver hears.
+const MUCH: usize = 300;
+
+impl Protocol for Slow {
+    fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
+        Box::new(self.clone())
+    }
+}
+
+impl Dialogue for Slow {
+    fn opened(&mut self) -> Turn {
+        Turn::Listen
+    }
+
+    fn data(&mut self, _bytes: &[u8]) -> Turn {
+        thread::sleep(Duration::from_millis(1));
+        if self.0.fetch_add(1, Relaxed) < MUCH {
+            return Turn::Listen;
+        }
+        Turn::Done(Outcome::new(Code::Ok, Phase::Match))
+    }
+}
+
+#[test]
+fn server_that_floods_keeps_no_task_of_the_thread_waiting() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = Target::new(listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
+    });
+    let heard = Arc::new(AtomicUsize::new(0));
+    let probe = TcpProbe::new(target).with_protocol(Slow(heard.clone()));
+    let check = Check::new(
+        probe,
+        policy()
+            .with_interval(600 * SECOND)
+            .with_timeout(60 * SECOND),
+    );
+    let [runtime, _] = runtimes();
+    let longest = runtime.block_on(async {
+        let mut under = AsyncDriver::new(driver(vec![check])).unwrap();
+        let other = tokio::spawn(async move {
+            let (mut last, mut longest) = (0, 0);
+            while last <= MUCH {
+                let now = heard.load(Relaxed);
+                longest = longest.max(now - last);
+                last = now;
+                yield_now().await;
+            }
+            longest
+        });
+        let CheckEvent::Completed(report) = under.next().await.unwrap() else {
+            unreachable!()
+        };
+        assert_eq!(report.outcome.code, Code::Ok, "{}", report.outcome);
+        other.await.unwrap()
+    });
+    server.join().unwrap();
+    assert!(
+        longest < MUCH / 4,
+        "{longest} pieces heard between two turns"
+    );
+}
+
 #[test]
 fn removed_check_reports_nothing_more_and_the_rest_is_handed_back() {
     let [runtime, _] = runtimes();
@@ -306,4 +378,46 @@ fn removed_check_reports_nothing_more_and_the_rest_is_handed_back() {
         assert!(events.is_empty());
         assert_eq!(under.load().checks, 0);
     });
+}
+
+#[test]
+fn what_it_is_told_wakes_it_and_suspension_holds() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let nothing = Driver::new(Config::default()).unwrap();
+            let mut driver = AsyncDriver::new(nothing).unwrap();
+            let hour = Duration::from_secs(3600);
+            let passive = Passive::new(Observe::Layer4).with_error_limit(1);
+            let policy = policy().with_fall(1).with_passive(passive);
+            let pushed = Check::new(PushProbe::new(hour), policy);
+            let check = driver.add(pushed).unwrap();
+            driver.set_traffic(check, true).unwrap();
+            let due = driver.next_attempt(check).unwrap();
+            assert!(due > driver.now());
+
+            let ok = Outcome::new(Code::Ok, Phase::Match);
+            driver.report(check, ok).unwrap();
+            let CheckEvent::Completed(report) = driver.next().await.unwrap() else {
+                unreachable!()
+            };
+            assert_eq!(
+                (report.source, report.health),
+                (Source::Reporter, Health::Up)
+            );
+            driver.observe(check, Observation::ConnectFailed).unwrap();
+            let mut events = Vec::new();
+            driver.events(&mut events).await.unwrap();
+            assert_eq!(driver.health(check), Some(Health::Down));
+            assert_eq!(events.len(), 1);
+
+            driver.suspend(check).unwrap();
+            assert!(driver.is_suspended(check));
+            driver.resume(check).unwrap();
+            driver.suspend_all().unwrap();
+            assert_eq!(driver.next_attempt(check), None);
+            driver.resume_all().unwrap();
+            assert!(driver.next_attempt(check).is_some());
+            assert_eq!(driver.overload(), None);
+        });
+    }
 }

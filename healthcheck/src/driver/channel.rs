@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno as Number;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
-use super::datagram::Datagrams;
+use super::datagram::{Datagrams, Received};
 use super::socket::Failure;
 use super::stream::{Arrived, Shaken, Stream};
 use crate::probe::tls::{Tls, TlsInfo};
@@ -67,7 +67,9 @@ impl Channel {
     /// Opens a socket. The flag tells whether it is connected already.
     pub(super) fn open(target: &Target, transport: Transport) -> Result<(Self, bool), Failure> {
         let socket = match transport {
-            Transport::Tcp { close } => Socket::Stream(Stream::open(target, close)?),
+            Transport::Tcp { close, prompt } => {
+                Socket::Stream(Stream::open(target, close, prompt)?)
+            }
             Transport::Udp { from_any } => Socket::Datagrams(Datagrams::udp(target, from_any)?),
             Transport::Icmp => Socket::Datagrams(Datagrams::icmp(target)?),
         };
@@ -112,6 +114,15 @@ impl Channel {
         added.map_err(|errno| Failure::at(Operation::Socket)(errno.into()))?;
         self.watched = true;
         Ok(())
+    }
+
+    /// Has epoll forget it, which closing alone does not as long as somebody else has a copy of the
+    /// descriptor: a process that is being started by another thread of this one, for a moment.
+    pub(super) fn unwatch(&self, epoll: &Epoll) {
+        if self.watched {
+            // It is there, so this cannot fail.
+            let _ = epoll.delete(self.as_fd());
+        }
     }
 
     /// Takes note of what epoll says.
@@ -287,16 +298,15 @@ impl Channel {
                 Err(failure) => Some(Heard::Failed(failure)),
             },
             Socket::Datagrams(datagrams) => match datagrams.receive(buffer) {
-                Ok(Some((start, end, from))) => Some(Heard::Datagram { start, end, from }),
+                Ok(Some(Received::Datagram { start, end, from })) => {
+                    Some(Heard::Datagram { start, end, from })
+                }
+                Ok(Some(Received::Icmp(icmp))) => Some(Heard::Icmp(icmp)),
                 Ok(None) => {
                     self.readable = false;
                     None
                 }
-                // An error told by ICMP comes with its reasons.
-                Err(failure) => match datagrams.next_icmp() {
-                    Some(icmp) => Some(Heard::Icmp(icmp)),
-                    None => Some(Heard::Failed(failure)),
-                },
+                Err(failure) => Some(Heard::Failed(failure)),
             },
         }
     }

@@ -143,7 +143,7 @@ impl Child {
     ///
     /// # Blocking
     ///
-    /// For at most this time, and 65 s.
+    /// For at most this time; 65 s are the most it can be.
     pub fn reap_within(&mut self, patience: Duration) {
         if self.reap() {
             return;

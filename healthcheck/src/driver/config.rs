@@ -26,8 +26,9 @@ impl Config {
     }
 
     /// Limits how much runs at once. Default: those of [`Limits::default`], except that attempts
-    /// in flight are at most three quarters of the descriptors this process still has, and
-    /// commands at once the larger of 16 and four per processor.
+    /// in flight are at most three quarters of the descriptors this process still has when the driver
+    /// is made (set a limit if it opens many later), and commands at once the larger of 16 and four
+    /// per processor.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self

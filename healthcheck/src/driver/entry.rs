@@ -41,6 +41,28 @@ pub(super) struct Subscriber {
     pub(super) due: Timestamp,
     /// Whether it was there when the running attempt began.
     pub(super) takes_part: bool,
+    /// How long a report from outside is good for, if it lives on those.
+    pub(super) ttl: Option<Duration>,
+}
+
+impl Subscriber {
+    /// When it wants its next attempt after one that started and ended then.
+    pub(super) fn next_start(
+        &self,
+        started: Timestamp,
+        ended: Timestamp,
+        draw: &mut dyn FnMut() -> u64,
+    ) -> Timestamp {
+        match self.ttl {
+            Some(ttl) => ended.saturating_add(ttl),
+            None => self.machine.next_start(started, ended, draw),
+        }
+    }
+
+    /// Whether it takes part in attempts at all.
+    pub(super) const fn is_asleep(&self) -> bool {
+        self.machine.is_suspended()
+    }
 }
 
 impl Entry {
@@ -48,7 +70,8 @@ impl Entry {
         self.subscribers.iter_mut().find(|this| this.id == check)
     }
 
-    /// When the first of the checks wants an attempt, whether it is in a hurry, and what is late.
+    /// When the first of the checks wants an attempt (never: the largest time), whether it is in a
+    /// hurry, and what is late.
     pub(super) fn plan(&self) -> (Timestamp, bool, Duration) {
         let of = |this: &Subscriber| {
             let machine = &this.machine;
@@ -56,7 +79,8 @@ impl Entry {
             (this.due, machine.is_transitional(), interval)
         };
         let none = (Timestamp::MAX, false, Duration::MAX);
-        self.subscribers.iter().map(of).fold(none, |all, this| {
+        let awake = self.subscribers.iter().filter(|this| !this.is_asleep());
+        awake.map(of).fold(none, |all, this| {
             (all.0.min(this.0), all.1 || this.1, all.2.min(this.2))
         })
     }

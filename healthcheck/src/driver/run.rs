@@ -10,12 +10,12 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use super::channel::Channel;
 use super::child::Child;
 use super::entry::{Entry, Subscriber};
-use super::running::{Reply, Running, Token};
+use super::running::{Broken, Reply, Running, Token, guarded};
 use super::watch::Watches;
 use super::{DROP_PATIENCE, Driver, draw};
 use crate::Timestamp;
 use crate::attempt::Attempt;
-use crate::check::{CheckEvent, CheckId, Report};
+use crate::check::{CheckEvent, CheckId, Report, Source};
 use crate::outcome::{Code, Outcome, Phase};
 use crate::probe::{Action, Event, Step};
 
@@ -28,23 +28,32 @@ const SECRETS: usize = 256;
 /// How many times in a row one socket is heard before others get their turn.
 const HEARINGS: u32 = 16;
 
+/// How many attempts are begun, or hear what was ready, at what counts as one time: tens of
+/// microseconds.
+const SHARED: u32 = 16;
+
 impl Driver {
     /// Starts an attempt the timetable has let through.
     pub(super) fn start(&mut self, check: CheckId, events: &mut Vec<CheckEvent>) {
-        let now = self.now();
+        let now = self.shared_now();
         self.serial = self.serial.wrapping_add(1) % Token::SERIALS;
         let serial = self.serial;
         let random = self.unpredictable();
+        if let Some(watches) = &mut self.watches {
+            watches.find(check);
+        }
         let Some(entry) = self.entry_of(check) else {
             return;
         };
         entry.attempts = entry.attempts.saturating_add(1);
         for subscriber in &mut entry.subscribers {
-            subscriber.attempts = subscriber.attempts.saturating_add(1);
-            subscriber.takes_part = true;
+            subscriber.takes_part = !subscriber.is_asleep();
+            let count = u64::from(subscriber.takes_part);
+            subscriber.attempts = subscriber.attempts.saturating_add(count);
         }
         // Those who share it give it the same time; their health makes no difference to it.
-        let Some(Subscriber { machine, .. }) = entry.subscribers.first() else {
+        let mut awake = entry.subscribers.iter().filter(|this| this.takes_part);
+        let Some(Subscriber { machine, .. }) = awake.next() else {
             return;
         };
         let policy = machine.policy();
@@ -52,10 +61,31 @@ impl Driver {
         let health = machine.health();
         let attempt =
             Attempt::new(entry.attempts, now, timeout, connect_timeout, health).with_random(random);
-        let mut engine = entry.probe.engine(&attempt);
-        let step = engine.start(now);
+        let begun = guarded(|| {
+            let mut engine = entry.probe.engine(&attempt);
+            let step = engine.start(now);
+            (engine, step)
+        });
+        let (engine, step) =
+            begun.unwrap_or_else(|outcome| (Box::new(Broken), Step::Done(*outcome)));
         entry.running = Some(Box::new(Running::new(attempt, engine, check.slot, serial)));
         self.proceed(check, step, now, events);
+    }
+
+    /// Now, as it was for up to [`SHARED`] things done in a row, since the clock is not free.
+    fn shared_now(&mut self) -> Timestamp {
+        let Some(left) = self.shared.1.checked_sub(1) else {
+            self.shared.1 = SHARED.saturating_sub(1);
+            return self.fresh_now();
+        };
+        self.shared.1 = left;
+        self.shared.0
+    }
+
+    /// Now, for what took its time; from then on for others, too.
+    fn fresh_now(&mut self) -> Timestamp {
+        self.shared.0 = self.now();
+        self.shared.0
     }
 
     /// A number nobody can guess, unless a seed was asked for.
@@ -78,8 +108,6 @@ impl Driver {
     pub(super) fn on_ready(&mut self, event: EpollEvent, events: &mut Vec<CheckEvent>) {
         let data = event.data();
         if data == Token::TIMER {
-            // Reading stops it from being ready; an error means that it was not.
-            let _ = self.timer.wait();
             self.armed = None;
             return;
         }
@@ -94,6 +122,7 @@ impl Driver {
             if self.orphans.get_mut(&token.serial).is_some_and(Child::reap) {
                 if let Some(child) = self.orphans.remove(&token.serial) {
                     let _ = self.epoll.delete(child.process());
+                    self.timetable.set_outliving(self.orphans.len());
                 }
             }
             return;
@@ -115,16 +144,25 @@ impl Driver {
 
     /// The time of an attempt is over, or the time its engine asked for has come.
     pub(super) fn on_deadline(&mut self, check: CheckId, events: &mut Vec<CheckEvent>) {
-        let now = self.now();
+        let (now, round) = (self.now(), self.round);
         let Some(running) = self.running_of(check) else {
             return;
         };
+        let held_up = running.held_up(round, now);
         let (deadline, serial) = (running.deadline(), running.serial);
         if now < deadline {
             self.timetable.set_deadline(check, deadline);
             return;
         }
         running.forget_wanted(now);
+        if let Some(late) = held_up {
+            let detail = format!("this host looked {late:?} after the deadline at what was said");
+            let outcome = Outcome::new(Code::Cancelled, Phase::Recv).with_detail(&detail);
+            self.deliver(check, outcome, now, events);
+            self.tell(check, Event::Cancel, events);
+            self.close(check, now, events);
+            return;
+        }
         self.tell(check, Event::Deadline, events);
         let silent = self.running_of(check).is_some_and(|running| {
             running.serial == serial
@@ -141,9 +179,23 @@ impl Driver {
 
     /// Tells an engine what happened and does what it then wants.
     pub(super) fn tell(&mut self, check: CheckId, event: Event<'_>, events: &mut Vec<CheckEvent>) {
-        let now = self.now();
+        let now = self.fresh_now();
+        self.tell_at(now, check, event, events);
+    }
+
+    fn tell_at(
+        &mut self,
+        now: Timestamp,
+        check: CheckId,
+        event: Event<'_>,
+        events: &mut Vec<CheckEvent>,
+    ) {
+        let round = self.round;
         if let Some(running) = self.running_of(check) {
-            let step = running.engine.on_event(event, now);
+            if !matches!(event, Event::Deadline) {
+                running.told = round;
+            }
+            let step = running.ask(event, now);
             self.proceed(check, step, now, events);
         }
     }
@@ -173,12 +225,17 @@ impl Driver {
             channel.unqueue();
         }
         let mut buffer = core::mem::take(&mut self.buffer);
-        for _ in 0..HEARINGS {
+        for number in 0..HEARINGS {
             let channel = self.current(token).and_then(|now| now.channel.as_mut());
             let Some(heard) = channel.and_then(|channel| channel.hear(&mut buffer)) else {
                 break;
             };
-            self.tell(check, heard.event(&buffer), events);
+            // What has been ready was so when this was looked at, the rest came later.
+            let now = match number {
+                0 => self.shared_now(),
+                _ => self.fresh_now(),
+            };
+            self.tell_at(now, check, heard.event(&buffer), events);
         }
         self.buffer = buffer;
         self.hear_again(token);
@@ -254,7 +311,7 @@ impl Driver {
                 // The socket will have to be waited for.
                 replies.extend(self.watch_or_gather(check));
             }
-            let time = (!replies.is_empty()).then(|| self.now());
+            let time = (!replies.is_empty()).then(|| self.fresh_now());
             let Some(running) = self.running_of(check) else {
                 return;
             };
@@ -265,7 +322,7 @@ impl Driver {
                 return;
             };
             now = time.unwrap_or(now);
-            step = running.engine.on_event(reply.event(), now);
+            step = running.ask(reply.event(), now);
         }
         let outcome = Outcome::new(Code::Cancelled, Phase::Bind)
             .with_detail("the probe keeps asking for what fails");
@@ -314,12 +371,14 @@ impl Driver {
         let (tokens, mut polled): (Vec<_>, Vec<_>) = polled.unzip();
         // If it fails, it is as if none were ready.
         let _ = poll(&mut polled, PollTimeout::ZERO);
+        let now = self.now();
         let flags = polled.iter().map(|socket| {
             let found = socket.revents().unwrap_or(PollFlags::empty());
             // The numbers are the same, epoll_ctl(2).
             EpollFlags::from_bits_truncate(found.bits().into())
         });
         let flags: Vec<_> = flags.collect();
+        self.shared = (now, SHARED);
         for (token, flags) in tokens.into_iter().zip(flags) {
             if !flags.is_empty() {
                 if let Some(channel) = self.current(token).and_then(|now| now.channel.as_mut()) {
@@ -373,22 +432,13 @@ impl Driver {
         outcome.timing.total = Some(now.saturating_sub(attempt.started));
         for subscriber in entry.subscribers.iter_mut().filter(|this| this.takes_part) {
             let decision = subscriber.machine.on_outcome(&outcome);
-            events.push(CheckEvent::Completed(Report {
-                check: subscriber.id,
-                started: attempt.started,
-                at: now,
-                attempt: subscriber.attempts,
-                outcome: outcome.clone(),
-                health: decision.health,
-                counter: decision.counter,
-                change: decision.change,
-                hint: decision.hint,
-                no_new: decision.no_new,
-                admin: decision.admin,
-                hint_changed: decision.hint_changed,
-                log: decision.log,
-                local_errors: decision.local_errors,
-            }));
+            events.push(CheckEvent::Completed(Report::new(
+                (subscriber.id, subscriber.attempts),
+                Source::Attempt,
+                (attempt.started, now),
+                outcome.clone(),
+                &decision,
+            )));
         }
     }
 
@@ -406,6 +456,7 @@ impl Driver {
             return;
         };
         let (started, ended) = (running.attempt.started, running.reported.unwrap_or(now));
+        self.closing.extend(running.channel);
         if let Some(child) = running.child {
             self.release(child, running.serial);
         }
@@ -423,11 +474,10 @@ impl Driver {
             if hurried {
                 subscriber.due = now;
             } else if subscriber.takes_part {
-                let machine = &subscriber.machine;
-                let mut due = machine.next_start(started, ended, &mut || draw(&mut random));
+                let mut due = subscriber.next_start(started, ended, &mut || draw(&mut random));
                 if due < now {
                     // A command outlived its time by more than the delay: count from its real end.
-                    due = machine.next_start(started, now, &mut || draw(&mut random));
+                    due = subscriber.next_start(started, now, &mut || draw(&mut random));
                 }
                 subscriber.due = due;
             }
@@ -459,6 +509,7 @@ impl Driver {
         match self.epoll.add(child.process(), event) {
             Ok(()) => {
                 self.orphans.insert(serial, child);
+                self.timetable.set_outliving(self.orphans.len());
             }
             Err(_) => child.reap_within(DROP_PATIENCE),
         }

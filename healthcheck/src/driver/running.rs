@@ -1,5 +1,8 @@
 //! An attempt under way: its engine, and the descriptors it holds.
 
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+
 use nix::errno::Errno as Number;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
@@ -8,13 +11,20 @@ use super::child::Child;
 use super::socket::Failure;
 #[cfg(feature = "tokio")]
 use super::task::Started;
-use super::worker::Workers;
+use super::worker::{Workers, panicked};
 use crate::Timestamp;
 use crate::attempt::Attempt;
+use crate::outcome::Outcome;
 use crate::probe::command::Command;
 use crate::probe::tls::TlsInfo;
-use crate::probe::{Action, Call, ChildStatus, Engine, Event, Operation, Transport};
+use crate::probe::{Action, Call, ChildStatus, Engine, Event, Operation, Step, Transport};
 use crate::target::Target;
+
+/// Being late by this part of its time does an attempt no harm.
+const PUNCTUAL: u32 = 10;
+
+/// Nor does being late by this, which timers may be on a host that does other things, too.
+const USUAL: Timestamp = Timestamp::from_millis(50);
 
 /// What a ready descriptor belongs to, packed into epoll's 64 bits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,6 +82,8 @@ pub(super) struct Running {
     /// When the outcome became known.
     pub(super) reported: Option<Timestamp>,
     pub(super) cancelled: bool,
+    /// In which round of the driver its engine was last told of something.
+    pub(super) told: u64,
 }
 
 impl Running {
@@ -88,6 +100,7 @@ impl Running {
             wanted: None,
             reported: None,
             cancelled: false,
+            told: 0,
         }
     }
 
@@ -111,7 +124,7 @@ impl Running {
                 self.wanted = Some(deadline);
                 Ok(None)
             }
-            Action::Connect { target, transport } => self.connect(&target, transport),
+            Action::Connect { target, transport } => self.connect(epoll, &target, transport),
             Action::Send(bytes) => {
                 let Some(channel) = &mut self.channel else {
                     return Err(Failure::at(Operation::Send)(Number::ENOTCONN.into()));
@@ -160,15 +173,31 @@ impl Running {
         }
     }
 
+    /// Tells the engine what happened. One that panics is not asked again.
+    pub(super) fn ask(&mut self, event: Event<'_>, now: Timestamp) -> Step {
+        let engine = &mut self.engine;
+        guarded(|| engine.on_event(event, now)).unwrap_or_else(|outcome| {
+            self.engine = Box::new(Broken);
+            Step::Done(*outcome)
+        })
+    }
+
     /// The command that still runs, if any.
     pub(super) fn into_child(self) -> Option<Child> {
         self.child.filter(|child| !child.is_reaped())
     }
 
     /// Opens a socket, instead of the one there is.
-    fn connect(&mut self, target: &Target, transport: Transport) -> Result<Option<Reply>, Failure> {
-        // Closing it takes it out of epoll.
-        self.channel = None;
+    fn connect(
+        &mut self,
+        epoll: &Epoll,
+        target: &Target,
+        transport: Transport,
+    ) -> Result<Option<Reply>, Failure> {
+        if let Some(channel) = self.channel.take() {
+            // The new one has the same token, so nothing may be heard of the old one.
+            channel.unwatch(epoll);
+        }
         let (channel, connected) = Channel::open(target, transport)?;
         self.channel = Some(channel);
         Ok(connected.then_some(Reply::Connected))
@@ -219,6 +248,15 @@ impl Running {
         self.wanted = self.wanted.filter(|wanted| now < *wanted);
     }
 
+    /// How late it was heard, if that is why it is not finished: the other side has spoken in time,
+    /// for all we know, but this host looked only after the deadline.
+    pub(super) fn held_up(&self, round: u64, now: Timestamp) -> Option<Timestamp> {
+        let (attempt, late) = (&self.attempt, now.saturating_sub(self.attempt.deadline));
+        let whole = attempt.deadline.saturating_sub(attempt.started);
+        let unheard = self.reported.is_none() && !self.cancelled && self.channel.is_some();
+        (unheard && self.told == round && late > USUAL.max(whole / PUNCTUAL)).then_some(late)
+    }
+
     /// When to tell the engine that time is over.
     pub(super) fn deadline(&self) -> Timestamp {
         let wanted = self.wanted.unwrap_or(Timestamp::MAX);
@@ -227,6 +265,26 @@ impl Running {
         } else {
             wanted.min(self.attempt.deadline)
         }
+    }
+}
+
+/// What the user's code says, or the outcome of an attempt in which it panicked: that is a fault
+/// here, and must not stop other checks.
+pub(super) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Box<Outcome>> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| Box::new(panicked(&*panic)))
+}
+
+/// Takes the place of an engine that panicked, in an attempt that is over.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+impl Engine for Broken {
+    fn start(&mut self, _now: Timestamp) -> Step {
+        Step::Do(Vec::new())
+    }
+
+    fn on_event(&mut self, _event: Event<'_>, _now: Timestamp) -> Step {
+        Step::End(Vec::new())
     }
 }
 

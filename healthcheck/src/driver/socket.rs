@@ -132,16 +132,32 @@ fn open_here(
     Ok((socket, address))
 }
 
+/// How much of the packet an ICMP error is about is looked at.
+const QUOTED: usize = 64;
+
 /// The next ICMP error the kernel keeps for this socket.
 pub(super) fn next_icmp(socket: &Socket) -> Option<IcmpError> {
+    let peer = ip_of(socket.peer_addr());
+    next_icmp_if(socket, peer, |_| true, || ip_of(socket.local_addr()))
+}
+
+/// The same where several addresses may be asked, for a packet that begins like this; others are
+/// dropped. What packets to the peer have as their source is told only if that is needed.
+pub(super) fn next_icmp_if(
+    socket: &Socket,
+    peer: Option<IpAddr>,
+    is_ours: impl Fn(&[u8]) -> bool,
+    source: impl Fn() -> Option<IpAddr>,
+) -> Option<IcmpError> {
     let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
-    let mut data = [0; 64];
-    let mut parts = [IoSliceMut::new(&mut data)];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let raw = socket.as_raw_fd();
     loop {
+        let mut data = [0; QUOTED];
+        let mut parts = [IoSliceMut::new(&mut data)];
         let message =
             recvmsg::<SockaddrStorage>(raw, &mut parts, Some(&mut control), flags).ok()?;
+        let length = message.bytes.min(QUOTED);
         let icmp = message.cmsgs().ok()?.find_map(|message| match message {
             ControlMessageOwned::Ipv4RecvErr(error, Some(from))
                 if error.ee_origin == ORIGIN_ICMP =>
@@ -158,16 +174,17 @@ pub(super) fn next_icmp(socket: &Socket) -> Option<IcmpError> {
             // An error of this host's own, such as a packet too big for the device.
             _ => None,
         });
-        let Some((error, from, no_neighbour)) = icmp else {
+        let ours = is_ours(data.get(..length).unwrap_or_default());
+        let Some((error, from, no_neighbour)) = icmp.filter(|_| ours) else {
             continue;
         };
         let errno = Errno::from_raw(i32::try_from(error.ee_errno).unwrap_or(libc::EIO));
         let mut icmp = IcmpError::new(error.ee_type, error.ee_code, from, errno);
         // This host's packet filter answers with the address the socket itself has. So does
         // the kernel when nobody answers its ARP or ND requests, but always with the same code.
-        let (local, peer) = (ip_of(socket.local_addr()), ip_of(socket.peer_addr()));
-        let own = Some(from) == local && peer.is_none_or(|peer| peer != from);
-        icmp.own_filter = own && (error.ee_type, error.ee_code) != no_neighbour;
+        let elsewhere = peer.is_none_or(|peer| peer != from);
+        let filter = elsewhere && (error.ee_type, error.ee_code) != no_neighbour;
+        icmp.own_filter = filter && Some(from) == source();
         return Some(icmp);
     }
 }
@@ -236,6 +253,6 @@ fn scoped(target: &Target) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-fn ip_of(address: io::Result<socket2::SockAddr>) -> Option<IpAddr> {
+pub(super) fn ip_of(address: io::Result<socket2::SockAddr>) -> Option<IpAddr> {
     Some(address.ok()?.as_socket()?.ip())
 }

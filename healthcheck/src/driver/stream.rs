@@ -75,10 +75,13 @@ enum Trouble {
 
 impl Stream {
     /// Opens a socket as the target says and begins to connect.
-    pub(super) fn open(target: &Target, close: CloseMode) -> Result<Self, Failure> {
+    pub(super) fn open(target: &Target, close: CloseMode, prompt: bool) -> Result<Self, Failure> {
         let (socket, address) = open(target, Type::STREAM, Protocol::TCP)?;
-        if close == CloseMode::HalfOpen {
-            // Delays the last packet of the handshake, so that the reset comes first.
+        // A PROXY header is said first, whatever follows.
+        let prompt = prompt || target.proxy_header().is_some();
+        if close == CloseMode::HalfOpen || (prompt && close == CloseMode::Fin) {
+            // Delays the last packet of the handshake, so that the reset comes first, or it goes
+            // with what comes next.
             let failure = Failure::at(Operation::Socket);
             socket.set_tcp_quickack(false).map_err(failure)?;
         }

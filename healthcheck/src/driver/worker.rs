@@ -213,10 +213,7 @@ fn now() -> Timestamp {
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let detail = format!(
-        "the probe's function panicked: {}",
-        text.unwrap_or("no text")
-    );
+    let detail = format!("the probe panicked: {}", text.unwrap_or("no text"));
     Outcome::new(Code::Cancelled, Phase::Process).with_detail(&detail)
 }
 

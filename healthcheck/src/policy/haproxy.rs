@@ -55,8 +55,9 @@ impl Policy {
     /// The policy of a HAProxy server's `check`.
     ///
     /// Delays count from end to start. Without `timeout check` an attempt has `inter`, with it the
-    /// smaller of `timeout connect` and `inter` for connecting, and `timeout check` on top. A
-    /// missing route counts as a failure (`L4CON`), other local errors do not (`SOCKERR`).
+    /// smaller of `timeout connect` and `inter` for connecting, and `timeout check` on top: an attempt that
+    /// connects at once has the sum of both for the reply, where HAProxy counts `timeout check` from
+    /// the connection. A missing route counts as a failure (`L4CON`), other local errors do not (`SOCKERR`).
     ///
     /// The first start is at once: HAProxy spreads the checks of all servers, so it takes all of
     /// them to say when one starts, see [`Spread::even`]. `slowstart` belongs to the destination,

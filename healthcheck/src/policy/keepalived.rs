@@ -22,6 +22,8 @@ pub enum KeepalivedChecker {
     Ping,
     /// `MISC_CHECK`.
     Misc,
+    /// `FILE_CHECK`.
+    File,
 }
 
 /// The knobs of one checker, after inheritance from `real_server` and `virtual_server`.
@@ -65,7 +67,11 @@ impl Policy {
     /// checker down whatever `retry` says. MISC runs from start to start, the others from end to
     /// start. A missing route counts as a failure, other local errors are not counted. keepalived
     /// limits each phase of an attempt to `connect_timeout` and restarts that clock on every read;
-    /// here the whole attempt is limited to twice as much.
+    /// here the whole attempt is limited to twice as much, and to as much if datagrams are all there
+    /// is: DNS, UDP and PING have one phase.
+    ///
+    /// FILE knows `alpha` and `log_all_failures` only: the file is read at once, whenever something
+    /// happens to it, and every 30 s; each number counts.
     ///
     /// An unset `connect_timeout` or interval never makes the policy invalid, a zero one does.
     ///
@@ -82,6 +88,9 @@ impl Policy {
     pub fn keepalived(checker: KeepalivedChecker, knobs: &Keepalived) -> Self {
         use KeepalivedChecker as Kind;
 
+        if checker == Kind::File {
+            return Self::keepalived_file(knobs);
+        }
         let delay_loop = knobs.delay_loop.unwrap_or(Duration::from_secs(60));
         let retry = knobs.retry.unwrap_or(match checker {
             Kind::Dns => 3,
@@ -101,7 +110,11 @@ impl Policy {
                 None,
             )
         } else {
-            let whole = connect_timeout.saturating_mul(2);
+            let phases = match checker {
+                Kind::Dns | Kind::Udp | Kind::Ping => 1,
+                _ => 2,
+            };
+            let whole = connect_timeout.saturating_mul(phases);
             (ScheduleBase::EndToStart, whole, Some(connect_timeout))
         };
         let down = if checker == Kind::Http {
@@ -112,11 +125,7 @@ impl Policy {
         Self {
             rise: 1,
             fall: retry.saturating_add(1),
-            initial: if knobs.alpha {
-                Initial::FullyDown
-            } else {
-                Initial::Up1
-            },
+            initial: initial(knobs),
             interval: delay_loop,
             fast: Some(before_retry),
             down: Some(down),
@@ -131,6 +140,30 @@ impl Policy {
             log_all_failures: knobs.log_all_failures,
             ..Self::default()
         }
+    }
+
+    /// What a file says counts as soon as it says it.
+    fn keepalived_file(knobs: &Keepalived) -> Self {
+        Self {
+            rise: 1,
+            fall: 1,
+            initial: initial(knobs),
+            // A safety net beside what is told of the file.
+            interval: Duration::from_secs(30),
+            jitter_percent: 0,
+            spread: Spread::None,
+            timeout: Duration::from_secs(5),
+            log_all_failures: knobs.log_all_failures,
+            ..Self::default()
+        }
+    }
+}
+
+const fn initial(knobs: &Keepalived) -> Initial {
+    if knobs.alpha {
+        Initial::FullyDown
+    } else {
+        Initial::Up1
     }
 }
 
@@ -149,9 +182,9 @@ mod tests {
             (Kind::Tcp, 2, 1, ScheduleBase::EndToStart, 10),
             (Kind::Http, 2, 3, ScheduleBase::EndToStart, 10),
             (Kind::Smtp, 2, 1, ScheduleBase::EndToStart, 10),
-            (Kind::Dns, 4, 60, ScheduleBase::EndToStart, 10),
-            (Kind::Udp, 2, 1, ScheduleBase::EndToStart, 10),
-            (Kind::Ping, 2, 1, ScheduleBase::EndToStart, 10),
+            (Kind::Dns, 4, 60, ScheduleBase::EndToStart, 5),
+            (Kind::Udp, 2, 1, ScheduleBase::EndToStart, 5),
+            (Kind::Ping, 2, 1, ScheduleBase::EndToStart, 5),
             (Kind::Misc, 1, 1, ScheduleBase::StartToStart, 60),
         ];
         for (kind, fall, fast, base, timeout) in rows {
@@ -202,5 +235,26 @@ mod tests {
         assert_eq!(policy.timeout, 9 * SECOND);
         assert_eq!(policy.connect_timeout, None);
         assert_eq!(policy.down, Some(2 * SECOND));
+        let policy = Policy::keepalived(Kind::Udp, &knobs);
+        assert_eq!(policy.timeout, 3 * SECOND);
+    }
+
+    #[test]
+    fn files_count_at_once() {
+        let mut knobs = Keepalived::new();
+        // What such a block cannot have makes no difference.
+        knobs.delay_loop = Some(SECOND);
+        knobs.retry = Some(9);
+        let policy = Policy::keepalived(Kind::File, &knobs);
+        assert_eq!(policy.validate(), Ok(()));
+        assert_eq!((policy.rise, policy.fall), (1, 1));
+        assert_eq!(
+            (policy.spread, policy.initial),
+            (Spread::None, Initial::Up1)
+        );
+        assert_eq!(policy.interval, 30 * SECOND);
+        knobs.alpha = true;
+        let policy = Policy::keepalived(Kind::File, &knobs);
+        assert_eq!(policy.initial, Initial::FullyDown);
     }
 }

@@ -5,6 +5,8 @@
 
 use core::fmt;
 
+use crate::outcome::{Code, Outcome, Phase};
+
 /// Which events count; HAProxy's `observe`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -32,6 +34,25 @@ pub enum Observation {
 }
 
 impl Observation {
+    /// What stands for errors of which this was the last.
+    pub(crate) fn outcome(self) -> Outcome {
+        let (code, phase, what) = match self {
+            Self::ConnectFailed | Self::Connected => (
+                Code::Refused,
+                Phase::Connect,
+                "no connection was established".to_owned(),
+            ),
+            Self::HttpStatus(status) => {
+                (Code::Status, Phase::Match, format!("HTTP status {status}"))
+            }
+            Self::ReplyFailed | Self::Replied => {
+                (Code::Proto, Phase::Recv, "no good reply came".to_owned())
+            }
+        };
+        let detail = format!("errors of real traffic, the last: {what}");
+        Outcome::new(code, phase).with_detail(&detail)
+    }
+
     /// Whether it is good or bad for who observes so; `None` if it does not count.
     #[must_use]
     pub const fn is_good(self, observe: Observe) -> Option<bool> {

@@ -11,7 +11,8 @@ use crate::outcome::{Code, Outcome, Phase};
 ///
 /// Whoever reports makes [`Outcome`]s, which go to
 /// [`Machine::on_outcome`](super::Machine::on_outcome) like those of a probe. When none has come
-/// for the time to live, that is one failure, and again after each further such time.
+/// for the time to live, that is one failure, and again after each further such time. With a
+/// [`Driver`](crate::Driver), see [`PushProbe`](crate::probe::PushProbe).
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,14 +41,26 @@ impl Ttl {
     ///
     /// The time to live is not 1 ms to 10⁹ s.
     pub fn new(ttl: Duration, now: Timestamp) -> Result<Self, Invalid> {
-        if !(Policy::MIN_TIME..=Policy::MAX_TIME).contains(&ttl) {
-            let limit = "must be 1 ms to 1000000000 s";
-            return Err(Invalid::new("ttl", format!("{ttl:?}"), limit));
-        }
+        Self::check(ttl)?;
         Ok(Self {
             ttl,
             due: now.saturating_add(ttl),
         })
+    }
+
+    /// Refuses a time to live out of range.
+    pub(crate) fn check(ttl: Duration) -> Result<(), Invalid> {
+        if !(Policy::MIN_TIME..=Policy::MAX_TIME).contains(&ttl) {
+            let limit = "must be 1 ms to 1000000000 s";
+            return Err(Invalid::new("ttl", format!("{ttl:?}"), limit));
+        }
+        Ok(())
+    }
+
+    /// The failure of a reporter that has said nothing for so long.
+    pub(crate) fn missing(ttl: Duration) -> Outcome {
+        let detail = format!("no report within {ttl:?}");
+        Outcome::new(Code::TimeoutIo, Phase::Recv).with_detail(&detail)
     }
 
     /// A report has come, whatever it said.
@@ -71,8 +84,7 @@ impl Ttl {
             return None;
         }
         self.due = now.saturating_add(self.ttl);
-        let detail = format!("no report within {:?}", self.ttl);
-        Some(Outcome::new(Code::TimeoutIo, Phase::Recv).with_detail(&detail))
+        Some(Self::missing(self.ttl))
     }
 }
 

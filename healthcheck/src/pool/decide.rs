@@ -85,6 +85,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         for slot in 0..self.members.len() {
             self.review(slot, &mut failed);
         }
+        self.ejections_moved = true;
         self.limit_ejections(&mut failed);
         self.decide();
         self.freeze(&failed);
@@ -115,6 +116,8 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             member.frozen = None;
         }
         let before = member.view.replace(view);
+        let of = |view: &View| (view.is_sound, view.is_eligible, view.sound_weight);
+        self.ejections_moved |= before.as_ref().map(of) != Some(of(&view));
         if let Some(before) = &before {
             self.sums.subtract(before);
         }
@@ -141,7 +144,10 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
                 to: view.vote,
             });
         }
-        match (before.is_up, view.is_up) {
+        // A first verdict against it is told, although it was not up before; unless that was told.
+        let is_refused = before.is_undecided && !view.is_undecided && !view.is_up;
+        let was_up = before.is_up || (is_refused && !self.settings.initial_events);
+        match (was_up, view.is_up) {
             (false, true) => self.events.push(PoolEvent::Up {
                 destination: destination(),
             }),
@@ -159,7 +165,8 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
     /// Decides which ejections count: the oldest, as many as the limit allows, and none if they
     /// would leave nobody with a weight. Returns whose are other than before.
     fn limit_ejections(&mut self, failed: &mut Vec<usize>) -> Vec<usize> {
-        if self.ejected.is_empty() {
+        // Most reports change nothing here, however many are ejected.
+        if !core::mem::take(&mut self.ejections_moved) || self.ejected.is_empty() {
             return Vec::new();
         }
         let slots: Vec<usize> = self
@@ -178,20 +185,18 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
                 share.max(1)
             }
         };
-        let mut chosen: Vec<usize> = slots
-            .iter()
-            .copied()
-            .filter(|slot| sound(*slot).is_some())
-            .take(limit)
-            .collect();
-        let lost = chosen.iter().filter_map(|slot| sound(*slot));
+        let views: Vec<_> = slots.iter().map(|slot| sound(*slot)).collect();
+        let lost = views.iter().flatten().take(limit);
         let lost: u64 = lost.map(|view| u64::from(view.sound_weight)).sum();
-        if lost >= self.sums.sound_weight {
-            chosen.clear();
-        }
+        let mut left = if lost >= self.sums.sound_weight {
+            0
+        } else {
+            limit
+        };
         let mut moved = Vec::new();
-        for slot in slots {
-            let is_ejected = chosen.contains(&slot);
+        for (slot, view) in slots.into_iter().zip(views) {
+            let is_ejected = view.is_some() && left > 0;
+            left = left.saturating_sub(is_ejected.into());
             let member = self.members.get_mut(slot);
             if let Some(member) = member.filter(|member| member.is_ejected != is_ejected) {
                 member.is_ejected = is_ejected;
@@ -237,8 +242,10 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         }
 
         let (quorum, hysteresis) = (settings.quorum, settings.hysteresis);
-        let tells = settings.initial_events && !self.is_started;
-        if decisions.quorum.update(weight, quorum, hysteresis) || tells {
+        let is_changed = decisions.quorum.update(weight, quorum, hysteresis);
+        // Before the start there was none.
+        let is_told = !self.is_started && (decisions.quorum.is_up || settings.initial_events);
+        if is_changed || is_told {
             events.push(match decisions.quorum.is_up {
                 true => PoolEvent::QuorumUp { weight, quorum },
                 false => PoolEvent::QuorumDown { weight, quorum },

@@ -39,6 +39,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
             index: BTreeMap::new(),
             sorry: None,
             ejected: Vec::new(),
+            ejections_moved: false,
             sums: Sums::default(),
             decisions: Decisions {
                 quorum,
@@ -236,6 +237,7 @@ impl<D: Clone + Ord, C: PartialEq> Pool<D, C> {
         member.frozen = None;
         let destination = member.key.clone();
         self.ejected.retain(|key| *key != destination);
+        self.ejections_moved = true;
         self.events.push(PoolEvent::Removed { destination });
     }
 

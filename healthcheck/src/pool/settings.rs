@@ -125,6 +125,12 @@ pub enum OnLimit {
 }
 
 /// How destinations finish their connections before they leave.
+///
+/// Cutting them is not among the ways, since it is the kernel that can: with the sysctl
+/// `net.ipv4.vs.expire_nodest_conn` at 1 a connection ends with its next packet once its destination
+/// has left the table. So to kill all connections of what fails or leaves, set that,
+/// [`Removal::Remove`](crate::aggregate::Removal::Remove) and [`Drain::none`]; to kill what is left
+/// after a drain, that and [`OnLimit::Delete`].
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct Drain {
@@ -293,7 +299,8 @@ impl<D> Settings<D> {
     }
 
     /// Whether there are events for how things are at the start, too: keepalived's
-    /// `rs_init_notifies`. Default no.
+    /// `rs_init_notifies`. Default no: then only a quorum that is there is told, and a destination
+    /// whose first verdict is that it is down.
     pub fn with_initial_events(mut self, initial_events: bool) -> Self {
         self.initial_events = initial_events;
         self

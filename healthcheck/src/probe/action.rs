@@ -59,10 +59,14 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Transport {
-    /// TCP, closed in the given way; one of them needs an option set before connecting.
+    /// TCP, closed in the given way. Some of this needs an option set before connecting.
     Tcp {
         /// How.
         close: CloseMode,
+        /// Whether the engine sends something, or ends, as soon as it is connected. The handshake's
+        /// last packet then goes with that, so there is one packet less. If nothing comes, the
+        /// kernel sends it after at most 200 ms. No difference with [`CloseMode::Rst`].
+        prompt: bool,
     },
     /// UDP. Errors that ICMP reports are told.
     Udp {

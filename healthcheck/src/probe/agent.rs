@@ -27,6 +27,9 @@ const LINE: usize = 1024;
 /// # Ok::<_, std::net::AddrParseError>(())
 /// ```
 ///
+/// `up` and `down` without a weight take back the weight the agent asked for before, as outcomes of
+/// every check do; with HAProxy that weight stays. So an agent that wants a weight says so each time.
+///
 /// Judge it with a rise and fall of 1. In an [`Aggregate`](crate::aggregate::Aggregate) it is
 /// usually [advisory](crate::aggregate::Role::Advisory).
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -51,6 +54,10 @@ impl Agent {
 impl Protocol for Agent {
     fn identity(&self) -> Option<Identity<'_>> {
         Some(Identity::of(self))
+    }
+
+    fn is_prompt(&self) -> bool {
+        !self.send.is_empty()
     }
 
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
@@ -200,6 +207,7 @@ impl Reply {
         };
         let mut outcome = outcome.with_detail(&self.to_string());
         outcome.weight = self.weight;
+        outcome.max_connections = self.max_connections;
         outcome.admin = self.admin;
         outcome
     }
@@ -284,6 +292,8 @@ mod tests {
         );
         assert_eq!(outcome.detail.as_str(), "down #disk full");
         assert_eq!(parse("up").outcome().verdict, Verdict::Pass);
+        let limited = parse("up maxconn:30").outcome();
+        assert_eq!(limited.max_connections, Some(30));
         let outcome = parse("drain 10%").outcome();
         assert_eq!(outcome.verdict, Verdict::Neutral, "hints only");
         assert_eq!(outcome.admin, Some(AdminHint::Drain));

@@ -47,6 +47,13 @@ pub trait Protocol: fmt::Debug + Send + Sync {
     /// Begins a dialogue for one attempt.
     fn dialogue(&self, attempt: &Attempt) -> Box<dyn Dialogue>;
 
+    /// Whether its dialogues say something, or are done, as soon as they are opened. The last packet
+    /// of TCP's handshake then goes with that, see
+    /// [`Transport::Tcp`](super::Transport::Tcp). Default: they may listen first.
+    fn is_prompt(&self) -> bool {
+        false
+    }
+
     /// Checks the settings; called once, when the check is added.
     ///
     /// # Errors
@@ -68,6 +75,12 @@ pub trait Protocol: fmt::Debug + Send + Sync {
         None
     }
 
+    /// All names of the server that dialogues may use, for [`validate`](super::Probe::validate).
+    /// Default: the one.
+    fn server_names(&self) -> Vec<&str> {
+        self.server_name().into_iter().collect()
+    }
+
     /// Has the last word on every outcome, also on those the dialogue never saw, such as a
     /// connection that was refused. By default leaves it as it is.
     #[must_use]
@@ -80,6 +93,12 @@ pub trait Protocol: fmt::Debug + Send + Sync {
 ///
 /// Bytes come in any fragmentation. A dialogue keeps at most its documented limit of them.
 pub trait Dialogue: fmt::Debug + Send {
+    /// The name of the server for TLS of the connection that is being opened, where it is another
+    /// one than that of the [protocol](Protocol::server_name). Default: it is not.
+    fn server_name(&self) -> Option<&str> {
+        None
+    }
+
     /// The connection is open, or TLS was started as [`Turn::StartTls`] asked.
     fn opened(&mut self) -> Turn;
 
@@ -96,6 +115,12 @@ pub trait Dialogue: fmt::Debug + Send {
             "TLS connection cut off"
         };
         Turn::Done(Outcome::new(Code::EofEarly, Phase::Recv).with_detail(detail))
+    }
+
+    /// The connection broke, as after a reset, while this dialogue was going on. Default: that is the
+    /// outcome.
+    fn broken(&mut self, outcome: Outcome) -> Turn {
+        Turn::Done(outcome)
     }
 
     /// Time is up while this dialogue was going on. Default: [`Code::TimeoutIo`].

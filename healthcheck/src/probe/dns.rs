@@ -40,6 +40,7 @@ pub struct DnsProbe {
     tcp: bool,
     tcp_fallback: bool,
     recursion_desired: bool,
+    udp_size: Option<u16>,
     lenient: bool,
     tries: u8,
     rcodes: Vec<Rcode>,
@@ -51,7 +52,7 @@ pub struct DnsProbe {
 impl DnsProbe {
     /// Asks over UDP, twice if need be, with recursion desired, and wants [`Rcode::NO_ERROR`].
     ///
-    /// Names are written with dots, `.` is the root.
+    /// Names are written with dots, `.` is the root, others than in ASCII as in Punycode.
     pub fn new(target: Target, name: &str, kind: RecordType) -> Self {
         Self {
             target,
@@ -60,6 +61,7 @@ impl DnsProbe {
             tcp: false,
             tcp_fallback: true,
             recursion_desired: true,
+            udp_size: None,
             lenient: false,
             tries: 2,
             rcodes: vec![Rcode::NO_ERROR],
@@ -107,6 +109,14 @@ impl DnsProbe {
     /// Whether the server is asked to ask others. Default: yes.
     pub const fn with_recursion_desired(mut self, desired: bool) -> Self {
         self.recursion_desired = desired;
+        self
+    }
+
+    /// Lets answers over UDP have this many bytes, 512 to 65,535, by EDNS (RFC 6891): 1232 is as much
+    /// as gets through everywhere. Default: no EDNS, and the 512 bytes of RFC 1035; longer answers are
+    /// truncated and asked for again over TCP.
+    pub const fn with_udp_size(mut self, bytes: u16) -> Self {
+        self.udp_size = Some(bytes);
         self
     }
 
@@ -191,7 +201,11 @@ impl Probe for DnsProbe {
             &self.name,
             self.kind,
             self.recursion_desired,
-        );
+        )
+        .map(|query| match self.udp_size {
+            Some(bytes) => query.with_udp_size(bytes),
+            None => query,
+        });
         Box::new(Asking {
             over_tcp: self.tcp,
             probe: self.clone(),
@@ -214,6 +228,10 @@ impl Probe for DnsProbe {
                 "must be 1 to 10",
             ));
         }
+        if let Some(bytes) = self.udp_size.filter(|bytes| *bytes < 512) {
+            let limit = "must be at least 512 bytes";
+            return Err(Invalid::new("udp_size", bytes.to_string(), limit));
+        }
         if self.rcodes.is_empty() {
             return Err(Invalid::new("rcodes", "empty", "must be at least one"));
         }
@@ -223,6 +241,10 @@ impl Probe for DnsProbe {
             return Err(Invalid::new("type", self.kind.to_string(), limit));
         }
         Ok(())
+    }
+
+    fn target(&self) -> Option<&Target> {
+        Some(&self.target)
     }
 
     fn host(&self) -> Option<IpAddr> {
@@ -253,6 +275,7 @@ impl Asking {
         let transport = if self.over_tcp {
             Transport::Tcp {
                 close: CloseMode::Fin,
+                prompt: true,
             }
         } else {
             Transport::Udp { from_any: false }
@@ -315,25 +338,27 @@ impl Asking {
     /// Takes bytes of a stream, in which a length of two bytes precedes each message, RFC 1035
     /// §4.2.2.
     fn take_bytes(&mut self, bytes: &[u8], now: Timestamp) -> Step {
-        self.heard.extend_from_slice(bytes);
+        let mut heard = core::mem::take(&mut self.heard);
+        heard.extend_from_slice(bytes);
         let mut at = 0_usize;
         loop {
-            let rest = self.heard.get(at..).unwrap_or_default();
+            let rest = heard.get(at..).unwrap_or_default();
             let Some(Ok(length)) = rest.get(..2).map(<[u8; 2]>::try_from) else {
                 break;
             };
             let end = usize::from(u16::from_be_bytes(length)).saturating_add(2);
-            let Some(message) = rest.get(2..end).map(<[u8]>::to_vec) else {
+            let Some(message) = rest.get(2..end) else {
                 break;
             };
             at = at.saturating_add(end);
-            match self.take(&message, now) {
+            match self.take(message, now) {
                 Step::Do(_) => {}
                 step => return step,
             }
         }
         // All at once: thousands of empty messages fit into what is heard at a time.
-        self.heard.drain(..at);
+        heard.drain(..at);
+        self.heard = heard;
         Step::Do(Vec::new())
     }
 }

@@ -224,6 +224,10 @@ impl Protocol for Script {
         Some(Identity::of(self))
     }
 
+    fn is_prompt(&self) -> bool {
+        !matches!(self.steps.first(), Some(Step::Expect(_)))
+    }
+
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
         Box::new(Play {
             script: self.clone(),

@@ -2,7 +2,9 @@
 //!
 //! Read at every interval, and as soon as something happens to the file: its directory is watched,
 //! so that a file which is replaced as a whole (written beside and renamed, the way to go) is seen,
-//! too. An interval of half a minute is enough as a safety net.
+//! too. An interval of half a minute is enough as a safety net, and needed where more than the file
+//! or its directory is replaced: when a link further up in its path leads elsewhere, as in a
+//! Kubernetes ConfigMap, or while the directory is missing.
 
 use core::str;
 use std::fs::File;
@@ -11,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::call::{Call, CallEngine};
-use super::{Action, Engine, Probe, Resource};
+use super::{Action, Engine, Identity, Probe, Resource};
 use crate::attempt::Attempt;
 use crate::error::Invalid;
 use crate::outcome::{AdminHint, Code, Detail, Outcome, Phase, Verdict, WeightHint};
@@ -48,7 +50,7 @@ impl FileProbe {
         }
     }
 
-    /// What the number is multiplied by, −254 to 254; keepalived's `weight`, negative with
+    /// What the number is multiplied by, from −2147483647; keepalived's `weight`, negative with
     /// `reverse`. Default 0: the number decides between up and down.
     pub const fn with_weight(mut self, weight: i32) -> Self {
         self.weight = weight;
@@ -99,7 +101,11 @@ fn beginning(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = File::options();
     // A FIFO in its place must not block.
     options.read(true).custom_flags(libc::O_NONBLOCK);
-    options.open(path)?.take(LIMIT).read_to_end(&mut text)?;
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    file.take(LIMIT).read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -110,15 +116,19 @@ fn unreadable(path: &Path, error: &io::Error) -> Outcome {
 }
 
 impl Probe for FileProbe {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn engine(&self, _attempt: &Attempt) -> Box<dyn Engine> {
         let probe = self.clone();
         on_a_thread(move || probe.read())
     }
 
     fn validate(&self) -> Result<(), Invalid> {
-        if !(-254..=254).contains(&self.weight) {
-            let weight = self.weight.to_string();
-            return Err(Invalid::new("weight", weight, "must be -254 to 254"));
+        if self.weight == i32::MIN {
+            let limit = "must be -2147483647 to 2147483647";
+            return Err(Invalid::new("weight", self.weight.to_string(), limit));
         }
         check_path("path", &self.path)
     }
@@ -196,6 +206,10 @@ fn vote(hint: AdminHint) -> Outcome {
 }
 
 impl Probe for MaintenanceProbe {
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity::of(self))
+    }
+
     fn engine(&self, _attempt: &Attempt) -> Box<dyn Engine> {
         let probe = self.clone();
         on_a_thread(move || probe.look())
@@ -266,6 +280,17 @@ mod tests {
     }
 
     #[test]
+    fn checks_of_the_same_file_share_their_attempts() {
+        let file = |weight| FileProbe::new("/a").with_weight(weight);
+        assert_eq!(file(1).identity(), file(1).identity());
+        assert!(file(1).identity().is_some());
+        assert_ne!(file(1).identity(), file(2).identity());
+        let votes = |name| MaintenanceProbe::new("/d", [name]);
+        assert_eq!(votes("a").identity(), votes("a").identity());
+        assert_ne!(votes("a").identity(), votes("b").identity());
+    }
+
+    #[test]
     fn very_small_number_is_down() {
         let probe = FileProbe::new("/x").with_weight(1);
         assert_eq!(probe.judge(i64::from(i32::MIN)).code, Code::Status);
@@ -290,11 +315,14 @@ mod tests {
                 "{outcome}"
             );
         }
-        let outcome = FileProbe::new(directory.path()).read();
-        assert_eq!(
-            (outcome.code, outcome.verdict),
-            (Code::LocalDenied, Verdict::Neutral)
-        );
+        for other in [directory.path(), Path::new("/dev/zero")] {
+            let outcome = FileProbe::new(other).read();
+            assert_eq!(
+                (outcome.code, outcome.verdict),
+                (Code::LocalDenied, Verdict::Neutral)
+            );
+            assert!(outcome.detail.as_str().ends_with("not a regular file"));
+        }
     }
 
     #[test]
@@ -316,7 +344,7 @@ mod tests {
     #[test]
     fn settings_that_cannot_work_are_refused() {
         assert_eq!(FileProbe::new("x").validate().unwrap_err().field, "path");
-        let heavy = FileProbe::new("/x").with_weight(255);
+        let heavy = FileProbe::new("/x").with_weight(i32::MIN);
         assert_eq!(heavy.validate().unwrap_err().field, "weight");
         for name in ["", "a/b", "..", ".hidden"] {
             let probe = MaintenanceProbe::new("/d", [name]);

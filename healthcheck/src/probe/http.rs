@@ -17,6 +17,9 @@
 //!
 //! # What is asked, and what is heard
 //!
+//! Over TLS no protocol is offered (ALPN) unless [`Tls::with_alpn`](super::tls::Tls::with_alpn) says
+//! so; offer `http/1.1` to servers that insist.
+//!
 //! The request is one of HTTP/1.1 with `Connection: close`, unless another
 //! [version](Http::with_version) is chosen. If nothing is expected of the body, the attempt is over
 //! with the header. A reply must keep to RFC 9112; these limits hold:
@@ -48,11 +51,15 @@
 //! | `status_code LIST` | [`with_status`](Http::with_status) |
 //! | `digest HEX` | [`with_digest`](Http::with_digest) |
 //! | `virtualhost NAME` | [`with_host`](Http::with_host); `url` before checker before `real_server` before `virtual_server` |
+//! | `sni_name NAME`, `enable_sni` | [`with_server_name`](Http::with_server_name) |
 //! | `http_protocol V` | [`with_version`](Http::with_version), parsed from V |
 //! | `regex P`, `regex_options O` | [`with_body_match`](Http::with_body_match) of `probe::Pattern::keepalived(P, O)` |
 //! | `regex_no_match` | [`BodyMatch::negated`] |
 //! | `regex_min_offset N`, `regex_max_offset N` | `Pattern::with_min_offset`, `with_max_offset` |
 //! | `regex_stack` | nothing: matching needs no stack |
+//!
+//! Patterns are for the body. keepalived 2.2.7 also searches the header, and counts offsets from its
+//! beginning, if it arrives together with the body.
 //!
 //! | HAProxy | Here |
 //! |---|---|
@@ -173,6 +180,13 @@ impl Http {
         self.edit(|settings| settings.host = Host::Is(host.into()))
     }
 
+    /// Names the server so in TLS (SNI), whatever host is named: keepalived's `sni_name`. Counts
+    /// only where [`Tls`](crate::probe::tls::Tls::with_name) has no name. Default: see
+    /// [`with_host`](Self::with_host).
+    pub fn with_server_name(self, name: &str) -> Self {
+        self.edit(|settings| settings.server_name = Some(name.into()))
+    }
+
     /// Names no host at all. Servers refuse that in version 1.1, RFC 9112 §3.2.
     pub fn without_host(self) -> Self {
         self.edit(|settings| settings.host = Host::Absent)
@@ -273,6 +287,10 @@ impl Http {
 impl Protocol for Http {
     fn identity(&self) -> Option<Identity<'_>> {
         self.is_independent().then(|| Identity::of(self))
+    }
+
+    fn is_prompt(&self) -> bool {
+        true
     }
 
     fn dialogue(&self, attempt: &Attempt) -> Box<dyn Dialogue> {

@@ -129,6 +129,10 @@ impl Probe for IcmpProbe {
         Ok(())
     }
 
+    fn target(&self) -> Option<&Target> {
+        Some(&self.target)
+    }
+
     fn host(&self) -> Option<IpAddr> {
         Some(self.target.address().ip())
     }
@@ -156,7 +160,10 @@ impl Pinging {
     /// Sends the next request, and asks to be told when another one is due.
     fn ask(&mut self, now: Timestamp) -> Step {
         let v4 = self.probe.target.address().is_ipv4();
-        let mut message = vec![if v4 { 8 } else { 128 }, 0, 0, 0, 0, 0];
+        let mut message = vec![if v4 { 8 } else { 128 }, 0, 0, 0];
+        // For raw sockets; the kernel puts its own identifier into what others send.
+        let [.., high, low] = self.attempt.random.to_be_bytes();
+        message.extend([high, low]);
         message.extend_from_slice(&self.sent.to_be_bytes());
         message.extend_from_slice(&self.attempt.random.to_be_bytes());
         message.resize(HEADER.saturating_add(self.probe.size), 0);

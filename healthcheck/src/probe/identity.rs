@@ -24,6 +24,8 @@ pub struct Identity<'a> {
     settings: &'a dyn Settings,
     /// What it is said over, for a [`Protocol`](super::Protocol).
     connection: Option<&'a dyn Settings>,
+    /// How the target is found.
+    way: Option<&'a dyn Settings>,
 }
 
 impl<'a> Identity<'a> {
@@ -33,6 +35,15 @@ impl<'a> Identity<'a> {
         Self {
             settings,
             connection: None,
+            way: None,
+        }
+    }
+
+    /// Adds how the target is found.
+    pub(super) fn by_way_of<T: Any + Eq + Hash>(self, way: &'a T) -> Self {
+        Self {
+            way: Some(way),
+            ..self
         }
     }
 
@@ -47,11 +58,13 @@ impl<'a> Identity<'a> {
 
 impl PartialEq for Identity<'_> {
     fn eq(&self, other: &Self) -> bool {
+        let same = |this: Option<&dyn Settings>, that: Option<&dyn Settings>| match (this, that) {
+            (Some(this), Some(that)) => this.equals(that),
+            (this, that) => this.is_none() && that.is_none(),
+        };
         self.settings.equals(other.settings)
-            && match (self.connection, other.connection) {
-                (Some(this), Some(that)) => this.equals(that),
-                (this, that) => this.is_none() && that.is_none(),
-            }
+            && same(self.connection, other.connection)
+            && same(self.way, other.way)
     }
 }
 
@@ -60,8 +73,8 @@ impl Eq for Identity<'_> {}
 impl Hash for Identity<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.settings.feed(state);
-        if let Some(connection) = self.connection {
-            connection.feed(state);
+        for more in [self.connection, self.way].into_iter().flatten() {
+            more.feed(state);
         }
     }
 }

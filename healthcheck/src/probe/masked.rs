@@ -26,6 +26,25 @@ struct Masked {
 }
 
 impl MaskedBytes {
+    /// Bytes, and in a mask which of their bits matter; as many as the shorter of both has.
+    #[must_use]
+    pub fn new(bytes: &[u8], mask: &[u8]) -> Self {
+        let masked = bytes.iter().zip(mask).map(|(byte, mask)| Masked {
+            value: byte & mask,
+            mask: *mask,
+        });
+        Self(vec![masked.collect()])
+    }
+
+    /// Whether these bytes begin so, for one of the alternatives, as far as they go: fewer bytes
+    /// only need to be what it begins with. This is how keepalived compares.
+    #[must_use]
+    pub fn agrees(&self, bytes: &[u8]) -> bool {
+        let fits = |(masked, byte): (&Masked, &u8)| byte & masked.mask == masked.value;
+        let mut alternatives = self.0.iter();
+        alternatives.any(|wanted| wanted.iter().zip(bytes).all(fits))
+    }
+
     /// Whether these bytes begin so, for one of the alternatives.
     #[must_use]
     pub fn begins(&self, bytes: &[u8]) -> bool {
@@ -116,6 +135,18 @@ mod tests {
         assert!(pattern.begins(&[0x24]) && pattern.begins(&[0x1c, 1]));
         assert!(!pattern.begins(&[0x25]) && !pattern.begins(&[0x1c]) && !pattern.begins(&[]));
         assert_eq!(pattern.to_string(), "X4|XC 01");
+    }
+
+    #[test]
+    fn what_is_shorter_agrees_with_what_it_is_compared_with() {
+        let pattern = MaskedBytes::new(&[0x12, 0x34, 0x56], &[0xff, 0xf0, 0xff]);
+        assert_eq!(pattern.to_string(), "12 3X 56");
+        for bytes in [&[][..], &[0x12], &[0x12, 0x3f], &[0x12, 0x30, 0x56, 0x78]] {
+            assert!(pattern.agrees(bytes), "{bytes:?}");
+        }
+        assert!(!pattern.agrees(&[0x13]) && !pattern.agrees(&[0x12, 0x40]));
+        assert!(!pattern.begins(&[0x12, 0x3f]));
+        assert!(MaskedBytes::new(&[], &[]).agrees(b"anything"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Ready-made dialogues for well-known servers, over [`TcpProbe`](crate::TcpProbe).
+//! Ready-made dialogues for well-known servers, over [`TcpProbe`](crate::TcpProbe), and exchanges over
+//! UDP, for an [`ExchangeProbe`](super::udp::ExchangeProbe).
 //!
 //! | Server | Here | Passes when |
 //! |---|---|---|
@@ -8,6 +9,11 @@
 //! | MySQL, MariaDB | [`Mysql`] | it greets, or lets a user in |
 //! | PostgreSQL | [`Pgsql`] | it asks for a password, or lets a user in |
 //! | LDAP | [`Ldap`] | it answers an anonymous bind |
+//! | NTP, over UDP | [`Ntp`] | it knows what time it is |
+//! | RADIUS, over UDP | `Radius` (feature `radius`) | it answers who knows its secret |
+//! | SIP, over UDP | [`Sip`] | it answers `OPTIONS` |
+//! | SNMP, over UDP | [`Snmp`] | it tells how long it runs |
+//! | QUIC, HTTP/3 | [`Quic`] | it says which versions it speaks |
 //!
 //! ```
 //! use lvs_healthcheck::probe::preset;
@@ -15,16 +21,31 @@
 //!
 //! let target = Target::new("192.0.2.7:6379".parse()?);
 //! let probe = TcpProbe::new(target).with_protocol(preset::redis(Some("secret")));
+//!
+//! use lvs_healthcheck::probe::udp::ExchangeProbe;
+//! let probe = ExchangeProbe::new(Target::new("192.0.2.7:123".parse()?), preset::Ntp::new());
 //! # Ok::<_, std::net::AddrParseError>(())
 //! ```
 
 mod ldap;
 mod mysql;
+mod ntp;
 mod pgsql;
+mod quic;
+#[cfg(feature = "radius")]
+mod radius;
+mod sip;
+mod snmp;
 
 pub use self::ldap::Ldap;
 pub use self::mysql::Mysql;
+pub use self::ntp::Ntp;
 pub use self::pgsql::Pgsql;
+pub use self::quic::Quic;
+#[cfg(feature = "radius")]
+pub use self::radius::Radius;
+pub use self::sip::Sip;
+pub use self::snmp::Snmp;
 use super::expect::{Expectation, Matcher, Script};
 use crate::outcome::Code;
 

@@ -98,7 +98,11 @@ impl Smtp {
         }
     }
 
-    /// The name the client gives, keepalived's `helo_name`. Default: this host's, or `localhost`.
+    /// The name the client gives, keepalived's `helo_name`. Default: this host's as the kernel has it,
+    /// or `localhost`.
+    ///
+    /// That is often a short one; servers that want a full one (RFC 5321 §2.3.5) may refuse it, so
+    /// give it where mail servers are strict.
     pub fn with_name(mut self, name: &str) -> Self {
         self.name = Some(name.into());
         self
@@ -140,25 +144,29 @@ impl Protocol for Smtp {
     }
 
     fn validate(&self) -> Result<(), Invalid> {
-        let odd = |byte: u8| !byte.is_ascii_graphic();
         let limit = "must be 1 to 255 printable ASCII characters without blanks";
         match &self.name {
-            Some(name) if name.is_empty() || name.len() > 255 || name.bytes().any(odd) => {
-                Err(Invalid::new("name", format!("{name:?}"), limit))
-            }
+            Some(name) if !is_name(name) => Err(Invalid::new("name", format!("{name:?}"), limit)),
             _ => Ok(()),
         }
     }
 }
 
+/// Whether a name can be said.
+fn is_name(name: &str) -> bool {
+    (1..=255).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// This host's name as a mail server expects it, or `localhost`.
 fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    said(&fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default())
+}
+
+/// A host's name as it can be said.
+fn said(name: &str) -> String {
     let name = name.trim();
-    if name.is_empty() || name == "(none)" {
-        return "localhost".to_owned();
-    }
-    name.to_owned()
+    let usable = is_name(name) && name != "(none)";
+    if usable { name } else { "localhost" }.to_owned()
 }
 
 /// What is awaited.
@@ -300,6 +308,13 @@ impl Dialogue for Session {
         }
         let outcome = Outcome::new(Code::EofEarly, Phase::Recv);
         Turn::Done(outcome.with_detail(&format!("closed by the server before {}", self.step())))
+    }
+
+    fn broken(&mut self, outcome: Outcome) -> Turn {
+        if self.stage == Stage::Quit {
+            return Turn::Done(passed());
+        }
+        Turn::Done(outcome)
     }
 
     fn expired(&mut self) -> Outcome {

@@ -129,12 +129,18 @@ impl<P: Protocol + 'static> Probe for TcpProbe<P> {
             return Err(Invalid::new("idle_timeout", "0", "must be above 0"));
         }
         if let Some(tls) = &self.connection.tls {
-            match self.protocol.server_name() {
-                Some(name) if tls.name().is_none() => tls.clone().with_name(name).validate()?,
-                _ => tls.validate()?,
+            tls.validate()?;
+            if tls.name().is_none() {
+                let names = self.protocol.server_names();
+                let mut named = names.into_iter().map(|name| tls.clone().with_name(name));
+                named.try_for_each(|tls| tls.validate())?;
             }
         }
         self.protocol.validate()
+    }
+
+    fn target(&self) -> Option<&Target> {
+        Some(&self.connection.target)
     }
 
     fn host(&self) -> Option<IpAddr> {
@@ -146,6 +152,10 @@ impl<P: Protocol + 'static> Probe for TcpProbe<P> {
 impl Protocol for () {
     fn identity(&self) -> Option<Identity<'_>> {
         Some(Identity::of(self))
+    }
+
+    fn is_prompt(&self) -> bool {
+        true
     }
 
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {

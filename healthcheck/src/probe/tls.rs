@@ -71,9 +71,11 @@ pub struct Tls {
 }
 
 impl PartialEq for Tls {
-    /// Clones are equal if they have the same name; other values are not, whatever their settings.
+    /// Clones are equal if they have the same name. Other values are if their settings are, too, and
+    /// name no files and not the system's certificates, which may have changed since.
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared) && self.name == other.name
+        let (own, others) = (self.identity(), other.identity());
+        own == others && self.name == other.name
     }
 }
 
@@ -81,9 +83,16 @@ impl Eq for Tls {}
 
 impl Hash for Tls {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.shared).hash(state);
+        self.identity().hash(state);
         self.name.hash(state);
     }
+}
+
+/// What makes settings the same ones.
+#[derive(Eq, Hash, PartialEq)]
+enum Sameness<'a> {
+    Settings(&'a Settings),
+    Clone(*const Shared),
 }
 
 /// What clones share.
@@ -111,7 +120,7 @@ impl Shared {
 }
 
 /// The settings apart from the name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) verify: Verify,
     pub(crate) trust: Trust,
@@ -121,6 +130,20 @@ pub(crate) struct Settings {
     pub(crate) close_notify: bool,
     pub(crate) expiry_warning_days: u16,
     pub(crate) resumption: bool,
+}
+
+impl Settings {
+    /// Whether nothing is read from elsewhere.
+    const fn is_complete(&self) -> bool {
+        let is_client = matches!(&self.client, None | Some((Pem::Bytes(_), Pem::Bytes(_))));
+        let is_trust = match self.verify {
+            Verify::None | Verify::Pin(_) => true,
+            Verify::Chain | Verify::ChainAndName => {
+                matches!(self.trust, Trust::Only(Pem::Bytes(_)))
+            }
+        };
+        is_client && is_trust
+    }
 }
 
 /// What is asked of the server's certificate.
@@ -316,6 +339,13 @@ impl Tls {
         &self.shared.settings
     }
 
+    fn identity(&self) -> Sameness<'_> {
+        match self.shared.settings.is_complete() {
+            true => Sameness::Settings(&self.shared.settings),
+            false => Sameness::Clone(Arc::as_ptr(&self.shared)),
+        }
+    }
+
     fn settings_mut(&mut self) -> &mut Settings {
         let shared = Arc::make_mut(&mut self.shared);
         #[cfg(feature = "tls")]
@@ -393,6 +423,27 @@ mod tests {
         let other = named.with_resumption(true);
         assert!(!Arc::ptr_eq(&config, &other.config().unwrap()));
         assert!(Arc::ptr_eq(&config, &tls.config().unwrap()));
+    }
+
+    #[test]
+    fn what_needs_nothing_else_is_equal_by_its_settings() {
+        let unverified = || Tls::new().with_verify(Verify::None);
+        assert_eq!(unverified(), unverified());
+        assert_ne!(unverified(), unverified().with_name("a"));
+        assert_ne!(unverified(), unverified().with_close_notify(false));
+        let only = |pem| Tls::new().with_trust(Trust::Only(pem));
+        let bytes = || only(Pem::Bytes(b"a".to_vec()));
+        assert_eq!(bytes(), bytes());
+        // What is read again may be something else.
+        let file = || only(Pem::file("/ca.pem"));
+        let key = |key| unverified().with_client_certificate(Pem::Bytes(Vec::new()), key);
+        let shown = || key(Pem::file("/key.pem"));
+        for make in [&Tls::new as &dyn Fn() -> Tls, &file, &shown] {
+            let one = make();
+            assert_eq!(one, one.clone());
+            assert_ne!(one, make());
+        }
+        assert_eq!(key(Pem::Bytes(Vec::new())), key(Pem::Bytes(Vec::new())));
     }
 
     #[cfg(not(feature = "tls"))]

@@ -9,10 +9,15 @@
 //!   ports on one machine some pass.
 //! - A firewall that drops passes for ever.
 //!
-//! So prefer a request that is answered. For DNS there is [`DnsProbe`](super::dns::DnsProbe).
+//! So prefer a request that is answered. For DNS there is [`DnsProbe`](super::dns::DnsProbe); for what
+//! has to be asked anew each time [`ExchangeProbe`], with NTP, RADIUS, SIP, SNMP and QUIC among the
+//! [presets](super::preset).
+
+mod exchange;
 
 use core::net::{IpAddr, SocketAddr};
 
+pub use self::exchange::{Answer, Exchange, ExchangeProbe};
 use super::expect::{Found, Matcher, printable};
 use super::masked::MaskedBytes;
 use super::{Action, Engine, Event, Identity, Probe, Step, Transport, failure};
@@ -48,7 +53,7 @@ pub struct UdpProbe {
     target: Target,
     payload: Box<[u8]>,
     reply: Option<Reply>,
-    from_any: bool,
+    from: Sender,
 }
 
 impl UdpProbe {
@@ -58,7 +63,7 @@ impl UdpProbe {
             target,
             payload: PAYLOAD.as_slice().into(),
             reply: None,
-            from_any: false,
+            from: Sender::Target,
         }
     }
 
@@ -79,11 +84,31 @@ impl UdpProbe {
     ///
     /// Servers with several addresses that do not look after it answer from another one, with
     /// direct routing for instance from their own instead of the virtual one: a fault in the
-    /// server's settings, which clients do not forgive. ICMP errors are not told then.
-    pub const fn with_reply_from_any(mut self) -> Self {
-        self.from_any = true;
+    /// server's settings, which clients do not forgive. From others than the target only what is as
+    /// [wanted](Self::with_reply) is taken for an answer, so want more than
+    /// [anything](Reply::any); better still, [name them](Self::with_reply_from).
+    pub fn with_reply_from_any(mut self) -> Self {
+        self.from = Sender::Any;
         self
     }
+
+    /// Takes the answer also from these addresses, at the target's port, and says which it was: with
+    /// direct routing the server's own when its virtual address is asked, or the reverse.
+    pub fn with_reply_from(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.from = Sender::These(addresses.into_iter().collect());
+        self
+    }
+}
+
+/// Whose answer is taken.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Sender {
+    /// Only that of who was asked.
+    Target,
+    /// Also that of these.
+    These(Vec<IpAddr>),
+    /// Anybody's.
+    Any,
 }
 
 /// An answer a [`UdpProbe`] wants.
@@ -92,6 +117,7 @@ impl UdpProbe {
 pub struct Reply {
     length: Option<(usize, usize)>,
     pattern: Option<MaskedBytes>,
+    agreed: Option<MaskedBytes>,
     matcher: Option<Matcher>,
 }
 
@@ -114,6 +140,13 @@ impl Reply {
         self
     }
 
+    /// That begins like this as far as it goes, keepalived's `require_reply`: see
+    /// [`MaskedBytes::agrees`].
+    pub fn with_agreement(mut self, pattern: MaskedBytes) -> Self {
+        self.agreed = Some(pattern);
+        self
+    }
+
     /// In which this is found.
     pub fn with_matcher(mut self, matcher: Matcher) -> Self {
         self.matcher = Some(matcher);
@@ -131,11 +164,9 @@ impl Reply {
             }
         }
         let got = || printable(bytes);
-        if let Some(pattern) = self
-            .pattern
-            .as_ref()
-            .filter(|pattern| !pattern.begins(bytes))
-        {
+        let pattern = self.pattern.as_ref().filter(|it| !it.begins(bytes));
+        let agreed = self.agreed.as_ref().filter(|it| !it.agrees(bytes));
+        if let Some(pattern) = pattern.or(agreed) {
             return Some(format!("expected {pattern}, got {}", got()));
         }
         let matcher = self.matcher.as_ref();
@@ -154,6 +185,7 @@ impl Probe for UdpProbe {
             probe: self.clone(),
             attempt: *attempt,
             timing: Timing::default(),
+            ignored: None,
         })
     }
 
@@ -179,6 +211,10 @@ impl Probe for UdpProbe {
         Ok(())
     }
 
+    fn target(&self) -> Option<&Target> {
+        Some(&self.target)
+    }
+
     fn host(&self) -> Option<IpAddr> {
         Some(self.target.address().ip())
     }
@@ -189,6 +225,8 @@ struct UdpEngine {
     probe: UdpProbe,
     attempt: Attempt,
     timing: Timing,
+    /// What somebody else said who was not asked.
+    ignored: Option<String>,
 }
 
 impl UdpEngine {
@@ -197,27 +235,33 @@ impl UdpEngine {
         Step::Done(outcome.with_timing(self.timing))
     }
 
+    /// Judges what the target says, and what somebody else says if that may be its answer.
     fn judge(&mut self, bytes: &[u8], from: SocketAddr, now: Timestamp) -> Step {
+        let asked = self.probe.target.address();
+        // A link-local address comes with the device as its scope, which may be asked for without.
+        let by_target = (from.ip(), from.port()) == (asked.ip(), asked.port());
+        let may_be = match &self.probe.from {
+            Sender::Target | Sender::Any => true,
+            Sender::These(others) => from.port() == asked.port() && others.contains(&from.ip()),
+        };
+        let reply = self.probe.reply.as_ref();
+        let refused = reply.and_then(|reply| reply.refuse(bytes));
+        if !by_target && (!may_be || refused.is_some()) {
+            let why = refused.unwrap_or_else(|| "not one of those who may answer".to_owned());
+            self.ignored
+                .get_or_insert_with(|| format!("heard {from}: {why}"));
+            return Step::Do(Vec::new());
+        }
         let passed = now.saturating_sub(self.attempt.started);
         self.timing.first_byte.get_or_insert(passed);
-        let refused = self
-            .probe
-            .reply
-            .as_ref()
-            .and_then(|reply| reply.refuse(bytes));
-        let code = if refused.is_some() {
-            Code::Content
-        } else {
-            Code::Ok
-        };
-        let mut detail = refused.unwrap_or_default();
-        if from != self.probe.target.address() {
-            if !detail.is_empty() {
-                detail.push_str("; ");
+        let outcome = match refused {
+            Some(why) => Outcome::new(Code::Content, Phase::Match).with_detail(&why),
+            None if by_target => Outcome::new(Code::Ok, Phase::Match),
+            None => {
+                Outcome::new(Code::Ok, Phase::Match).with_detail(&format!("answered from {from}"))
             }
-            detail.push_str(&format!("answered from {from}"));
-        }
-        self.done(Outcome::new(code, Phase::Match).with_detail(&detail), now)
+        };
+        self.done(outcome, now)
     }
 }
 
@@ -226,7 +270,7 @@ impl Engine for UdpEngine {
         Step::Do(vec![Action::Connect {
             target: self.probe.target.clone(),
             transport: Transport::Udp {
-                from_any: self.probe.from_any,
+                from_any: self.probe.from != Sender::Target,
             },
         }])
     }
@@ -252,7 +296,11 @@ impl Engine for UdpEngine {
                 let silence = Outcome::new(Code::Ok, Phase::Recv);
                 self.done(silence.with_detail("no answer, and none wanted"), now)
             }
-            Event::Deadline => self.done(Outcome::new(Code::TimeoutIo, Phase::Recv), now),
+            Event::Deadline => {
+                let ignored = self.ignored.take().unwrap_or_default();
+                let outcome = Outcome::new(Code::TimeoutIo, Phase::Recv);
+                self.done(outcome.with_detail(&ignored), now)
+            }
             Event::Cancel => self.done(Outcome::new(Code::Cancelled, Phase::Recv), now),
             _ => Step::Do(Vec::new()),
         }
@@ -341,6 +389,51 @@ mod tests {
         let outcome = answered(&probe().with_reply_from_any(), b"x", "192.0.2.8:53");
         assert_eq!(outcome.code, Code::Ok);
         assert_eq!(outcome.detail.as_str(), "answered from 192.0.2.8:53");
+    }
+
+    #[test]
+    fn what_others_say_counts_only_as_the_wanted_answer() {
+        let wanted = probe().with_reply(Reply::any().with_matcher(Matcher::contains("pong")));
+        let any = wanted.clone().with_reply_from_any();
+        let real = wanted.with_reply_from(["192.0.2.8".parse().unwrap()]);
+        let attempt = Attempt::new(1, START, Duration::from_secs(3), None, Health::Up);
+        for (probe, stranger) in [(any, "192.0.2.9:9"), (real, "192.0.2.8:54")] {
+            let mut engine = probe.engine(&attempt);
+            let mut heard = |bytes: &[u8], from: &str| {
+                let from = from.parse().unwrap();
+                match engine.on_event(Event::Datagram { bytes, from }, START) {
+                    Step::Done(outcome) => Some(outcome),
+                    _ => None,
+                }
+            };
+            assert_eq!(heard(b"spam", stranger), None);
+            assert_eq!(heard(b"spam", "192.0.2.8:53"), None, "not the answer");
+            let outcome = heard(b"pong", "192.0.2.8:53").unwrap();
+            assert_eq!(outcome.detail.as_str(), "answered from 192.0.2.8:53");
+            let mut engine = probe.engine(&attempt);
+            let from = stranger.parse().unwrap();
+            let spam = Event::Datagram {
+                bytes: b"spam",
+                from,
+            };
+            let _ = engine.on_event(spam, START);
+            let Step::Done(outcome) = engine.on_event(Event::Deadline, START) else {
+                panic!("goes on")
+            };
+            assert_eq!(outcome.code, Code::TimeoutIo);
+            let heard = format!("heard {stranger}: expected");
+            assert!(outcome.detail.as_str().starts_with(&heard), "{outcome}");
+        }
+        let wrong = probe().with_reply(Reply::any().with_length(9, 9));
+        let outcome = answered(&wrong.with_reply_from([]), b"x", "192.0.2.7:53");
+        assert_eq!(outcome.code, Code::Content, "the target itself");
+    }
+
+    #[test]
+    fn scope_of_the_device_makes_no_other_address() {
+        let target = Target::new("[fe80::1]:53".parse().unwrap()).with_device("eth0");
+        let outcome = answered(&UdpProbe::new(target), b"x", "[fe80::1%2]:53");
+        assert_eq!((outcome.code, outcome.detail.as_str()), (Code::Ok, ""));
     }
 
     #[test]

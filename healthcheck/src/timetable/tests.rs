@@ -309,3 +309,18 @@ proptest! {
         prop_assert!(timetable.hosts.is_empty(), "nothing is left behind");
     }
 }
+
+#[test]
+fn commands_that_outlive_their_attempts_count() {
+    let mut timetable = Timetable::new(Limits::default().with_max_processes(2)).unwrap();
+    let command = timetable.add(Resource::Process, None).unwrap();
+    let second = Duration::from_secs(1);
+    timetable.schedule(command, second, false, second);
+    timetable.set_outliving(2);
+    timetable.advance(2 * second);
+    assert_eq!(timetable.start_next(2 * second), None);
+    assert_eq!(timetable.next_wakeup(), None, "somebody has to go first");
+    timetable.set_outliving(1);
+    assert!(timetable.next_wakeup().is_some());
+    assert_eq!(timetable.start_next(2 * second), Some(command));
+}

@@ -10,7 +10,7 @@ use core::time::Duration;
 use crate::Timestamp;
 
 /// The wheel's resolution in nanoseconds. Timers fire up to this much late, never early.
-const TICK_NANOS: u128 = 10_000_000;
+const TICK_NANOS: u64 = 10_000_000;
 
 const LEVELS: usize = 4;
 const BITS: u32 = 6;
@@ -19,24 +19,29 @@ const SLOTS: usize = 1 << BITS;
 const FAR: usize = LEVELS * SLOTS;
 const DUE: usize = FAR + 1;
 const LISTS: usize = DUE + 1;
-const NONE: u32 = u32::MAX;
 
-/// A timer's place in the lists.
+/// How many timers a list keeps room for when it has been emptied.
+const KEPT: usize = 256;
+
+/// Where a timer is.
 #[derive(Clone, Copy, Debug)]
-struct Node {
-    tick: u64,
+struct Place {
     list: u16,
-    previous: u32,
-    next: u32,
+    at: u32,
 }
 
-impl Node {
-    const IDLE: Self = Self {
-        tick: 0,
+impl Place {
+    const NONE: Self = Self {
         list: u16::MAX,
-        previous: NONE,
-        next: NONE,
+        at: 0,
     };
+}
+
+/// A timer in a list, with its time, so that the lists are all there is to walk through.
+#[derive(Clone, Copy, Debug)]
+struct Timer {
+    tick: u64,
+    number: u32,
 }
 
 /// Timers named by small numbers, at most one due time each.
@@ -44,8 +49,10 @@ impl Node {
 pub(super) struct Wheel {
     /// Everything up to and including this tick has fired.
     current: u64,
-    nodes: Vec<Node>,
-    heads: Box<[u32]>,
+    /// By the timer's number.
+    places: Vec<Place>,
+    /// Unordered: a timer that is taken back leaves its place to the last one.
+    lists: Box<[Vec<Timer>]>,
     /// Which slots of each level have timers.
     occupied: [u64; LEVELS],
 }
@@ -54,8 +61,8 @@ impl Wheel {
     pub(super) fn new() -> Self {
         Self {
             current: 0,
-            nodes: Vec::new(),
-            heads: vec![NONE; LISTS].into_boxed_slice(),
+            places: Vec::new(),
+            lists: vec![Vec::new(); LISTS].into_boxed_slice(),
             occupied: [0; LEVELS],
         }
     }
@@ -64,31 +71,35 @@ impl Wheel {
     pub(super) fn insert(&mut self, timer: u32, due: Timestamp) {
         self.cancel(timer);
         let index = timer as usize;
-        if index >= self.nodes.len() {
-            self.nodes.resize(index.saturating_add(1), Node::IDLE);
+        if index >= self.places.len() {
+            self.places.resize(index.saturating_add(1), Place::NONE);
         }
-        let tick = due.as_nanos().div_ceil(TICK_NANOS);
-        self.link(timer, u64::try_from(tick).unwrap_or(u64::MAX));
+        self.link(Timer {
+            tick: nanos(due).div_ceil(TICK_NANOS),
+            number: timer,
+        });
     }
 
     /// Takes a timer back; says whether it was set.
     pub(super) fn cancel(&mut self, timer: u32) -> bool {
-        let Some(node) = self.nodes.get(timer as usize).copied() else {
+        let Some(place) = self.places.get_mut(timer as usize) else {
             return false;
         };
-        if node.list == u16::MAX {
+        let Place { list, at } = core::mem::replace(place, Place::NONE);
+        let list = usize::from(list);
+        let Some(timers) = self.lists.get_mut(list) else {
             return false;
+        };
+        if timers.len() > at as usize {
+            timers.swap_remove(at as usize);
         }
-        let list = usize::from(node.list);
-        match self.nodes.get_mut(node.previous as usize) {
-            Some(previous) => previous.next = node.next,
-            None => self.set_head(list, node.next),
+        let moved = timers.get(at as usize).map(|timer| timer.number);
+        let empty = timers.is_empty();
+        if let Some(place) = moved.and_then(|timer| self.places.get_mut(timer as usize)) {
+            place.at = at;
         }
-        if let Some(next) = self.nodes.get_mut(node.next as usize) {
-            next.previous = node.previous;
-        }
-        if let Some(node) = self.nodes.get_mut(timer as usize) {
-            *node = Node::IDLE;
+        if empty {
+            self.mark(list, false);
         }
         true
     }
@@ -96,18 +107,16 @@ impl Wheel {
     /// Moves to `now` and calls back for every timer that is due, in no particular order within a
     /// tick. The clock going backwards does nothing.
     pub(super) fn advance(&mut self, now: Timestamp, mut fire: impl FnMut(u32)) {
-        let now = u64::try_from(now.as_nanos() / TICK_NANOS).unwrap_or(u64::MAX);
-        loop {
-            while let Some(timer) = self.head(DUE) {
-                self.cancel(timer);
-                fire(timer);
-            }
-            match self.next_stop() {
-                Some((tick, list)) if tick <= now => {
-                    self.current = tick;
-                    self.redistribute(list);
-                }
-                _ => break,
+        let now = nanos(now) / TICK_NANOS;
+        self.empty(DUE, &mut fire);
+        while let Some((tick, list)) = self.next_stop().filter(|(tick, _)| *tick <= now) {
+            self.current = tick;
+            if list < SLOTS {
+                // One tick, and it has come.
+                self.empty(list, &mut fire);
+            } else {
+                self.redistribute(list);
+                self.empty(DUE, &mut fire);
             }
         }
         self.current = self.current.max(now);
@@ -116,16 +125,29 @@ impl Wheel {
         // agrees with the new `current` in the bits above its level, or a stop would have come.
     }
 
+    /// Calls back for all timers of a list.
+    fn empty(&mut self, list: usize, fire: &mut impl FnMut(u32)) {
+        let Some(timers) = self.lists.get_mut(list) else {
+            return;
+        };
+        for timer in timers.drain(..) {
+            if let Some(place) = self.places.get_mut(timer.number as usize) {
+                *place = Place::NONE;
+            }
+            fire(timer.number);
+        }
+        timers.shrink_to(KEPT);
+        self.mark(list, false);
+    }
+
     /// When to call [`advance`](Self::advance) next: at the latest when the first timer is due,
     /// possibly earlier. `None` if no timer is set.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        let tick = match self.head(DUE) {
-            Some(_) => self.current,
-            None => self.next_stop()?.0,
+        let tick = match self.has(DUE) {
+            true => self.current,
+            false => self.next_stop()?.0,
         };
-        let nanos = u128::from(tick).saturating_mul(TICK_NANOS);
-        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-        Some(Duration::from_nanos(nanos))
+        Some(Duration::from_nanos(tick.saturating_mul(TICK_NANOS)))
     }
 
     /// The next tick at which a list has to be looked at, and which.
@@ -141,37 +163,35 @@ impl Wheel {
                 return Some((tick, list));
             }
         }
-        self.head(FAR)?;
+        if !self.has(FAR) {
+            return None;
+        }
         let reach = BITS.saturating_mul(u32::try_from(LEVELS).unwrap_or_default());
         Some((((self.current >> reach).saturating_add(1)) << reach, FAR))
     }
 
     /// Puts the timers of a list where they belong now.
     fn redistribute(&mut self, list: usize) {
-        let mut timer = self.head(list).unwrap_or(NONE);
-        self.set_head(list, NONE);
-        while let Some(node) = self.nodes.get(timer as usize).copied() {
-            self.link(timer, node.tick);
-            timer = node.next;
+        let timers = self.lists.get_mut(list).map(core::mem::take);
+        self.mark(list, false);
+        for timer in timers.unwrap_or_default() {
+            self.link(timer);
         }
     }
 
-    fn link(&mut self, timer: u32, tick: u64) {
-        let list = self.list_of(tick);
-        let next = self.head(list).unwrap_or(NONE);
-        if let Some(next) = self.nodes.get_mut(next as usize) {
-            next.previous = timer;
-        }
-        if let Some(node) = self.nodes.get_mut(timer as usize) {
-            let list = u16::try_from(list).unwrap_or_default();
-            *node = Node {
-                tick,
-                list,
-                previous: NONE,
-                next,
+    fn link(&mut self, timer: Timer) {
+        let list = self.list_of(timer.tick);
+        let Some(timers) = self.lists.get_mut(list) else {
+            return;
+        };
+        if let Some(place) = self.places.get_mut(timer.number as usize) {
+            *place = Place {
+                list: u16::try_from(list).unwrap_or(u16::MAX),
+                at: u32::try_from(timers.len()).unwrap_or(u32::MAX),
             };
         }
-        self.set_head(list, timer);
+        timers.push(timer);
+        self.mark(list, true);
     }
 
     fn list_of(&self, tick: u64) -> usize {
@@ -188,23 +208,26 @@ impl Wheel {
         (level as usize).saturating_mul(SLOTS).saturating_add(slot)
     }
 
-    fn head(&self, list: usize) -> Option<u32> {
-        self.heads.get(list).copied().filter(|head| *head != NONE)
+    fn has(&self, list: usize) -> bool {
+        self.lists.get(list).is_some_and(|list| !list.is_empty())
     }
 
-    fn set_head(&mut self, list: usize, head: u32) {
-        if let Some(slot) = self.heads.get_mut(list) {
-            *slot = head;
-        }
+    /// Notes whether a list has timers.
+    fn mark(&mut self, list: usize, has: bool) {
         if let Some(occupied) = self.occupied.get_mut(list / SLOTS) {
             let bit = 1_u64 << (list % SLOTS);
-            *occupied = if head == NONE {
-                *occupied & !bit
-            } else {
+            *occupied = if has {
                 *occupied | bit
+            } else {
+                *occupied & !bit
             };
         }
     }
+}
+
+/// What is further away than 584 years is as if it were then.
+pub(super) fn nanos(time: Timestamp) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -303,7 +326,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_sorted_map(moves in moves(), start in 0_u64..1_000_000_000_000) {
-            let ticks = |at: Duration| at.as_nanos().div_ceil(TICK_NANOS);
+            let ticks = |at: Duration| at.as_nanos().div_ceil(TICK_NANOS.into());
             let mut wheel = Wheel::new();
             let mut model: BTreeMap<u32, Duration> = BTreeMap::new();
             let mut now = Duration::from_millis(start);
@@ -320,7 +343,7 @@ mod tests {
                     Move::Wait(ms) => now += Duration::from_millis(ms),
                     Move::Wake => if let Some(next) = wheel.next() { now = now.max(next) },
                 }
-                let due = |at: &Duration| ticks(*at) * TICK_NANOS <= now.as_nanos();
+                let due = |at: &Duration| ticks(*at) * u128::from(TICK_NANOS) <= now.as_nanos();
                 let expected: Vec<_> =
                     model.iter().filter(|(_, at)| due(at)).map(|(timer, _)| *timer).collect();
                 model.retain(|_, at| !due(at));
@@ -328,7 +351,8 @@ mod tests {
                 match (wheel.next(), model.values().map(|at| ticks(*at)).min()) {
                     (None, None) => {}
                     (Some(next), Some(first)) => {
-                        prop_assert!(next.as_nanos() / TICK_NANOS <= first, "woken too late");
+                        let woken = next.as_nanos() / u128::from(TICK_NANOS);
+                        prop_assert!(woken <= first, "woken too late");
                         prop_assert!(next > now, "woken for nothing");
                     }
                     (next, first) => prop_assert!(false, "{next:?} {first:?}"),

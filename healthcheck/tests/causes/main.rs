@@ -9,8 +9,16 @@
     reason = "helpers of tests; the tables are printed"
 )]
 
+#[path = "../support/elsewhere.rs"]
+mod elsewhere;
+#[path = "../support/full.rs"]
+mod full;
+#[path = "../support/namespace.rs"]
+mod namespace;
 mod ordinary;
 mod privileged;
+#[path = "../support/router.rs"]
+mod router;
 mod server;
 
 use core::time::Duration;

@@ -16,9 +16,10 @@ use lvs_healthcheck::{
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::full::Full;
 use super::server::{
-    answering, answering_in_turn, closed, closed_udp, closing, dripping, full, name_server,
-    resetting, saying, serve, silent,
+    answering, answering_in_turn, closed, closed_udp, closing, dripping, name_server, resetting,
+    saying, serve, silent,
 };
 use super::{LONG, Row, SECOND, SHORT, outcome, outcome_in, row, second_outcome};
 
@@ -236,8 +237,8 @@ pub(super) const TABLE: &[Row] = &[
         Fail,
         "no SYN/ACK from a full queue",
         || {
-            let full = full();
-            outcome(TcpProbe::new(full.target.clone()), SHORT)
+            let full = Full::new();
+            outcome(TcpProbe::new(Target::new(full.address)), SHORT)
         },
     ),
     row(TimeoutTls, Phase::Tls, Fail, "no server hello", || {
@@ -247,7 +248,8 @@ pub(super) const TABLE: &[Row] = &[
         smtp(silent(), SHORT)
     }),
     row(TimeoutIo, Recv, Fail, "a byte from time to time", || {
-        smtp(dripping(), SHORT)
+        // By a tenth of it a busy host may be late before it blames itself.
+        smtp(dripping(), 3 * SECOND)
     }),
     row(
         TlsHandshake,

@@ -1,85 +1,16 @@
 //! Causes that need root: routes, routers, packet filters, limits of other users.
 
-use std::fs;
 use std::os::unix::process::CommandExt;
-use std::process::{self, Child, Stdio};
-use std::thread;
-use std::time::Instant;
+use std::process;
 
 use lvs_healthcheck::probe::command::Credentials;
 use lvs_healthcheck::probe::udp::{Reply, UdpProbe};
 use lvs_healthcheck::{Code, Command, CommandProbe, Outcome, Phase, Target, TcpProbe, Verdict};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::namespace::{in_namespace, run};
+use super::router::Router;
 use super::{LONG, Row, SECOND, outcome, row};
-
-/// Runs on a thread with a network namespace of its own, which goes with the thread.
-fn in_namespace(work: impl FnOnce() -> Outcome + Send + 'static) -> Outcome {
-    let thread = thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        run("ip link set lo up");
-        work()
-    });
-    match thread.join() {
-        Ok(outcome) => outcome,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
-}
-
-/// Runs a command line in this thread's namespace.
-fn run(line: &str) {
-    let mut words = line.split_whitespace();
-    let status = process::Command::new(words.next().unwrap())
-        .args(words)
-        .status();
-    let status = status.unwrap_or_else(|error| panic!("{line}: {error}"));
-    assert!(status.success(), "{line}");
-}
-
-/// Another namespace, behind a virtual cable: 10.9.0.1 here, 10.9.0.2 there, which is also the way
-/// to everywhere.
-struct Router(Child);
-
-impl Router {
-    fn new() -> Self {
-        let own = fs::read_link("/proc/thread-self/ns/net").unwrap();
-        let child = process::Command::new("unshare")
-            .args(["--net", "sleep", "600"])
-            .stdin(Stdio::null())
-            .spawn();
-        let router = Self(child.unwrap());
-        let theirs = format!("/proc/{}/ns/net", router.0.id());
-        let end = Instant::now() + 5 * SECOND;
-        while fs::read_link(&theirs).unwrap() == own {
-            assert!(Instant::now() < end, "unshare does not unshare");
-            thread::sleep(SECOND / 200);
-        }
-        let id = router.0.id();
-        run(&format!(
-            "ip link add near type veth peer name far netns {id}"
-        ));
-        run("ip addr add 10.9.0.1/24 dev near");
-        run("ip link set near up");
-        router.run("ip addr add 10.9.0.2/24 dev far");
-        router.run("ip link set far up");
-        router.run("sysctl -qw net.ipv4.ip_forward=1");
-        run("ip route add default via 10.9.0.2");
-        router
-    }
-
-    /// Runs a command line on the other side.
-    fn run(&self, line: &str) {
-        run(&format!("nsenter --target {} --net {line}", self.0.id()));
-    }
-}
-
-impl Drop for Router {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn tcp(address: &str) -> Outcome {
     outcome(TcpProbe::new(Target::new(address.parse().unwrap())), LONG)

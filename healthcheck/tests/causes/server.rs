@@ -1,13 +1,12 @@
 //! Servers for one connection, on loopback.
 
-use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread;
 
 use lvs_healthcheck::Target;
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::SockRef;
 
 /// Treats one connection as given, on a thread that ends with it.
 pub(super) fn serve(talk: impl FnOnce(TcpStream) + Send + 'static) -> Target {
@@ -93,31 +92,6 @@ pub(super) fn closed() -> Target {
 pub(super) fn closed_udp() -> Target {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     Target::new(socket.local_addr().unwrap())
-}
-
-/// A listener that takes nothing more, and what keeps it so.
-pub(super) struct Full {
-    _listener: Socket,
-    _filling: Vec<TcpStream>,
-    pub(super) target: Target,
-}
-
-pub(super) fn full() -> Full {
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    listener.bind(&any.into()).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap().as_socket().unwrap();
-    let mut filling = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
-        filling.push(stream);
-        assert!(filling.len() < 16, "the backlog never fills");
-    }
-    Full {
-        _listener: listener,
-        _filling: filling,
-        target: Target::new(address),
-    }
 }
 
 /// A name server that answers one question, with this response code and these answers.

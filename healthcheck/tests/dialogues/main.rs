@@ -4,15 +4,18 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests, and figures"
+    reason = "helpers of tests"
 )]
 
 mod agents;
 mod checking;
 mod databases;
+#[path = "../support/first.rs"]
+mod first;
+#[cfg(feature = "dns")]
+#[path = "../support/lateness.rs"]
+mod lateness;
 mod mail;
-mod misbehaving;
 #[cfg(feature = "dns")]
 mod names;
 mod redis;

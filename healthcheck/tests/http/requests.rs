@@ -241,8 +241,13 @@ fn name_for_tls_is_the_host_unless_that_is_an_address() {
         let http = Http::get("/").with_host(host);
         assert_eq!(http.server_name(), name);
         let both = HttpSequence::new([http, Http::get("/").with_host("other")]);
-        assert_eq!(both.server_name(), name);
-        assert_eq!(Http::keepalived("/").with_host(host).server_name(), None);
+        let first = both.dialogue(&attempt(Health::Up));
+        assert_eq!(first.server_name(), name);
+        let names: Vec<_> = name.into_iter().chain(["other"]).collect();
+        assert_eq!(both.server_names(), names);
+        let old = Http::keepalived("/").with_host(host);
+        assert_eq!(old.server_name(), None);
+        assert_eq!(old.with_server_name("tls").server_name(), Some("tls"));
     }
     assert_eq!(Http::get("/").server_name(), None);
 }

@@ -31,6 +31,25 @@ fn converse(protocol: &impl Protocol, replies: &[&str]) -> (Vec<String>, Outcome
     talked
 }
 
+#[test]
+fn another_name_for_tls_takes_another_connection() {
+    let named = |names: [&str; 3]| {
+        HttpSequence::new(names.map(|name| Http::get("/").with_server_name(name)))
+    };
+    let (said, outcome) = converse(&named(["a", "a", "b"]), &[OK, OK, OK]);
+    assert_eq!(outcome.code, Code::Ok, "{outcome}");
+    let get = "GET / HTTP/1.1";
+    assert_eq!(lines(&said), [get, get, "reopened", get]);
+
+    // What the connection is opened with follows.
+    let sequence = named(["a", "b", "b"]);
+    let mut dialogue = sequence.dialogue(&attempt(Health::Up));
+    assert_eq!(dialogue.server_name(), Some("a"));
+    let _ = dialogue.opened();
+    assert!(matches!(dialogue.data(OK.as_bytes()), Turn::Reopen));
+    assert_eq!(dialogue.server_name(), Some("b"));
+}
+
 fn pair() -> HttpSequence {
     HttpSequence::new([Http::get("/a"), Http::get("/b").with_body_contains("ok")])
 }

@@ -68,3 +68,29 @@ fn update_costs_hardly_more_in_a_large_pool() {
     assert!(pool.status().needs_sorry);
     println!("all of 1,000 fail in one turn, the sorry server takes over: {elapsed:?}");
 }
+
+/// Time for a report that changes nothing, in a pool of 10,000 of which so many are ejected.
+fn steady_report(ejected: u32) -> Duration {
+    let mut pool = pool(10_000);
+    let mut batch = Batch::new();
+    for name in 0..ejected {
+        pool.eject(Duration::ZERO, &name);
+    }
+    pool.settle(Duration::ZERO, &mut batch);
+    let best = (0..5).map(|_| {
+        let start = Instant::now();
+        for round in 0..200 {
+            let says = Contribution::new(Health::Unknown);
+            pool.update(Duration::ZERO, &(9_999 - round), &0, says);
+        }
+        start.elapsed()
+    });
+    best.min().unwrap() / 200
+}
+
+#[test]
+fn reports_do_not_pay_for_ejections() {
+    let (one, many) = (steady_report(1), steady_report(1_000));
+    // Walking through them would cost a thousand times as much.
+    assert!(many < 30 * one, "1: {one:?}, 1,000: {many:?}");
+}

@@ -83,6 +83,15 @@ fn start_is_not_told_unless_asked_for() {
     };
     let mut rig = Rig::fresh(settings(1, 0), servers());
     rig.turn();
+    let gained = ["quorum gained: weight 2, quorum 1"];
+    assert_eq!(rig.events(), gained, "before there was none");
+    let mut rig = Rig::fresh(settings(3, 0), servers());
+    rig.turn();
+    assert!(rig.events().is_empty(), "{:?}", rig.events());
+    // The first verdict is told, the second is nothing new.
+    rig.down("b").turn();
+    assert_eq!(rig.events(), ["b is down (its checks say down)"]);
+    rig.down("b").turn();
     assert!(rig.events().is_empty(), "{:?}", rig.events());
     let mut rig = Rig::fresh(settings(1, 0).with_initial_events(true), servers());
     rig.turn();

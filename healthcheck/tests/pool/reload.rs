@@ -83,6 +83,7 @@ fn ready_when_all_have_a_verdict_or_the_grace_is_over() {
     let servers = || [("a", server(1)), ("b", server(1))];
     let ready = [PoolEvent::Ready];
     let mut rig = Rig::fresh(Settings::new(), servers());
+    rig.turn();
     rig.up("a").turn();
     assert!(rig.batch.events.is_empty());
     rig.up("b").turn();
@@ -90,6 +91,7 @@ fn ready_when_all_have_a_verdict_or_the_grace_is_over() {
     rig.pass(5).turn();
     assert!(rig.batch.events.is_empty(), "once");
     let mut rig = Rig::fresh(Settings::new(), servers());
+    rig.turn();
     rig.pass(5).turn();
     assert_eq!(rig.batch.events, ready);
 }

@@ -10,6 +10,8 @@
 )]
 
 mod certificates;
+#[path = "../support/descriptors.rs"]
+mod descriptors;
 mod mail;
 mod pki;
 mod server;
@@ -17,7 +19,6 @@ mod versions;
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::fs;
 
 use lvs_healthcheck::policy::Spread;
 use lvs_healthcheck::probe::tls::Tls;
@@ -109,8 +110,4 @@ fn assert_outcome(outcome: &Outcome, code: Code, phase: Phase, detail: &str) {
         outcome.detail.as_str().contains(detail),
         "{outcome}: {detail:?} is missing"
     );
-}
-
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
 }

@@ -7,7 +7,8 @@ use lvs_healthcheck::{Code, Phase, Policy, Target, TcpProbe};
 
 use nix::time::ClockId;
 
-use super::{SECOND, assert_outcome, descriptors, get, hello, policy, run};
+use super::descriptors::descriptors;
+use super::{SECOND, assert_outcome, get, hello, policy, run};
 use crate::pki::Pki;
 use crate::server::Server;
 

@@ -18,7 +18,11 @@ const INTERNET: u16 = 1;
 
 /// What the probe asks.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Query(Vec<u8>);
+pub(super) struct Query {
+    bytes: Vec<u8>,
+    /// Where the question ends.
+    end: usize,
+}
 
 /// What a message turns out to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,6 +54,12 @@ impl Query {
             bytes.extend_from_slice(&word.to_be_bytes());
         }
         let refused = |limit| Invalid::new("name", format!("{name:?}"), limit);
+        if name
+            .bytes()
+            .any(|byte| byte == b'\\' || !byte.is_ascii_graphic())
+        {
+            return Err(refused("must be ASCII without blanks and backslashes"));
+        }
         let relative = name.strip_suffix('.').unwrap_or(name);
         for label in relative.split('.').filter(|_| !relative.is_empty()) {
             let length = u8::try_from(label.len())
@@ -68,17 +78,29 @@ impl Query {
         for word in [kind.number(), INTERNET] {
             bytes.extend_from_slice(&word.to_be_bytes());
         }
-        Ok(Self(bytes))
+        let end = bytes.len();
+        Ok(Self { bytes, end })
+    }
+
+    /// Says how long answers over UDP may be: an OPT record, RFC 6891 §6.1.
+    pub(super) fn with_udp_size(mut self, size: u16) -> Self {
+        if let Some(count) = self.bytes.get_mut(11) {
+            *count = 1;
+        }
+        let [high, low] = size.to_be_bytes();
+        // The root, OPT, the size, no further flags, no data.
+        self.bytes.extend([0, 0, 41, high, low, 0, 0, 0, 0, 0, 0]);
+        self
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// As it is sent over TCP.
     pub(super) fn with_length(&self) -> Vec<u8> {
-        let length = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
-        [&length.to_be_bytes()[..], &self.0].concat()
+        let length = u16::try_from(self.bytes.len()).unwrap_or(u16::MAX);
+        [&length.to_be_bytes()[..], &self.bytes].concat()
     }
 
     /// Looks at a message. A lenient look compares the identifier only.
@@ -90,7 +112,7 @@ impl Query {
         let (Some(flags), Some(answers)) = (word(message, 2), word(message, 6)) else {
             return Verdict::Other;
         };
-        let ours = message.len() >= HEADER && word(message, 0) == word(&self.0, 0);
+        let ours = message.len() >= HEADER && word(message, 0) == word(&self.bytes, 0);
         if !ours || flags & RESPONSE == 0 {
             return Verdict::Other;
         }
@@ -106,7 +128,7 @@ impl Query {
 
     /// Whether a message repeats our question, capitals aside, which some servers change.
     fn asks_the_same(&self, message: &[u8]) -> bool {
-        let question = self.0.get(HEADER..).unwrap_or_default();
+        let question = self.bytes.get(HEADER..self.end).unwrap_or_default();
         let end = HEADER.saturating_add(question.len());
         let one = message.get(4..6) == Some(&[0, 1]);
         one && message
@@ -125,7 +147,7 @@ mod tests {
 
     /// The answer a server gives: its flags, and as many records, which are not looked at here.
     fn answer(flags: u16, answers: u8) -> Vec<u8> {
-        let mut bytes = query().0;
+        let mut bytes = query().bytes;
         bytes.splice(2..4, flags.to_be_bytes());
         bytes.splice(6..8, [0, answers]);
         bytes
@@ -143,10 +165,30 @@ mod tests {
     }
 
     #[test]
+    fn size_of_answers_is_said_in_a_record_that_is_not_part_of_the_question() {
+        let query = query().with_udp_size(1232);
+        let plain = self::query();
+        assert_eq!(query.bytes()[10..12], [0, 1], "one additional record");
+        assert_eq!(query.bytes()[12..33], plain.bytes()[12..]);
+        assert_eq!(query.bytes()[33..], *b"\0\0\x29\x04\xd0\0\0\0\0\0\0");
+        // Whether or not the server knows of it.
+        assert_ne!(query.examine(&answer(0x8180, 1), false), Verdict::Other);
+    }
+
+    #[test]
     fn names_that_cannot_be_asked_for_are_refused() {
         let long = "a".repeat(64);
         let many = "abcdefg.".repeat(32);
-        for name in ["", "a..b", ".a", &long, &many] {
+        for name in [
+            "",
+            "a..b",
+            ".a",
+            "b\u{fc}ro.example",
+            "a\\.b",
+            "a b",
+            &long,
+            &many,
+        ] {
             let refused = Query::new(1, name, RecordType::A, true).unwrap_err();
             assert_eq!(refused.field, "name", "{name:?}");
         }

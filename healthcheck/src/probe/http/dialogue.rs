@@ -4,7 +4,7 @@ use std::vec;
 
 use super::redirect::{Place, Redirects, resolve, same_host};
 use super::reply::{Framing, Head, Item, Malformed, Reader};
-use super::request::{Method, Version, encode};
+use super::request::{Method, Version, encode, server_name};
 use super::{Http, Settings, body::Body, hint};
 use crate::attempt::Attempt;
 use crate::outcome::{Code, Outcome, Phase, Verdict, WeightHint};
@@ -222,8 +222,14 @@ impl HttpDialogue {
         self.next(keep)
     }
 
+    /// Whether a connection that ends was used before and ends before the server can have seen the
+    /// present request, RFC 9112 §9.3.1: then it is asked once more, on another one.
+    fn was_closed_before(&mut self) -> bool {
+        core::mem::take(&mut self.reused) && self.reader.is_untouched()
+    }
+
     /// The reply is as expected: asks for what comes next.
-    fn next(&mut self, keep: bool) -> Turn {
+    fn next(&mut self, mut keep: bool) -> Turn {
         if let Some(place) = self.redirect.take() {
             self.redirects = self.redirects.saturating_add(1);
             // RFC 9110 §15.4: what was done with POST goes on with GET, unless said otherwise.
@@ -236,6 +242,8 @@ impl HttpDialogue {
             self.place = place;
             self.expect();
         } else if let Some(http) = self.others.next() {
+            // What was said to one name is not said to another.
+            keep &= server_name(&http.0) == server_name(&self.http.0);
             self.http = http;
             self.begin();
         } else {
@@ -288,6 +296,10 @@ impl HttpDialogue {
 }
 
 impl Dialogue for HttpDialogue {
+    fn server_name(&self) -> Option<&str> {
+        server_name(&self.http.0)
+    }
+
     fn opened(&mut self) -> Turn {
         Turn::Send(self.request())
     }
@@ -306,9 +318,7 @@ impl Dialogue for HttpDialogue {
             }
             return self.finish(true, false);
         }
-        if self.reused && self.reader.is_untouched() {
-            // The server has closed it before it saw the request: RFC 9112 §9.3.1.
-            self.reused = false;
+        if self.was_closed_before() {
             return Turn::Reopen;
         }
         let mut detail = if orderly {
@@ -322,6 +332,13 @@ impl Dialogue for HttpDialogue {
             detail.push_str(&format!(", {} bytes short", self.reader.missing()));
         }
         Turn::Done(Outcome::new(Code::EofEarly, Phase::Recv).with_detail(&detail))
+    }
+
+    fn broken(&mut self, outcome: Outcome) -> Turn {
+        if self.was_closed_before() {
+            return Turn::Reopen;
+        }
+        Turn::Done(outcome)
     }
 
     fn expired(&mut self) -> Outcome {

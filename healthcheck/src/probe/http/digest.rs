@@ -47,6 +47,15 @@ enum Value {
 }
 
 impl Digest {
+    /// This MD5, over the wire: keepalived's `digest`.
+    #[must_use]
+    pub const fn md5(value: [u8; 16]) -> Self {
+        Self {
+            value: Value::Md5(value),
+            of: DigestOf::Wire,
+        }
+    }
+
     /// Takes the digest over other bytes than its kind does by default.
     #[must_use]
     pub const fn over(mut self, of: DigestOf) -> Self {

@@ -117,9 +117,12 @@ impl Host {
     }
 }
 
-/// The name a server goes by in TLS: what its clients put into the Host field, unless that is an
-/// address, without the port.
+/// The name a server goes by in TLS: the one given, or what its clients put into the Host field,
+/// unless that is an address, without the port.
 pub(super) fn server_name(settings: &Settings) -> Option<&str> {
+    if let Some(name) = &settings.server_name {
+        return Some(name);
+    }
     let Host::Is(host) = &settings.host else {
         return None;
     };

@@ -142,6 +142,10 @@ impl Protocol for HttpSequence {
         shared.then(|| Identity::of(&self.requests))
     }
 
+    fn is_prompt(&self) -> bool {
+        true
+    }
+
     fn dialogue(&self, attempt: &Attempt) -> Box<dyn Dialogue> {
         let mut requests = match &self.turns {
             None => self.requests.clone(),
@@ -165,9 +169,9 @@ impl Protocol for HttpSequence {
         self.requests.iter().try_for_each(Protocol::validate)
     }
 
-    /// All go over one connection, if they can, so the first one names the server.
-    fn server_name(&self) -> Option<&str> {
-        self.requests.first()?.server_name()
+    /// Each request names the server for itself: its dialogue says which it asks next.
+    fn server_names(&self) -> Vec<&str> {
+        self.requests.iter().filter_map(Http::server_name).collect()
     }
 
     fn judge(&self, mut outcome: Outcome) -> Outcome {

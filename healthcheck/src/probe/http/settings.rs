@@ -10,6 +10,8 @@ pub(super) struct Settings {
     pub(super) path: Box<str>,
     pub(super) version: Version,
     pub(super) host: Host,
+    /// The name for TLS, if it is given apart from the host.
+    pub(super) server_name: Option<Box<str>>,
     pub(super) fields: Vec<(Box<str>, Box<str>)>,
     pub(super) style: Style,
     pub(super) state_field: bool,
@@ -35,6 +37,7 @@ impl Settings {
             path: path.into(),
             version: Version::Http11,
             host: Host::Address,
+            server_name: None,
             fields: Vec::new(),
             style: Style::Own,
             state_field: false,

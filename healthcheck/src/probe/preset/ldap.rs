@@ -35,6 +35,10 @@ impl Protocol for Ldap {
         Some(Identity::of(self))
     }
 
+    fn is_prompt(&self) -> bool {
+        true
+    }
+
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
         Box::new(Binding(Vec::new()))
     }

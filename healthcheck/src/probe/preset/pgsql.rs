@@ -40,6 +40,10 @@ impl Protocol for Pgsql {
         Some(Identity::of(self))
     }
 
+    fn is_prompt(&self) -> bool {
+        true
+    }
+
     fn dialogue(&self, _attempt: &Attempt) -> Box<dyn Dialogue> {
         Box::new(Starting {
             user: self.user.clone(),
@@ -80,11 +84,15 @@ impl Dialogue for Starting {
                 Turn::DoneAfter(TERMINATE.to_vec(), Outcome::new(Code::Ok, Phase::Match))
             }
             Some(b'E') => match error_text(&self.heard) {
-                None if self.heard.len() < LIMIT => Turn::Listen,
-                text => {
-                    let text = Detail::from_bytes(text.unwrap_or_default());
+                Ok(None) => Turn::Listen,
+                Ok(Some(text)) => {
+                    let text = Detail::from_bytes(text);
                     let detail = format!("the server refused: {text}");
                     Turn::Done(Outcome::new(Code::Status, Phase::Match).with_detail(&detail))
+                }
+                Err(NoError) => {
+                    let outcome = Outcome::new(Code::Proto, Phase::Recv);
+                    Turn::Done(outcome.with_detail("not an error message of PostgreSQL"))
                 }
             },
             Some(other) => {
@@ -108,17 +116,26 @@ fn is_request(message: &[u8]) -> bool {
     length && number(5).is_some_and(|kind| kind <= 12)
 }
 
-/// The field `M` of a complete `ErrorResponse`: type, length, then fields that end with a zero.
-fn error_text(message: &[u8]) -> Option<&[u8]> {
-    let length: [u8; 4] = message.get(1..5)?.try_into().ok()?;
-    let end = usize::try_from(u32::from_be_bytes(length))
-        .ok()?
-        .checked_add(1)?;
-    let fields = message.get(5..end)?;
+/// Of a length no error has; other protocols have words with an `E`.
+#[derive(Debug, Eq, PartialEq)]
+struct NoError;
+
+/// The field `M` of an `ErrorResponse`: type, length, then fields that end with a zero; `None` as
+/// long as it is incomplete.
+fn error_text(message: &[u8]) -> Result<Option<&[u8]>, NoError> {
+    let Some(Ok(length)) = message.get(1..5).map(<[u8; 4]>::try_from) else {
+        return Ok(None);
+    };
+    let length = usize::try_from(u32::from_be_bytes(length)).map_err(|_| NoError)?;
+    if !(4..LIMIT).contains(&length) {
+        return Err(NoError);
+    }
+    let Some(fields) = message.get(5..length.saturating_add(1)) else {
+        return Ok(None);
+    };
     let mut fields = fields.split(|byte| *byte == 0);
-    fields
-        .find_map(|field| field.strip_prefix(b"M"))
-        .or(Some(b""))
+    let text = fields.find_map(|field| field.strip_prefix(b"M"));
+    Ok(Some(text.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -166,6 +183,8 @@ mod tests {
         assert_eq!(end(b"HTTP/1.1 400").code, Code::Proto);
         assert_eq!(end(b"RFB 003.008\n").code, Code::Proto);
         assert_eq!(end(b"RTSP/1.0 200").code, Code::Proto);
+        assert_eq!(end(b"ERROR").code, Code::Proto);
+        assert_eq!(end(b"E\0\0\0\x03").code, Code::Proto);
     }
 
     #[test]

@@ -187,3 +187,18 @@ fn name_that_would_break_the_line_is_refused() {
     assert_eq!(Smtp::new().validate(), Ok(()));
     assert!(!host_name().is_empty());
 }
+
+#[test]
+fn name_of_the_host_is_said_if_it_can_be() {
+    assert_eq!(said("lb1.example\n"), "lb1.example");
+    for odd in [
+        "",
+        "(none)\n",
+        "two words",
+        "a\r\nRSET",
+        "b\u{fc}ro",
+        &"a".repeat(256),
+    ] {
+        assert_eq!(said(odd), "localhost", "{odd:?}");
+    }
+}

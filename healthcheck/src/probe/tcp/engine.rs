@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::dialogue::{Dialogue, Protocol, Turn};
 use super::super::tls::{TlsInfo, TlsKind};
-use super::super::{Action, Engine, Event, Step, Transport, failure};
+use super::super::{Action, Engine, Event, Origin, Step, Transport, failure};
 use super::Connection;
 use crate::Timestamp;
 use crate::attempt::Attempt;
@@ -63,8 +63,13 @@ impl<P: Protocol> TcpEngine<P> {
             target: self.connection.target.clone(),
             transport: Transport::Tcp {
                 close: self.connection.close,
+                prompt: self.protocol.is_prompt() || self.is_tls_from_the_beginning(),
             },
         });
+    }
+
+    const fn is_tls_from_the_beginning(&self) -> bool {
+        self.connection.tls.is_some() && !self.connection.on_request
     }
 
     /// Carries out what the dialogue wants.
@@ -112,7 +117,8 @@ impl<P: Protocol> TcpEngine<P> {
                 return self.done(outcome.with_detail(text), now);
             }
         };
-        let tls = match self.protocol.server_name() {
+        let of_dialogue = self.dialogue.server_name();
+        let tls = match of_dialogue.or_else(|| self.protocol.server_name()) {
             Some(name) if tls.name().is_none() => tls.with_name(name),
             _ => tls,
         };
@@ -210,7 +216,7 @@ impl<P: Protocol> Engine for TcpEngine<P> {
             Event::Connected => {
                 let passed = self.passed(now);
                 self.timing.connect.get_or_insert(passed);
-                if self.connection.tls.is_some() && !self.connection.on_request {
+                if self.is_tls_from_the_beginning() {
                     return self.start_tls(now);
                 }
                 self.phase = Phase::Recv;
@@ -257,6 +263,11 @@ impl<P: Protocol> Engine for TcpEngine<P> {
                 let mut outcome = failure(operation, errno, origin, detail);
                 if self.phase == Phase::Tls {
                     outcome.phase = Phase::Tls;
+                }
+                let talking = matches!(self.phase, Phase::Send | Phase::Recv);
+                if talking && origin == Origin::Network {
+                    let turn = self.dialogue.broken(outcome);
+                    return self.take(turn, now);
                 }
                 self.done(outcome, now)
             }

@@ -5,6 +5,8 @@ use super::super::TcpProbe;
 use super::*;
 use crate::outcome::Verdict;
 use crate::policy::Health;
+use crate::probe::agent::Agent;
+use crate::probe::expect::{Expectation, Matcher, Script};
 use crate::probe::tls::Tls;
 use crate::target::Target;
 
@@ -32,8 +34,43 @@ fn engine_of(probe: &impl Probe) -> Box<dyn Engine> {
     assert_eq!(*deadline, START + SECOND, "that of connecting");
     assert_eq!(target.address(), "192.0.2.7:80".parse().unwrap());
     let close = CloseMode::HalfOpen;
-    assert_eq!(*transport, Transport::Tcp { close });
+    assert!(matches!(transport, Transport::Tcp { close: how, .. } if *how == close));
     engine
+}
+
+/// Whether the handshake's last packet is to wait for what the engine does next.
+fn is_prompt(probe: &impl Probe) -> bool {
+    let attempt = Attempt::new(1, START, 3 * SECOND, Some(SECOND), Health::Up);
+    let Step::Do(actions) = probe.engine(&attempt).start(START) else {
+        panic!("done before it began")
+    };
+    let prompt = actions.iter().find_map(|action| match action {
+        Action::Connect {
+            transport: Transport::Tcp { prompt, .. },
+            ..
+        } => Some(*prompt),
+        _ => None,
+    });
+    prompt.expect("a connection")
+}
+
+#[test]
+fn driver_is_told_whether_something_follows_at_once() {
+    assert!(is_prompt(&probe()), "it ends");
+    assert!(!is_prompt(&probe().with_protocol(Ask::default())), "may be");
+    let over = |tls: fn(TcpProbe, Tls) -> TcpProbe| tls(probe(), Tls::new());
+    let greeted = over(TcpProbe::with_tls).with_protocol(Ask::default());
+    assert!(is_prompt(&greeted), "TLS begins");
+    let later = over(TcpProbe::with_starttls).with_protocol(Ask::default());
+    assert!(!is_prompt(&later), "only later");
+    let agent = Agent::new();
+    assert!(!is_prompt(&probe().with_protocol(agent.clone())), "listens");
+    assert!(is_prompt(&probe().with_protocol(agent.with_send("?"))));
+    let (script, pong) = (Script::new(), Expectation::new(Matcher::contains("+")));
+    assert!(!is_prompt(
+        &probe().with_protocol(script.clone().expect(pong))
+    ));
+    assert!(is_prompt(&probe().with_protocol(script.send("PING"))));
 }
 
 fn done(step: Step) -> Outcome {
