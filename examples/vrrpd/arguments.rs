@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, ValueEnum, value_parser};
+use director::vrrp::run::Loop;
 use lvs_vrrp::net::Lifetime;
 use lvs_vrrp::net::addresses::TAG;
 use lvs_vrrp::receive::Peer;
@@ -219,6 +220,15 @@ pub(crate) enum Runtime {
     Blocking,
     /// That of tokio.
     Tokio,
+}
+
+impl From<Runtime> for Loop {
+    fn from(runtime: Runtime) -> Self {
+        match runtime {
+            Runtime::Blocking => Self::Blocking,
+            Runtime::Tokio => Self::Tokio,
+        }
+    }
 }
 
 #[cfg(test)]

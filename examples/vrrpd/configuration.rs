@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use director::keepalived::{Config, Diagnostic, Options, Severity};
+use director::vrrp::run::PlannedFile;
 use director::vrrp::scripts::Scripts;
-use director::vrrp::{Plan, TrackerSource, left_out};
+use director::vrrp::{Name, Plan, TrackerSource, left_out};
 use lvs_vrrp::net::{DriverConfig, DriverError};
 use lvs_vrrp::node::RouterId;
 use lvs_vrrp::track::TrackerId;
@@ -14,7 +15,6 @@ use lvs_vrrp::track::TrackerId;
 use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::flags;
-use crate::names::Name;
 
 /// A configuration: what is run, and what is to be said about it.
 #[derive(Debug)]
@@ -23,20 +23,13 @@ pub(crate) struct Configuration {
     /// Names of the virtual routers.
     pub(crate) names: BTreeMap<RouterId, Name>,
     /// What the file says.
-    pub(crate) file: Option<Arc<FromFile>>,
+    pub(crate) file: Option<Arc<PlannedFile>>,
     /// Its scripts, of which none runs yet.
     pub(crate) scripts: Option<Scripts>,
     diagnostics: Vec<Diagnostic>,
     /// What no single line is guilty of.
     invalid: Option<DriverError>,
     source: String,
-}
-
-/// A file, and the plan made of it, which gives its names the same numbers again.
-#[derive(Debug)]
-pub(crate) struct FromFile {
-    pub(crate) plan: Plan,
-    pub(crate) config: Config,
 }
 
 impl Configuration {
@@ -72,7 +65,7 @@ impl Configuration {
                     Some(file) => file.plan.following(&config),
                     None => Plan::new(&config),
                 };
-                Self::planned(FromFile { plan, config }, path.display().to_string())
+                Self::planned(PlannedFile { plan, config }, path.display().to_string())
             }
         };
         if let Some(lifetime) = arguments.lifetime {
@@ -87,8 +80,8 @@ impl Configuration {
         Ok(configuration)
     }
 
-    fn planned(file: FromFile, source: String) -> Self {
-        let FromFile { plan, config } = &file;
+    fn planned(file: PlannedFile, source: String) -> Self {
+        let PlannedFile { plan, config } = &file;
         let (scripts, of_scripts) = Scripts::new(plan, config);
         let (driver, further) = plan.driver_config();
         let mut diagnostics = config.diagnostics().to_vec();

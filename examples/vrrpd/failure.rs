@@ -4,6 +4,7 @@ use core::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use director::vrrp::run::StartError;
 use lvs_vrrp::net::DriverError;
 use nix::errno::Errno;
 
@@ -84,5 +85,14 @@ impl fmt::Display for Failure {
 impl From<DriverError> for Failure {
     fn from(error: DriverError) -> Self {
         Self::Driver(error)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::System(what, error) => Self::System(what, error),
+            other => Self::System("start", io::Error::other(other)),
+        }
     }
 }

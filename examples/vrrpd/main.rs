@@ -17,17 +17,14 @@ mod failure;
 mod flags;
 mod hand_over;
 mod happening;
-mod journal;
-mod names;
 mod output;
 mod program;
-mod scripting;
-mod signals;
 mod view;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use director::signals::Signals;
 
 use arguments::Arguments;
 use configuration::Configuration;
@@ -49,7 +46,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Before any thread, so that all of them leave the signals alone.
-    let signals = signals::Signals::block()?;
+    let signals = Signals::block().map_err(Failure::system("block signals"))?;
     let configuration = Configuration::load(arguments, None)?;
     if arguments.check || !configuration.is_usable(arguments.strict) {
         for diagnostic in configuration.diagnostics() {
@@ -69,7 +66,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Says what of this host is in the way, and how many of that there is. Where the file is for another
 /// host, its network namespace and interfaces are not here, and nothing is.
 fn check_host(configuration: &Configuration) -> usize {
-    let entered = configuration.namespace().map(program::enter);
+    let entered = configuration.namespace().map(director::vrrp::run::enter);
     if let Some(Err(_)) = entered {
         return 0;
     }

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
+use director::vrrp::Names;
+
 use crate::failure::Failure;
-use crate::happening;
-use crate::journal::Journal;
-use crate::names::Names;
+use crate::happening::{self, Journal};
 
 /// For so long the end of the program waits for who reads.
 const LAST_WAIT: Duration = Duration::from_secs(1);

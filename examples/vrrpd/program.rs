@@ -1,35 +1,24 @@
 //! The program as it runs: the driver on a thread of its own, signals on this one.
 
-use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
-use std::thread::{self, JoinHandle};
 
+use director::signals::{Signal, Signals};
+use director::vrrp::Names;
+use director::vrrp::run::{Routers, enter};
 use lvs_vrrp::address::{Family, InterfaceIndex};
 use lvs_vrrp::event::ShutdownMode;
-use lvs_vrrp::net::{
-    AsyncDriver, Carrier, Driver, DriverError, DriverEventKind, Handle, Receiver as RawReceiver,
-    Snapshot,
-};
+use lvs_vrrp::net::{Carrier, Driver, DriverError, Receiver as RawReceiver, Snapshot};
 use lvs_vrrp::node::HandOver;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, setns};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::arguments::{Arguments, Runtime};
+use crate::arguments::Arguments;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::hand_over::{self, Door, Estate, Successor};
-use crate::happening::Happening;
-use crate::journal::Journal;
-use crate::names::Names;
+use crate::happening::{Happening, Journal};
 use crate::output::{self, Output};
-use crate::scripting::{Orders, Scripting};
-use crate::signals::{Signal, Signals};
 use crate::view;
 
 /// The index of `lo` in each network namespace.
@@ -42,23 +31,14 @@ pub(crate) struct Program<'a> {
     signals: Signals,
     journal: Journal,
     names: Names,
-    handle: Handle,
-    /// What the driver's thread ended with.
-    ended: Receiver<Ended>,
-    /// Becomes readable when it has ended.
-    end: Arc<EventFd>,
+    routers: Routers,
     output: Output,
-    orders: Orders,
-    scripts: Option<JoinHandle<()>>,
     /// Where a successor knocks; there is only one.
     door: Option<Door>,
     /// It gets everything, as it was when it asked.
     successor: Option<(Successor, Snapshot)>,
     is_stopping: bool,
 }
-
-/// How a driver ended, and what it has left.
-type Ended = (Result<(), DriverError>, HandOver);
 
 impl<'a> Program<'a> {
     /// Opens and starts everything.
@@ -76,23 +56,12 @@ impl<'a> Program<'a> {
         for diagnostic in configuration.diagnostics() {
             journal.tell(Happening::Diagnostic(diagnostic.clone()));
         }
-        let mut driver = begin(arguments, &mut configuration, &journal, &names)?;
+        let driver = begin(arguments, &mut configuration, &journal, &names)?;
         // Now that its devices are there.
         for found in configuration.review() {
             journal.tell(Happening::Review(found));
         }
         let handle = driver.handle();
-        let scripting = Scripting::new()?;
-        let (listener, reported) = (journal.clone(), scripting.orders());
-        let has_scripts = configuration.scripts.is_some();
-        driver.on_event(move |event| {
-            if let DriverEventKind::Report(report) = &event.kind
-                && has_scripts
-            {
-                reported.report(report);
-            }
-            listener.tell(Happening::Driver(event.kind.clone()));
-        });
         journal.tell(Happening::Started);
         let (told, named, asked) = (journal.clone(), names.clone(), handle.clone());
         let output = if io::stdout().is_terminal() && !arguments.json {
@@ -100,9 +69,6 @@ impl<'a> Program<'a> {
         } else {
             Output::start(move || output::print_lines(&told, &named))?
         };
-        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let end = EventFd::from_flags(flags).map_err(Failure::system("open an eventfd"))?;
-        let end = Arc::new(end);
         let door = match Door::open(arguments.tag) {
             Ok(door) => Some(door),
             Err(error) => {
@@ -111,23 +77,18 @@ impl<'a> Program<'a> {
                 None
             }
         };
-        let ended = run_driver(driver, arguments.driver, Arc::clone(&end))?;
-        let orders = scripting.orders();
+        let listener = journal.clone();
+        let tell = move |event| listener.tell(Happening::Vrrp(event));
         let scripts = configuration.scripts.take();
-        let scripts =
-            scripts.map(|scripts| scripting.start(scripts, handle.clone(), journal.clone()));
+        let routers = Routers::start(driver, arguments.driver.into(), scripts, tell)?;
         Ok(Self {
             arguments,
             configuration,
             signals,
             journal,
             names,
-            handle,
-            ended,
-            end,
+            routers,
             output,
-            orders,
-            scripts: scripts.transpose()?,
             door,
             successor: None,
             is_stopping: false,
@@ -139,14 +100,14 @@ impl<'a> Program<'a> {
         let (ended, left) = loop {
             self.wait()?;
             self.answer_door();
-            while let Some(signal) = self.signals.take()? {
+            while let Some(signal) = self.take_signal()? {
                 match signal {
                     Signal::Stop => self.stop(),
                     Signal::Reload => self.reload(),
                     Signal::Show => self.show(),
                 }
             }
-            if let Ok(ended) = self.ended.try_recv() {
+            if let Some(ended) = self.routers.ended() {
                 break ended;
             }
         };
@@ -155,11 +116,7 @@ impl<'a> Program<'a> {
         if let Some((successor, snapshot)) = successor {
             self.leave_to(successor, &left, &snapshot);
         }
-        if let Some(scripts) = self.scripts.take() {
-            self.orders.end();
-            // It ends within seconds, and does not panic.
-            let _ = scripts.join();
-        }
+        self.routers.finish();
         if is_stopped {
             self.journal.tell(Happening::Stopped);
         }
@@ -168,11 +125,15 @@ impl<'a> Program<'a> {
         Ok(ended?)
     }
 
+    fn take_signal(&mut self) -> Result<Option<Signal>, Failure> {
+        self.signals.take().map_err(Failure::system("read signals"))
+    }
+
     /// Waits for a signal, a successor, or the driver's end.
     fn wait(&self) -> Result<(), Failure> {
         let mut descriptors = vec![
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.end.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.routers.as_fd(), PollFlags::POLLIN),
         ];
         let door = self.door.as_ref();
         descriptors.extend(door.map(|door| PollFd::new(door.as_fd(), PollFlags::POLLIN)));
@@ -186,9 +147,7 @@ impl<'a> Program<'a> {
         if !self.is_stopping {
             self.is_stopping = true;
             self.journal.tell(Happening::Stopping);
-            self.orders.stopping();
-            // If the driver has ended, that will be seen.
-            let _ = self.handle.shutdown(ShutdownMode::Graceful);
+            self.routers.stop(ShutdownMode::Graceful);
         }
     }
 
@@ -201,7 +160,7 @@ impl<'a> Program<'a> {
             successor.refuse("the process that runs is just ending");
             return;
         }
-        let Ok(snapshot) = self.handle.snapshot() else {
+        let Some(snapshot) = self.routers.snapshot() else {
             successor.refuse("the process that runs has just ended");
             return;
         };
@@ -210,9 +169,7 @@ impl<'a> Program<'a> {
         self.door = None;
         self.successor = Some((successor, snapshot));
         self.journal.tell(Happening::HandingOver);
-        self.orders.handing_over();
-        // If the driver has ended, that will be seen.
-        let _ = self.handle.shutdown(ShutdownMode::Handover);
+        self.routers.stop(ShutdownMode::Handover);
     }
 
     /// Says what the driver has left.
@@ -224,7 +181,7 @@ impl<'a> Program<'a> {
     }
 
     fn show(&self) {
-        if let Ok(snapshot) = self.handle.snapshot() {
+        if let Some(snapshot) = self.routers.snapshot() {
             self.journal.tell(Happening::Snapshot(Box::new(snapshot)));
         }
     }
@@ -262,22 +219,13 @@ impl<'a> Program<'a> {
         }
         let stays = |id| configuration.names.contains_key(&id);
         let known = self.configuration.names.keys().copied();
-        self.orders
-            .removing(known.filter(|id| !stays(*id)).collect());
-        // What the driver tells of new ones is not to be missed.
-        if let Some(file) = &configuration.file {
-            self.orders.expect(file);
-        }
+        let removed = known.filter(|id| !stays(*id)).collect();
         self.names.set(&configuration.names);
-        let reloaded = self.handle.reload(configuration.driver.clone());
-        // If it was refused, those that are leaving stay.
-        let follows = match &reloaded {
-            Ok(()) => &configuration.file,
-            Err(_) => &self.configuration.file,
-        };
-        if let Some(file) = follows {
-            self.orders.follow(file);
-        }
+        let (before, file) = (&self.configuration.file, &configuration.file);
+        let driver = configuration.driver.clone();
+        let reloaded = self
+            .routers
+            .reload(driver, removed, before.as_ref(), file.as_ref());
         if let Err(error) = reloaded {
             self.names.set(&self.configuration.names);
             return Err(error.to_string());
@@ -314,56 +262,4 @@ fn begin(
     let routers = routers.filter_map(|id| names.of(*id).map(|name| name.router));
     journal.tell(Happening::TakenOver(routers.collect()));
     Ok(driver)
-}
-
-/// Goes into a network namespace, before there are other threads.
-pub(crate) fn enter(name: &str) -> Result<(), Failure> {
-    let namespace = File::open(Path::new("/run/netns").join(name));
-    let namespace = namespace.map_err(|error| Failure::System("open net_namespace", error))?;
-    setns(namespace, CloneFlags::CLONE_NEWNET).map_err(Failure::system("enter net_namespace"))
-}
-
-/// Runs the driver on a thread of its own, which says how it ended.
-fn run_driver(
-    mut driver: Driver,
-    runtime: Runtime,
-    end: Arc<EventFd>,
-) -> Result<Receiver<Ended>, Failure> {
-    let failed = |error| Failure::System("start a thread", error);
-    let runtime = match runtime {
-        Runtime::Blocking => None,
-        Runtime::Tokio => {
-            let mut builder = tokio::runtime::Builder::new_current_thread();
-            Some(builder.enable_io().build().map_err(failed)?)
-        }
-    };
-    let (told, ended) = mpsc::sync_channel(1);
-    let thread = thread::Builder::new().name("vrrpd-driver".into());
-    let started = thread.spawn(move || {
-        let result = match runtime {
-            None => {
-                let result = driver.run();
-                let left = driver.hand_over();
-                // A successor gets the tag with it.
-                drop(driver);
-                (result, left)
-            }
-            Some(runtime) => runtime.block_on(run_on_tokio(driver)),
-        };
-        // Somebody waits for it, or the program is at its end.
-        let _ = told.send(result);
-        let _ = end.write(1);
-    });
-    started.map_err(failed)?;
-    Ok(ended)
-}
-
-async fn run_on_tokio(driver: Driver) -> Ended {
-    match AsyncDriver::new(driver) {
-        Ok(mut driver) => {
-            let result = driver.run().await;
-            (result, driver.into_inner().hand_over())
-        }
-        Err(error) => (Err(error), HandOver::default()),
-    }
 }

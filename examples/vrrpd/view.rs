@@ -6,13 +6,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use director::vrrp::{Names, told};
 use lvs_vrrp::event::State;
 use lvs_vrrp::net::{Handle, RouterSnapshot, Snapshot};
 use rustix::termios::tcgetwinsize;
 
-use crate::happening;
-use crate::journal::{Entry, Journal};
-use crate::names::Names;
+use crate::happening::{self, Entry, Journal};
 use crate::output::print;
 
 /// How often it is drawn at least.
@@ -147,7 +146,7 @@ fn line(router: &RouterSnapshot, now: Duration, names: &Names) -> String {
     let last = router.last_advert.map(|at| age(now.saturating_sub(at)));
     let last = last.unwrap_or_default();
     let state = match router.init_reason {
-        Some(reason) => happening::token(&reason),
+        Some(reason) => told::token(&reason),
         None => router.state.to_string(),
     };
     let color = match router.state {

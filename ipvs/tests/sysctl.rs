@@ -342,6 +342,13 @@ fn a_review_names_each_difference_with_its_reason() {
     assert!(!text.contains("expire_nodest_conn"), "{text}");
     // It has looked, and nothing else.
     assert_eq!(folder.read("ipv4/ip_forward"), "0\n");
+
+    // The same of values that were read before.
+    let read = |path: &str| fs::read_to_string(folder.path.join(path)).ok();
+    let values = |definition: &sysctl::Definition| Some(read(definition.path)?.trim().to_owned());
+    assert_eq!(preset.review_values(values).to_string(), text);
+    let none = preset.review_values(|_| None);
+    assert_eq!(none.findings().len(), preset.wishes().len());
 }
 
 #[test]

@@ -1,24 +1,52 @@
 //! The director without arguments: everything on loopback, nothing needed.
 //!
-//! Three web servers, checked as any others; a table in memory; and in the place of the kernel a
-//! forwarder that carries each connection where the kernel's scheduler would. What is run is an
+//! Three web servers, checked as any others; two directors that elect the Active one over a network
+//! that is simulated, and keep a table each, in memory; and in the place of the kernel a forwarder
+//! that carries each connection where the scheduler of the Active one would. What they run is an
 //! ordinary configuration, printed at the start.
+//!
+//! ```text
+//! curl ─► forwarder ─► web servers 1 2 3
+//!             │            ▲  ▲
+//!         the table        │  │ checks
+//!      of the Active one   │  │
+//!             ├─────── director A ──┐
+//!             └─────────── director B ┴─ VRRP over the simulated network
+//! ```
 
-use core::fmt::Write as _;
+mod configuration;
+mod event;
+mod face;
+mod lan;
+mod station;
+
+use core::net::SocketAddr;
 use core::time::Duration;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 
-use lvs_healthcheck::Driver;
-use lvs_ipvs::{Client, MemoryKernel, ServiceKey};
+use lvs_ipvs::Timestamp;
+use lvs_vrrp::event::State;
+use lvs_vrrp::sim::Step;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::time::{ClockId, clock_gettime};
 
-use crate::demo::script::{Action, Script};
+use self::configuration::{Configuration, PRIORITIES};
+use self::lan::{Lan, Occurrence};
+use self::station::{Message, Mouth, Order, Station, Told};
+use crate::demo::script::{Action, DIRECTORS, Script, Which};
 use crate::demo::{Config as DemoConfig, Demo, DemoError, Stats};
 use crate::keepalived::{Config, Diagnostic, Severity};
-use crate::run::{Happening, RunError, RunStats, Runner, Stop};
+use crate::run::{RunError, RunStats};
 use crate::setup::Setup;
-use crate::signals::Signals;
+use crate::signals::{Signal, Signals};
 
-/// Weights of the servers, so that `wrr` has something to show.
-const WEIGHTS: [u32; 3] = [3, 2, 1];
+pub use self::event::Event;
+pub use self::face::{DirectorStatus, Face, ServerStatus, Status, Wish};
 
 /// What cannot be demonstrated.
 #[non_exhaustive]
@@ -27,54 +55,119 @@ pub enum DemonstrationError {
     /// Servers or forwarder cannot be started or told.
     #[error(transparent)]
     Demo(#[from] DemoError),
-    /// The director.
+    /// A director.
     #[error(transparent)]
     Run(#[from] RunError),
     /// The addresses do not go together, as the reader of the configuration says.
     #[error("this cannot be demonstrated: {0}")]
     Configuration(String),
+    /// A director has no thread to run on.
+    #[error("cannot start a director's thread: {0}")]
+    Thread(#[source] io::Error),
+    /// A director's thread panicked.
+    #[error("a director panicked")]
+    Panicked,
+    /// Waiting failed.
+    #[error("cannot wait for events: {0}")]
+    Wait(#[from] Errno),
 }
 
-/// A demonstration ready to run.
+/// A demonstration that runs.
 #[derive(Debug)]
 pub struct Demonstration {
     demo: Demo,
-    runner: Runner,
-    /// A second look at the memory table, for the forwarder.
-    table: Client,
-    key: ServiceKey,
-    configuration: String,
+    configuration: Configuration,
+    lan: Lan,
+    directors: Vec<Director>,
+    messages: Receiver<Message>,
+    mouth: Mouth,
+    /// Readable when there are messages.
+    wake: Arc<EventFd>,
+    signals: Signals,
+    start: Timestamp,
+    /// Which director has the address.
+    active: Option<usize>,
+    events: Vec<Event>,
+    stats: DemonstrationStats,
+    is_asked: bool,
+}
+
+/// A director, which may be switched off.
+#[derive(Debug)]
+struct Director {
+    station: Option<Station>,
+    /// How often it was switched on.
+    life: u32,
+    /// Of its virtual router.
+    state: State,
+    /// Since when, after the start.
+    since: Duration,
+    /// How it said to be, last.
+    status: Option<crate::run::Status>,
+}
+
+/// What a demonstration came to.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default)]
+pub struct DemonstrationStats {
+    /// How long it ran.
+    pub time: Duration,
+    /// What the directors did, together.
+    pub run: RunStats,
+    /// How often a director became Active.
+    pub take_overs: u64,
+    /// The servers at the end.
+    pub servers: Vec<crate::demo::ServerStatus>,
+    /// What the forwarder did.
+    pub forwarded: Stats,
 }
 
 impl Demonstration {
-    /// Starts servers and forwarder and prepares the director.
+    /// Starts servers, forwarder and directors.
     ///
     /// # Errors
     ///
     /// An address cannot be bound, the forwarder's is of another family than the servers', or the
     /// operating system lacks what an event loop needs.
     pub fn start(config: &DemoConfig, signals: Signals) -> Result<Self, DemonstrationError> {
-        let demo = Demo::start(config)?;
-        let configuration = configuration(&demo, config);
-        let parsed = Config::parse("demonstration", &configuration);
-        let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
-        if let Some(error) = parsed.diagnostics().iter().find(is_error) {
-            return Err(DemonstrationError::Configuration(error.to_string()));
-        }
-        let setup = Setup::new(&parsed);
-        let kernel = MemoryKernel::default();
-        let client = Client::with_transport(kernel.socket()).map_err(RunError::from)?;
-        let table = Client::with_transport(kernel.socket()).map_err(RunError::from)?;
-        let driver = Driver::new(lvs_healthcheck::Config::default()).map_err(RunError::from)?;
-        let runner = Runner::new(setup, client, driver, signals)?;
-        let key = ServiceKey::tcp(demo.address());
-        Ok(Self {
+        let mut config = config.clone();
+        config.directors = DIRECTORS.len();
+        let demo = Demo::start(&config)?;
+        let configuration = Configuration::new(&demo, &config);
+        let numbers = 0..config.directors;
+        let configs = numbers.map(|number| parse(&configuration, number));
+        let configs = configs.collect::<Result<Vec<_>, _>>()?;
+        let start = now();
+        let lan = Lan::new(start, &configs)?;
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let wake = Arc::new(EventFd::from_flags(flags)?);
+        let (sender, messages) = mpsc::channel();
+        let mut demonstration = Self {
             demo,
-            runner,
-            table,
-            key,
             configuration,
-        })
+            lan,
+            directors: Vec::new(),
+            messages,
+            mouth: Mouth::new(sender, Arc::clone(&wake)),
+            wake,
+            signals,
+            start,
+            active: None,
+            events: Vec::new(),
+            stats: DemonstrationStats::default(),
+            is_asked: false,
+        };
+        for number in 0..configs.len() {
+            demonstration.directors.push(Director {
+                station: None,
+                life: 0,
+                state: State::Initialize,
+                since: Duration::ZERO,
+                status: None,
+            });
+            demonstration.switch_on(number)?;
+        }
+        Ok(demonstration)
     }
 
     /// The servers and the forwarder.
@@ -83,192 +176,370 @@ impl Demonstration {
         &self.demo
     }
 
-    /// The configuration that is run.
+    /// The configuration that a director runs, from 0.
     #[must_use]
-    pub fn configuration(&self) -> &str {
-        &self.configuration
+    pub fn configuration(&self, director: usize) -> String {
+        self.configuration.text(director)
     }
 
-    /// Runs for that time (`None`: until told to stop), doing what the script says.
+    /// Runs for that time (`None`: until told to stop), doing what script and user say.
     ///
     /// # Errors
     ///
-    /// The director fails, or a server cannot be started again.
+    /// A director fails, or a server cannot be started again.
     pub fn run(
         &mut self,
         time: Option<Duration>,
         mut script: Script,
-        report: &mut dyn FnMut(&dyn core::fmt::Display),
+        face: &mut dyn Face,
     ) -> Result<(), DemonstrationError> {
-        let start = self.runner.now();
-        let end = time.map(|time| start.saturating_add(time));
         loop {
-            let step = script.next_at().map(|at| start.saturating_add(at));
-            let next = [step, end].into_iter().flatten().min();
-            let (demo, table, key) = (&self.demo, &mut self.table, self.key);
-            let mut failed = None;
-            let stop = self.runner.run_until(next, &mut |happening| {
-                if let Happening::Applied = happening {
-                    failed = failed.take().or_else(|| follow(demo, table, key).err());
-                } else {
-                    report(happening);
-                }
-            })?;
-            if let Some(error) = failed {
-                return Err(error);
+            self.go_on()?;
+            let mut due: Vec<_> = script.due(self.at()).map(|step| step.action).collect();
+            for action in &due {
+                self.tell(None, &format_args!("script  {action}"));
             }
-            let now = self.runner.now();
-            if stop == Stop::Asked || end.is_some_and(|end| end <= now) {
+            for wish in face.wishes() {
+                match wish {
+                    Wish::Act(action) => {
+                        self.tell(None, &format_args!("key     {action}"));
+                        due.push(action);
+                    }
+                    Wish::End => self.is_asked = true,
+                }
+            }
+            for action in &due {
+                self.act(*action)?;
+            }
+            let at = self.at();
+            for event in self.events.drain(..) {
+                face.tell(at, &event);
+            }
+            if self.is_asked || time.is_some_and(|time| time <= at) {
                 return Ok(());
             }
-            for step in script.due(now.saturating_sub(start)) {
-                report(&format_args!("script  {}", step.action));
-                match step.action {
-                    Action::Stop { server } => {
-                        self.demo.stop_server(server)?;
-                    }
-                    Action::Start { server } => {
-                        self.demo.start_server(server)?;
-                    }
-                    Action::Weight { server, weight } => {
-                        self.runner.set_weight(0, server.saturating_sub(1), weight);
-                    }
+            if face.shows_at().is_some_and(|shows_at| shows_at <= at) {
+                face.show(&self.status());
+                for station in self.directors.iter().filter_map(|it| it.station.as_ref()) {
+                    station.order(Order::Report);
                 }
+            }
+            if due.is_empty() {
+                let own = [script.next_at(), time, face.shows_at()]
+                    .into_iter()
+                    .flatten();
+                let own = own.map(|at| self.start.saturating_add(at));
+                let until = own.chain(self.lan.next_deadline()).min();
+                self.wait(until, face.input())?;
             }
         }
     }
 
-    /// Ends it: takes the service out of the table, closes servers and forwarder.
-    ///
-    /// # Errors
-    ///
-    /// The table cannot be read.
-    pub fn finish(
-        mut self,
-        report: &mut dyn FnMut(&dyn core::fmt::Display),
-    ) -> Result<(RunStats, Stats), DemonstrationError> {
-        self.runner.withdraw(&mut |happening| {
-            if !matches!(happening, Happening::Applied) {
-                report(happening);
-            }
-        })?;
-        Ok((self.runner.stats(), self.demo.shutdown()))
-    }
-}
-
-/// Gives the forwarder what the table holds, oldest first, as the kernel would have it.
-fn follow(demo: &Demo, table: &mut Client, key: ServiceKey) -> Result<(), DemonstrationError> {
-    let table = table.snapshot().map_err(RunError::from)?.table();
-    let destinations: Vec<_> = table
-        .destinations(&key)
-        .iter()
-        .map(|entry| {
-            (
-                (entry.key().address, entry.key().port).into(),
-                entry.weight(),
-            )
-        })
-        .collect();
-    demo.set_destinations(&destinations)?;
-    Ok(())
-}
-
-/// The configuration for these servers.
-fn configuration(demo: &Demo, config: &DemoConfig) -> String {
-    let address = demo.address();
-    let mut text = format!(
-        "virtual_server {} {} {{\n    delay_loop 1\n    warmup 0\n    lb_algo {}\n    \
-         lb_kind NAT\n    protocol TCP\n",
-        address.ip(),
-        address.port(),
-        config.algorithm,
-    );
-    for (server, weight) in demo.servers().iter().zip(WEIGHTS.iter().cycle()) {
-        let _ = write!(
-            text,
-            "    real_server {} {} {{\n        weight {weight}\n        \
-             TCP_CHECK {{ connect_timeout 1 }}\n    }}\n",
-            server.address.ip(),
-            server.address.port(),
-        );
-    }
-    text.push_str("}\n");
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use core::net::SocketAddr;
-
-    use lvs_schedulers::Algorithm;
-
-    use super::*;
-
-    fn start(config: &DemoConfig) -> Result<Demonstration, DemonstrationError> {
-        Demonstration::start(config, Signals::block().unwrap())
-    }
-
-    #[test]
-    fn the_configuration_is_complete_and_has_different_weights() {
-        let config = DemoConfig {
-            algorithm: Algorithm::Rr,
-            ..DemoConfig::default()
-        };
-        let demonstration = start(&config).unwrap();
-        let parsed = Config::parse("printed", demonstration.configuration());
-        assert_eq!(parsed.diagnostics(), []);
-        let [service] = parsed.virtual_servers() else {
-            panic!("{}", demonstration.configuration());
-        };
-        assert_eq!(service.scheduler, "rr");
-        let servers = service.real_servers.iter();
-        let written: Vec<_> = servers
-            .map(|server| (SocketAddr::new(server.ip, server.port), server.weight))
+    /// How everything is now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let stats = self.demo.stats();
+        let tables: Vec<_> = (0..self.directors.len())
+            .map(|number| self.demo.table(number).destinations())
             .collect();
-        let running = demonstration.demo().servers();
-        let expected = running.iter().map(|server| server.address).zip(WEIGHTS);
-        assert_eq!(written, expected.collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn the_forwarder_has_what_the_table_has() {
-        let mut demonstration = start(&DemoConfig::default()).unwrap();
-        let mut told = Vec::new();
-        let report = &mut |line: &dyn core::fmt::Display| told.push(line.to_string());
-        let time = Some(Duration::from_millis(500));
-        let script = Script::parse("at 0s weight 2 7", 3).unwrap();
-        demonstration.run(time, script, report).unwrap();
-        let stats = demonstration.demo().stats();
-        let weights: Vec<_> = stats
-            .destinations
-            .iter()
-            .map(|entry| entry.weight)
-            .collect();
-        assert_eq!(weights, [3, 7, 1]);
-        let (run, _) = demonstration.finish(report).unwrap();
-        // A service, three destinations, the weight; the service goes.
-        assert_eq!((run.changes, run.failures), (6, 0));
-        assert!(told.contains(&"script  weight 2 7".to_owned()), "{told:?}");
-    }
-
-    #[test]
-    fn servers_of_another_family_cannot_be_masqueraded_to() {
-        let config = DemoConfig {
-            servers: vec!["[::1]:0".parse().unwrap()],
-            ..DemoConfig::default()
-        };
-        let error = match start(&config) {
-            Err(DemonstrationError::Demo(error)) => {
-                // A machine without IPv6.
-                assert!(error.to_string().contains("[::1]"), "{error}");
-                return;
+        let servers = self.demo.servers();
+        let servers = servers.iter().zip(&self.configuration.servers);
+        let servers = servers.map(|(server, (address, weight))| {
+            let weight_in = |table: &Vec<(SocketAddr, u32)>| {
+                let entry = table.iter().find(|(known, _)| known == address);
+                entry.map(|(_, weight)| *weight)
+            };
+            let health = |director: &Director| {
+                let pool = director.status.as_ref()?.pools.first()?;
+                let mut servers = pool.servers.iter();
+                let server = servers.find(|it| it.server == (*address).into())?;
+                Some(server.health)
+            };
+            let mut destinations = stats.destinations.iter();
+            let destination = destinations.find(|entry| entry.address == *address);
+            ServerStatus {
+                number: server.number,
+                address: *address,
+                is_running: server.running,
+                weight: *weight,
+                tables: tables.iter().map(weight_in).collect(),
+                health: self.directors.iter().map(health).collect(),
+                open: destination.map_or(0, |entry| entry.open),
+                picked: stats.picked.get(address).copied().unwrap_or_default(),
             }
-            other => other.unwrap_err().to_string(),
-        };
-        assert!(
-            error.starts_with("this cannot be demonstrated: "),
-            "{error}"
-        );
-        assert!(error.contains("real_server ::1: another family"), "{error}");
+        });
+        let servers = servers.collect();
+        let directors = self.directors.iter().enumerate();
+        let directors = directors.zip(DIRECTORS.into_iter().zip(PRIORITIES));
+        let directors = directors.map(|((number, director), (name, priority))| DirectorStatus {
+            name,
+            priority,
+            state: director.station.is_some().then_some(director.state),
+            since: director.since,
+            has_address: self.active == Some(number),
+        });
+        Status {
+            at: self.at(),
+            address: self.demo.address(),
+            algorithm: self.configuration.algorithm,
+            traffic: self.demo.traffic(),
+            directors: directors.collect(),
+            servers,
+            stats,
+        }
     }
+
+    /// Ends it: directors take their services out of the tables, servers and forwarder close.
+    pub fn finish(mut self, face: &mut dyn Face) -> DemonstrationStats {
+        for director in &mut self.directors {
+            if let Some(station) = director.station.take() {
+                add(&mut self.stats.run, station.end(true));
+            }
+        }
+        let at = self.at();
+        while let Ok(message) = self.messages.try_recv() {
+            if let Told::Line(line) = message.told {
+                face.tell(at, &Event::new(Some(message.number), line));
+            }
+        }
+        self.stats.time = at;
+        self.stats.servers = self.demo.servers();
+        self.stats.forwarded = self.demo.shutdown();
+        self.stats
+    }
+
+    /// So long after the start.
+    fn at(&self) -> Duration {
+        now().saturating_sub(self.start)
+    }
+
+    /// Hears what directors tell, and lets the time of the network go on.
+    fn go_on(&mut self) -> Result<(), DemonstrationError> {
+        // Whatever was written since is seen below.
+        while let Ok(1..) = self.wake.read() {}
+        while let Some(signal) = self.signals.take()? {
+            match signal {
+                Signal::Stop => self.is_asked = true,
+                Signal::Reload => {
+                    self.tell(None, &"signal  SIGHUP: there is no file to read again")
+                }
+                // Everything is told anyway.
+                Signal::Show => {}
+            }
+        }
+        while let Ok(message) = self.messages.try_recv() {
+            let director = self.directors.get(message.number);
+            if director.is_some_and(|it| it.life == message.life && it.station.is_some()) {
+                self.hear(message.number, message.told)?;
+            }
+        }
+        let mut occurred = Vec::new();
+        self.lan.go_on(now(), &mut occurred);
+        for occurrence in occurred {
+            self.happen(occurrence);
+        }
+        self.follow();
+        Ok(())
+    }
+
+    fn hear(&mut self, number: usize, told: Told) -> Result<(), DemonstrationError> {
+        match told {
+            Told::Line(line) => self.tell(Some(number), &line),
+            Told::Prepared(is_done) => self.lan.done(number, Step::Prepare, is_done),
+            Told::Settled(is_done) => self.lan.done(number, Step::Settle, is_done),
+            Told::Status(status) => {
+                if let Some(director) = self.directors.get_mut(number) {
+                    director.status = Some(*status);
+                }
+            }
+            Told::Failed(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, occurrence: Occurrence) {
+        let order = |number: usize, order| {
+            let director = self.directors.get(number);
+            if let Some(station) = director.and_then(|it| it.station.as_ref()) {
+                station.order(order);
+            }
+        };
+        match occurrence {
+            Occurrence::State(number, state) => {
+                if state == State::Active {
+                    self.stats.take_overs += 1;
+                }
+                let at = self.at();
+                if let Some(director) = self.directors.get_mut(number) {
+                    (director.state, director.since) = (state, at);
+                }
+                self.tell(Some(number), &format_args!("state   {state}"));
+            }
+            Occurrence::Prepare(number) => order(number, Order::Prepare),
+            Occurrence::Settle(number) => order(number, Order::Settle),
+            Occurrence::Installed(number) => {
+                let address = self.demo.address().ip();
+                self.tell(Some(number), &format_args!("address {address} installed"));
+            }
+            Occurrence::Announced(number) => self.tell(Some(number), &"address announced"),
+            Occurrence::Removed(number) => self.tell(Some(number), &"address removed"),
+        }
+    }
+
+    /// Connections go to who has the address.
+    fn follow(&mut self) {
+        let holder = self.lan.holder();
+        if holder != self.active {
+            self.active = holder;
+            self.demo.set_active(holder);
+        }
+    }
+
+    /// Waits for directors, signals and the user, at most until then.
+    fn wait(
+        &self,
+        until: Option<Timestamp>,
+        input: Option<BorrowedFd<'_>>,
+    ) -> Result<(), DemonstrationError> {
+        // Rounded up: a wait cut short would only be repeated.
+        let timeout = until.map_or(PollTimeout::NONE, |until| {
+            let millis = until.saturating_sub(now()).as_micros().div_ceil(1000);
+            let millis = i32::try_from(millis).ok();
+            millis
+                .and_then(|millis| PollTimeout::try_from(millis).ok())
+                .unwrap_or(PollTimeout::MAX)
+        });
+        let own = [self.wake.as_fd(), self.signals.as_fd()];
+        let all = own.into_iter().chain(input);
+        let mut descriptors: Vec<_> = all
+            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
+            .collect();
+        match poll(&mut descriptors, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Result<(), DemonstrationError> {
+        match action {
+            Action::Stop { server } => {
+                self.demo.stop_server(server)?;
+            }
+            Action::Start { server } => {
+                self.demo.start_server(server)?;
+            }
+            Action::Weight { server, weight } => {
+                let place = server.saturating_sub(1);
+                if let Some(server) = self.configuration.servers.get_mut(place) {
+                    server.1 = weight;
+                }
+                self.reload()?;
+            }
+            Action::Scheduler { algorithm } => {
+                self.configuration.algorithm = algorithm;
+                self.reload()?;
+            }
+            Action::Traffic { per_second } => self.demo.set_traffic(per_second),
+            Action::Kill { which } => self.kill(which),
+            Action::Revive => {
+                for number in 0..self.directors.len() {
+                    self.switch_on(number)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The directors read their configuration again.
+    fn reload(&self) -> Result<(), DemonstrationError> {
+        for (number, director) in self.directors.iter().enumerate() {
+            if let Some(station) = &director.station {
+                let setup = Setup::new(&parse(&self.configuration, number)?);
+                station.order(Order::Load(Box::new(setup)));
+            }
+        }
+        Ok(())
+    }
+
+    /// A director's machine loses power.
+    fn kill(&mut self, which: Which) {
+        let runs = |number: &usize| {
+            let director = self.directors.get(*number);
+            director.is_some_and(|it| it.station.is_some())
+        };
+        let number = match which {
+            Which::Active => self.active,
+            Which::Standby => (0..self.directors.len())
+                .find(|number| runs(number) && Some(*number) != self.active),
+            Which::Number(number) => Some(number),
+        };
+        let Some(number) = number.filter(runs) else {
+            return self.tell(None, &"nobody there to be killed");
+        };
+        self.lan.kill(number);
+        self.follow();
+        let director = self.directors.get_mut(number);
+        if let Some(station) = director.and_then(|director| director.station.take()) {
+            add(&mut self.stats.run, station.end(false));
+        }
+        self.demo.table(number).clear();
+        self.note_power(number);
+        self.tell(Some(number), &"power   off");
+    }
+
+    /// Starts a director that is not running, with an empty table.
+    fn switch_on(&mut self, number: usize) -> Result<(), DemonstrationError> {
+        let setup = Setup::new(&parse(&self.configuration, number)?);
+        let Some(director) = self.directors.get_mut(number) else {
+            return Ok(());
+        };
+        if director.station.is_some() {
+            return Ok(());
+        }
+        director.life += 1;
+        let mouth = self.mouth.of(number, director.life);
+        let station = Station::start(&setup, self.demo.table(number), &mouth)?;
+        // A director that knows of others is none alone.
+        station.order(Order::Settle);
+        director.station = Some(station);
+        if director.life > 1 {
+            self.note_power(number);
+            self.lan.revive(number);
+            self.tell(Some(number), &"power   on");
+        }
+        Ok(())
+    }
+
+    /// A director has no role yet, or none any more.
+    fn note_power(&mut self, number: usize) {
+        let at = self.at();
+        if let Some(director) = self.directors.get_mut(number) {
+            (director.state, director.since) = (State::Initialize, at);
+            director.status = None;
+        }
+    }
+
+    fn tell(&mut self, director: Option<usize>, text: &dyn core::fmt::Display) {
+        self.events.push(Event::new(director, text));
+    }
+}
+
+/// The configuration of a director, as it would be read from a file.
+fn parse(configuration: &Configuration, director: usize) -> Result<Config, DemonstrationError> {
+    let parsed = Config::parse("demonstration", &configuration.text(director));
+    let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
+    if let Some(error) = parsed.diagnostics().iter().find(is_error) {
+        return Err(DemonstrationError::Configuration(error.to_string()));
+    }
+    Ok(parsed)
+}
+
+const fn add(sum: &mut RunStats, more: RunStats) {
+    sum.attempts += more.attempts;
+    sum.changes += more.changes;
+    sum.failures += more.failures;
+}
+
+fn now() -> Timestamp {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Timestamp::ZERO, Timestamp::from)
 }

@@ -1,11 +1,12 @@
 //! What the program prints: one line for each thing that happens, with the time since the start.
 
 use core::fmt;
+use core::time::Duration;
 use std::io::{self, Write as _};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use director::demo::Stats;
-use director::run::{Happening, RunStats};
+use director::demonstration::DemonstrationStats;
+use director::run::RunStats;
 
 /// Lines on standard output, errors on standard error.
 #[derive(Debug)]
@@ -18,6 +19,12 @@ impl Journal {
         Self {
             start: Instant::now(),
         }
+    }
+
+    /// When the program started.
+    pub(crate) fn start(&self) -> SystemTime {
+        let now = SystemTime::now();
+        now.checked_sub(self.start.elapsed()).unwrap_or(now)
     }
 
     /// A line as it is.
@@ -35,10 +42,6 @@ impl Journal {
         }
     }
 
-    pub(crate) fn happening(&mut self, happening: &Happening<'_>) {
-        self.line(happening);
-    }
-
     /// A line on standard error.
     #[expect(clippy::unused_self, reason = "one way to print for all")]
     pub(crate) fn error(&mut self, line: &(impl fmt::Display + ?Sized)) {
@@ -46,7 +49,11 @@ impl Journal {
     }
 
     pub(crate) fn summary(&mut self, stats: &RunStats) {
-        let time = self.start.elapsed().as_secs_f64();
+        self.summary_after(self.start.elapsed(), stats);
+    }
+
+    fn summary_after(&mut self, time: Duration, stats: &RunStats) {
+        let time = time.as_secs_f64();
         self.plain(&format_args!(
             "\n{time:.1} s: {} attempts of checks, {} changes of the table, {} of them failed",
             stats.attempts,
@@ -55,16 +62,29 @@ impl Journal {
         ));
     }
 
-    pub(crate) fn forwarded(&mut self, stats: &Stats) {
+    pub(crate) fn demonstrated(&mut self, stats: &DemonstrationStats) {
+        self.summary_after(stats.time, &stats.run);
+        let DemonstrationStats {
+            take_overs,
+            forwarded,
+            ..
+        } = stats;
         self.plain(&format_args!(
-            "{} connections accepted, {} at once at most; {} without a server, {} refused",
-            stats.accepted, stats.peak_open, stats.no_destination, stats.refused
+            "{take_overs} take-overs; {} connections accepted, {} at once at most; {} without a \
+             server, {} refused",
+            forwarded.accepted, forwarded.peak_open, forwarded.no_destination, forwarded.refused
         ));
-        for server in &stats.destinations {
-            let (address, weight) = (server.address, server.weight);
-            let picked = server.picked;
+        if forwarded.clients_answered + forwarded.clients_failed > 0 {
             self.plain(&format_args!(
-                "  {address} (weight {weight}): {picked} connections"
+                "clients of its own: {} answered, {} failed",
+                forwarded.clients_answered, forwarded.clients_failed
+            ));
+        }
+        for server in &stats.servers {
+            let picked = forwarded.picked.get(&server.address).unwrap_or(&0);
+            let (number, address, requests) = (server.number, server.address, server.requests);
+            self.plain(&format_args!(
+                "  server {number} on {address}: {picked} connections, {requests} requests answered"
             ));
         }
     }

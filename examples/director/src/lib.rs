@@ -12,18 +12,24 @@
 //! | [`keepalived`] | reads a keepalived.conf into typed values, with diagnostics |
 //! | [`vrrp`] | from its VRRP parts to the virtual routers of a node |
 //! | [`setup`] | from a configuration to pools and checks; names what is not run yet |
-//! | [`pool`] | virtual services and the real servers they share |
 //! | [`director`] | the core: what the checks say goes in, the desired table comes out; pure |
+//! | [`notify`] | commands and pipes that are told of services and servers |
 //! | [`run`] | the shell: one loop over checks, kernel and signals |
+//! | [`review`] | what of a configuration will not work on this host, and what would help |
 //! | [`signals`] | signals as something to be read |
+//! | [`bell`] | says that a thread has ended |
+//! | [`log`] | what happened, on its way from many threads to the one that prints |
 //! | [`demo`] | the moving parts of the demonstration: web servers, a forwarder, a script |
 //! | [`demonstration`] | the director with all of that on loopback |
 
+pub mod bell;
 pub mod demo;
 pub mod demonstration;
 pub mod director;
 pub mod keepalived;
-pub mod pool;
+pub mod log;
+pub mod notify;
+pub mod review;
 pub mod run;
 pub mod setup;
 pub mod signals;

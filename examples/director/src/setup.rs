@@ -1,43 +1,50 @@
 //! From a configuration to what is run: pools, checks, timeouts; and what is not run yet.
 
-use core::net::SocketAddr;
+mod checks;
+mod notify;
+mod pool;
+
+use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use lvs_healthcheck::aggregate::{Aggregate, Combine, Member, Removal, UnknownAs};
-use lvs_healthcheck::policy::{Keepalived, KeepalivedChecker, Policy};
-use lvs_healthcheck::probe::command::Environment;
-use lvs_healthcheck::{
-    Command, CommandProbe, Probe, Target, TcpProbe, check_script_security, lookup_user,
-};
+use lvs_healthcheck::aggregate::Removal;
+use lvs_healthcheck::pool::{Drain, Leaving, Settings};
 use lvs_ipvs::{
     Destination, DestinationKey, Encapsulation, EngineName, Family, Forwarding, Persistence,
     PersistenceMask, Protocol, ServiceFlags, ServiceKey, Timeouts, TunnelFlags, ValidationError,
     VirtualService,
 };
-use nix::unistd::{Group, geteuid};
 
+pub(crate) use self::pool::name_of;
+pub use self::pool::{PlannedPool, PlannedServer, PlannedSorry};
+use crate::director::fan_out::fitted;
+use crate::keepalived::vrrp::TrackFile;
 use crate::keepalived::{
-    self, CheckKind, Config, Connection, Granularity, GroupEntry, MiscCheck, Position, RealServer,
-    Tunnel, TunnelChecksum, VirtualAddress, VirtualServer,
+    self, Config, Granularity, GroupEntry, Position, RealServer, SorryServer, Tunnel,
+    TunnelChecksum, VirtualAddress, VirtualServer,
 };
-use crate::pool::{CheckNumber, Pool, Server, fitted};
-
-/// The account keepalived runs scripts under when there is one of that name.
-const SCRIPT_USER: &str = "keepalived_script";
+use crate::vrrp::is_about_routers;
+use crate::vrrp::scripts::{Wanted, initialize};
+use checks::Planner;
 
 /// Keywords of the configuration that are run; every other
 /// [feature](Config::features) is named to the user.
-const RUN: [&str; 8] = [
-    "TCP_CHECK",
-    "MISC_CHECK",
+const RUN: [&str; 13] = [
     // Named as a feature when it is a group.
     "virtual_server",
+    "ha_suspend",
+    "hysteresis",
+    "omega",
+    "quorum",
+    "sorry_server",
     "script_user",
     "enable_script_security",
     "checker_log_all_failures",
     "lvs_timeouts",
+    "child_wait_time",
+    "net_namespace_ipvs",
     // A name for mails, which are a feature of their own.
     "router_id",
 ];
@@ -47,11 +54,17 @@ const RUN: [&str; 8] = [
 #[non_exhaustive]
 pub struct Setup {
     /// Services with their servers.
-    pub pools: Vec<Pool>,
+    pub pools: Vec<PlannedPool>,
     /// Checks, by number.
     pub checks: Vec<PlannedCheck>,
     /// IPVS timeouts to be set; all `None` for none.
     pub timeouts: Timeouts,
+    /// Files that checks read, each once.
+    pub files: Vec<TrackFile>,
+    /// Pipes that are told of changes.
+    pipes: Vec<Wanted>,
+    /// How long what leaves may finish its connections.
+    drain: Option<Duration>,
     /// What the configuration asks for and does not get, each with file and line: what is not run
     /// yet, and what IPVS cannot hold (a service twice, a server of another family without tunnel).
     pub not_run: Vec<String>,
@@ -71,6 +84,8 @@ pub struct PlannedCheck {
     pub pool: usize,
     /// Index of its server within the pool.
     pub server: usize,
+    /// Whether it counts as down before its first verdict.
+    pub is_alpha: bool,
 }
 
 impl Setup {
@@ -82,22 +97,33 @@ impl Setup {
             pools: Vec::new(),
             checks: Vec::new(),
             timeouts: timeouts(config),
+            files: checks::files(config),
+            pipes: Vec::new(),
+            drain: None,
             not_run: Vec::new(),
             problems: Vec::new(),
         };
         for feature in config.features() {
-            if !RUN.contains(&feature.keyword.as_str()) {
+            let keyword = feature.keyword.as_str();
+            let runs = [&RUN[..], &checks::RUN, &notify::RUN];
+            // Sync daemons are started and stopped with virtual routers.
+            let is_alone = keyword == "lvs_sync_daemon" && config.vrrp().instances.is_empty();
+            if (is_alone || !is_about_routers(keyword))
+                && !runs.iter().any(|keywords| keywords.contains(&keyword))
+            {
                 setup.not_run.push(format!("{feature}: not run yet"));
             }
         }
+        setup.pipes = setup.wanted_pipes(config);
+        let planner = Planner::new(config);
         let mut places = HashMap::new();
         for virtual_server in config.virtual_servers() {
             let services = setup.services(config, virtual_server, &mut places);
             if !services.is_empty() {
-                setup.add_pool(config, virtual_server, services);
+                setup.add_pool(config, &planner, virtual_server, services);
             }
         }
-        if setup.pools.is_empty() {
+        if setup.pools.is_empty() && config.vrrp().instances.is_empty() {
             let message = "nothing to run: there is no usable virtual_server";
             setup.not_run.push(message.to_owned());
         }
@@ -140,6 +166,7 @@ impl Setup {
     fn add_pool(
         &mut self,
         config: &Config,
+        planner: &Planner<'_>,
         virtual_server: &VirtualServer,
         services: Vec<VirtualService>,
     ) {
@@ -147,50 +174,118 @@ impl Setup {
         let mut servers = Vec::new();
         for real_server in &virtual_server.real_servers {
             let destination = destination(real_server);
-            if let Err(error) = self.examine(real_server, &destination, &services) {
-                self.problem(&real_server.position, &error);
+            let (position, ip) = (&real_server.position, real_server.ip);
+            if let Err(error) = self.examine(position, &destination, &services) {
+                self.problem(position, &error);
                 continue;
             }
-            let removal = match real_server.inhibit_on_failure {
-                true => Removal::Inhibit,
-                false => Removal::Remove,
-            };
-            let mut health = Aggregate::new(real_server.weight)
-                .with_combine(Combine::Additive)
-                .with_removal(removal);
             let mut checks = 0;
             for check in &real_server.checks {
                 let place = (pool, servers.len());
-                if let Some(number) = self.add_check(config, check, place) {
-                    let unknown = if check.alpha {
-                        UnknownAs::Down
-                    } else {
-                        UnknownAs::Up
-                    };
-                    health.insert(number, Member::required(unknown));
-                    checks += 1;
-                }
+                checks += usize::from(self.add_check(planner, check, place));
             }
             if checks == 0 && !real_server.checks.is_empty() {
                 let message = "none of its checks is run, so it counts as up";
-                let position = &real_server.position;
-                self.not_run.push(format!(
-                    "{position}: real_server {}: {message}",
-                    real_server.ip
-                ));
+                self.not_run
+                    .push(format!("{position}: real_server {ip}: {message}"));
             }
-            servers.push(Server {
+            let mut command = |keyword, written: &Option<keepalived::Command>| {
+                self.notify_command(config, (position, keyword), written.as_ref())
+            };
+            servers.push(PlannedServer {
                 destination,
-                health,
+                removal: removal(real_server.inhibit_on_failure),
+                notify_up: command("notify_up", &real_server.notify_up),
+                notify_down: command("notify_down", &real_server.notify_down),
             });
         }
-        self.pools.push(Pool { services, servers });
+        let sorry = virtual_server.sorry_server.as_ref();
+        let sorry = sorry.and_then(|sorry| self.sorry_server(sorry, &services));
+        let mut settings = Settings::new()
+            .with_quorum(virtual_server.quorum.into())
+            .with_hysteresis(virtual_server.hysteresis.into())
+            .with_omega(virtual_server.omega)
+            .with_initial_events(config.globals().rs_init_notifies)
+            .with_leaving(Leaving::Delete);
+        // The reader has done this; but servers may have been left out since.
+        let weights = servers.iter().map(|server| server.destination.weight());
+        for correction in settings.correct(weights.map(u64::from).sum()) {
+            let position = &virtual_server.position;
+            self.not_run.push(format!("{position}: {correction}"));
+        }
+        let position = &virtual_server.position;
+        let mut command = |keyword, written: &Option<keepalived::Command>| {
+            self.notify_command(config, (position, keyword), written.as_ref())
+        };
+        let quorum_up = command("quorum_up", &virtual_server.quorum_up);
+        let quorum_down = command("quorum_down", &virtual_server.quorum_down);
+        self.pools.push(PlannedPool {
+            address: virtual_server.address.clone(),
+            services,
+            servers,
+            sorry,
+            settings,
+            ha_suspend: virtual_server.ha_suspend,
+            quorum_up,
+            quorum_down,
+        });
+    }
+
+    fn sorry_server(
+        &mut self,
+        sorry: &SorryServer,
+        services: &[VirtualService],
+    ) -> Option<PlannedSorry> {
+        let destination = new_destination(sorry.ip, sorry.port, sorry.forwarding).with_weight(1);
+        if let Err(error) = self.examine(&sorry.position, &destination, services) {
+            self.problem(&sorry.position, &error);
+            return None;
+        }
+        Some(PlannedSorry {
+            destination,
+            removal: removal(sorry.inhibit),
+        })
+    }
+
+    /// Writes the numbers that [files](Self::files) begin with, where the configuration has such;
+    /// to be called before the checks run. Files that checks read `before` stay as they are. Says
+    /// what could not be written.
+    #[must_use]
+    pub fn initialize_files(&self, before: Option<&Config>) -> Vec<String> {
+        let before = before.map(checks::files).unwrap_or_default();
+        let is_known = |file: &&TrackFile| before.iter().any(|known| known.path == file.path);
+        let new = self.files.iter().filter(|file| !is_known(file));
+        let written = new.map(|file| (file, initialize(file)));
+        let failed = written.filter_map(|(file, written)| {
+            let (position, path) = (&file.position, &file.path);
+            let error = written.err()?;
+            Some(format!("{position}: init_file: {path}: {error}"))
+        });
+        failed.collect()
+    }
+
+    /// Lets what leaves the configuration, and everything at the [end](crate::director::Shutdown),
+    /// finish its connections for at most that long; what fails leaves at once as before. Without
+    /// this, what leaves the configuration is removed at once, as keepalived does.
+    #[must_use]
+    pub fn with_drain(mut self, limit: Duration) -> Self {
+        for pool in &mut self.pools {
+            pool.set_drain(limit);
+        }
+        self.drain = Some(limit);
+        self
+    }
+
+    /// How what leaves drains; `None`: it leaves at once.
+    pub(crate) fn drain(&self) -> Option<Drain> {
+        let limit = self.drain?;
+        Some(Drain::new().with_limit(Some(limit)))
     }
 
     /// Looks at a server in every service, and names those that it cannot be in.
     fn examine(
         &mut self,
-        real_server: &RealServer,
+        position: &Position,
         destination: &Destination,
         services: &[VirtualService],
     ) -> Result<(), ValidationError> {
@@ -199,7 +294,7 @@ impl Setup {
             .map(VirtualService::key)
             .filter(|key| fitted(destination, key).is_none());
         if let Some(first) = left_out.next() {
-            let (position, ip) = (&real_server.position, real_server.ip);
+            let ip = destination.key().address;
             let subject = and_more(&first, left_out.count());
             let message = "another family needs lvs_method TUN; left out there";
             self.not_run.push(format!(
@@ -214,35 +309,31 @@ impl Setup {
 
     fn add_check(
         &mut self,
-        config: &Config,
+        planner: &Planner<'_>,
         check: &keepalived::Check,
         (pool, server): (usize, usize),
-    ) -> Option<CheckNumber> {
-        let planned = match &check.kind {
-            CheckKind::Tcp(connection) => tcp_check(check, connection),
-            CheckKind::Misc(misc) => misc_check(config, check, misc),
-            // Named among the features that are not run.
-            _ => return None,
-        };
-        let (check, name) = match planned {
-            Ok(planned) => planned,
-            Err(error) => {
+    ) -> bool {
+        let is_alpha = check.alpha;
+        let (check, name) = match planner.planned(check) {
+            None => return false,
+            Some(Ok(planned)) => planned,
+            Some(Err(error)) => {
                 let keyword = check.kind.keyword();
                 self.problem(
                     &check.position,
                     &format_args!("{keyword} cannot be run: {error}"),
                 );
-                return None;
+                return false;
             }
         };
-        let number = CheckNumber(self.checks.len());
         self.checks.push(PlannedCheck {
             check,
             name,
             pool,
             server,
+            is_alpha,
         });
-        Some(number)
+        true
     }
 
     fn problem(&mut self, position: &Position, error: &dyn core::fmt::Display) {
@@ -340,19 +431,25 @@ fn service(key: ServiceKey, virtual_server: &VirtualServer) -> VirtualService {
 }
 
 fn destination(real_server: &RealServer) -> Destination {
-    let key = DestinationKey {
-        address: real_server.ip,
-        port: real_server.port,
-    };
-    let (method, encapsulation) = match real_server.forwarding {
+    new_destination(real_server.ip, real_server.port, real_server.forwarding)
+        .with_weight(real_server.weight)
+        .with_thresholds(real_server.lower_threshold, real_server.upper_threshold)
+}
+
+fn new_destination(address: IpAddr, port: u16, forwarding: keepalived::Forwarding) -> Destination {
+    let (method, encapsulation) = match forwarding {
         keepalived::Forwarding::DirectRoute => (Forwarding::DirectRoute, Encapsulation::ipip()),
         keepalived::Forwarding::Tunnel(tunnel) => (Forwarding::Tunnel, encapsulation(tunnel)),
         _ => (Forwarding::Masquerade, Encapsulation::ipip()),
     };
-    Destination::new(key, method)
-        .with_encapsulation(encapsulation)
-        .with_weight(real_server.weight)
-        .with_thresholds(real_server.lower_threshold, real_server.upper_threshold)
+    Destination::new(DestinationKey { address, port }, method).with_encapsulation(encapsulation)
+}
+
+const fn removal(inhibits: bool) -> Removal {
+    match inhibits {
+        true => Removal::Inhibit,
+        false => Removal::Remove,
+    }
 }
 
 fn encapsulation(tunnel: Tunnel) -> Encapsulation {
@@ -366,122 +463,6 @@ fn encapsulation(tunnel: Tunnel) -> Encapsulation {
         Tunnel::Gre { checksum } => Encapsulation::gre().with_flags(flags(checksum)),
         _ => Encapsulation::ipip(),
     }
-}
-
-fn knobs(check: &keepalived::Check, misc_timeout: Option<Duration>) -> Keepalived {
-    let timing = check.timing;
-    let mut knobs = Keepalived::new();
-    knobs.delay_loop = Some(timing.delay_loop);
-    knobs.retry = Some(u16::try_from(timing.retry).unwrap_or(u16::MAX));
-    knobs.delay_before_retry = Some(timing.delay_before_retry);
-    knobs.warmup = Some(timing.warmup);
-    knobs.connect_timeout = Some(timing.connect_timeout);
-    knobs.misc_timeout = misc_timeout;
-    knobs.alpha = check.alpha;
-    knobs.log_all_failures = check.log_all_failures;
-    knobs
-}
-
-fn target(connection: &Connection) -> Target {
-    let mut target = Target::new(SocketAddr::new(connection.ip, connection.port));
-    if let Some(source) = connection.bind_ip {
-        target = target.with_source(source);
-    }
-    if let Some(port) = connection.bind_port {
-        target = target.with_source_port(port);
-    }
-    if let Some(interface) = &connection.bind_interface {
-        target = target.with_device(interface);
-    }
-    if connection.fwmark != 0 {
-        target = target.with_mark(connection.fwmark);
-    }
-    target
-}
-
-/// Why a check cannot be run.
-#[derive(Debug, thiserror::Error)]
-enum CheckError {
-    #[error(transparent)]
-    Refused(#[from] lvs_healthcheck::Error),
-    #[error("there is no group {0}")]
-    NoGroup(String),
-    #[error("looking up its group: {0}")]
-    Lookup(#[from] nix::errno::Errno),
-    #[error("running it as {0} needs root")]
-    NotRoot(String),
-}
-
-/// A check that a driver takes, and what it says for people.
-type Planned = (lvs_healthcheck::Check, String);
-
-fn tcp_check(check: &keepalived::Check, connection: &Connection) -> Result<Planned, CheckError> {
-    let policy = Policy::keepalived(KeepalivedChecker::Tcp, &knobs(check, None));
-    let address = SocketAddr::new(connection.ip, connection.port);
-    let probe = TcpProbe::new(target(connection));
-    Ok((plan(probe, policy)?, format!("TCP_CHECK {address}")))
-}
-
-fn misc_check(
-    config: &Config,
-    check: &keepalived::Check,
-    misc: &MiscCheck,
-) -> Result<Planned, CheckError> {
-    let command = command(config, &misc.command)?;
-    let name = format!("MISC_CHECK {command}");
-    let knobs = knobs(check, Some(misc.timeout));
-    let policy = Policy::keepalived(KeepalivedChecker::Misc, &knobs);
-    let mut probe = CommandProbe::new(command);
-    if misc.dynamic {
-        probe = probe.with_dynamic(CommandProbe::DYNAMIC_MAX_KEEPALIVED);
-    }
-    Ok((plan(probe, policy)?, name))
-}
-
-/// Refuses here what a driver would refuse, so that file and line are known.
-fn plan(probe: impl Probe + 'static, policy: Policy) -> Result<lvs_healthcheck::Check, CheckError> {
-    probe.validate().map_err(lvs_healthcheck::Error::from)?;
-    policy.validate().map_err(lvs_healthcheck::Error::from)?;
-    Ok(lvs_healthcheck::Check::new(probe, policy))
-}
-
-/// A command with the environment and the user that keepalived would give it.
-fn command(config: &Config, written: &keepalived::Command) -> Result<Command, CheckError> {
-    let mut words = written.words.iter();
-    let mut command = Command::new(words.next().map_or("", String::as_str));
-    for word in words {
-        command = command.with_argument(word);
-    }
-    command = command.with_environment(Environment::Inherit);
-    let globals = config.globals();
-    let account = match (&written.user, &globals.script_user) {
-        (Some(user), _) => Some((user.as_str(), written.group.as_deref())),
-        (None, Some(account)) => Some((account.user.as_str(), account.group.as_deref())),
-        (None, None) => None,
-    };
-    if let Some((user, group)) = account {
-        let mut credentials = lookup_user(user)?;
-        if let Some(group) = group {
-            credentials.gid = match Group::from_name(group)? {
-                Some(group) => group.gid.as_raw(),
-                None => return Err(CheckError::NoGroup(group.to_owned())),
-            };
-        }
-        // Only root can change its accounts, and needs to.
-        if geteuid().is_root() {
-            command = command.with_credentials(credentials);
-        } else if credentials.uid != geteuid().as_raw() {
-            return Err(CheckError::NotRoot(user.to_owned()));
-        }
-    } else if geteuid().is_root()
-        && let Ok(credentials) = lookup_user(SCRIPT_USER)
-    {
-        command = command.with_credentials(credentials);
-    }
-    if globals.enable_script_security {
-        check_script_security(&command)?;
-    }
-    Ok(command)
 }
 
 fn timeouts(config: &Config) -> Timeouts {

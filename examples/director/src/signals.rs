@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal as Number};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// SIGTERM, SIGINT and SIGHUP, blocked and waiting to be read.
+/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2, blocked and waiting to be read.
 #[derive(Debug)]
 pub struct Signals {
     descriptor: SignalFd,
@@ -18,8 +18,10 @@ pub struct Signals {
 pub enum Signal {
     /// SIGTERM or SIGINT.
     Stop,
-    /// A signal the director knows and does not act upon yet.
-    Ignored(&'static str),
+    /// SIGHUP: the configuration is to be read anew.
+    Reload,
+    /// SIGUSR1 or SIGUSR2: say how things are. (keepalived writes its state and its counters.)
+    Show,
 }
 
 impl Signals {
@@ -31,13 +33,32 @@ impl Signals {
     /// The operating system's.
     pub fn block() -> Result<Self, Errno> {
         let mut set = SigSet::empty();
-        for number in [Number::SIGTERM, Number::SIGINT, Number::SIGHUP] {
+        for number in [
+            Number::SIGTERM,
+            Number::SIGINT,
+            Number::SIGHUP,
+            Number::SIGUSR1,
+            Number::SIGUSR2,
+        ] {
             set.add(number);
         }
         set.thread_block()?;
+        Self::of(&set)
+    }
+
+    /// No signals: for who is asked by other means, while another thread takes them.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn none() -> Result<Self, Errno> {
+        Self::of(&SigSet::empty())
+    }
+
+    fn of(set: &SigSet) -> Result<Self, Errno> {
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         Ok(Self {
-            descriptor: SignalFd::with_flags(&set, flags)?,
+            descriptor: SignalFd::with_flags(set, flags)?,
         })
     }
 
@@ -54,7 +75,8 @@ impl Signals {
             .ok()
             .and_then(|n| Number::try_from(n).ok());
         Ok(Some(match number {
-            Some(Number::SIGHUP) => Signal::Ignored("SIGHUP"),
+            Some(Number::SIGHUP) => Signal::Reload,
+            Some(Number::SIGUSR1 | Number::SIGUSR2) => Signal::Show,
             _ => Signal::Stop,
         }))
     }
@@ -78,7 +100,13 @@ mod tests {
         let mut signals = Signals::block().unwrap();
         assert_eq!(signals.take(), Ok(None));
         raise(Number::SIGHUP).unwrap();
-        assert_eq!(signals.take(), Ok(Some(Signal::Ignored("SIGHUP"))));
+        let mut none = Signals::none().unwrap();
+        assert_eq!(none.take(), Ok(None));
+        assert_eq!(signals.take(), Ok(Some(Signal::Reload)));
+        for number in [Number::SIGUSR1, Number::SIGUSR2] {
+            raise(number).unwrap();
+            assert_eq!(signals.take(), Ok(Some(Signal::Show)));
+        }
         for number in [Number::SIGTERM, Number::SIGINT] {
             raise(number).unwrap();
             assert_eq!(signals.take(), Ok(Some(Signal::Stop)));

@@ -47,11 +47,12 @@ impl File {
 
 /// What `--check` says about a configuration: exit code, errors, pools.
 fn check(text: &str) -> (i32, Vec<String>, Vec<String>) {
-    let end = File::new(text).run(&["--check"]);
+    let end = File::new(text).run(&["--check", "--memory"]);
     // Pools follow the time.
     let pools = end
         .out
         .lines()
+        .filter(|line| line.ends_with(" real servers"))
         .map(|line| line.trim_start().split_once("  ").unwrap().1);
     (
         end.code.unwrap(),
@@ -95,21 +96,18 @@ fn what_is_not_run_yet_is_named_with_file_and_line() {
          virtual_ipaddress { 192.0.2.1 }\n}\n\
          virtual_server 192.0.2.1 80 {\n  lb_algo rr\n  lb_kind NAT\n  protocol TCP\n  quorum 2\n  \
          sorry_server 192.0.2.9 80\n  real_server 10.0.0.1 80 {\n    notify_down /bin/true\n    \
-         HTTP_GET {\n      url {\n        path /\n      }\n    }\n    TCP_CHECK {\n    }\n  }\n  \
-         real_server 10.0.0.2 80 {\n    PING_CHECK {\n    }\n  }\n}\n",
+         BFD_CHECK {\n      name b\n    }\n    TCP_CHECK {\n    }\n  }\n  \
+         real_server 10.0.0.2 80 {\n    BFD_CHECK {\n      name b\n    }\n  }\n}\n\
+         bfd_instance b {\n  neighbor_ip 10.0.0.1\n}\n",
     );
     let names = [
-        "test.conf:3:3: lvs_sync_daemon",
-        "test.conf:5:1: vrrp_instance VI_1",
-        "test.conf:14:3: quorum 192.0.2.1:80",
-        "test.conf:15:3: sorry_server 192.0.2.1:80",
-        "test.conf:17:5: notify_down 10.0.0.1:80",
-        "test.conf:18:5: HTTP_GET 10.0.0.1:80",
-        "test.conf:27:5: PING_CHECK 10.0.0.2:80",
+        "test.conf:18:5: BFD_CHECK 10.0.0.1:80",
+        "test.conf:25:5: BFD_CHECK 10.0.0.2:80",
+        "test.conf:30:1: bfd_instance b",
     ];
     let mut expected: Vec<_> = names.map(|name| format!("{name}: not run yet")).into();
     expected.push(
-        "test.conf:26:3: real_server 10.0.0.2: none of its checks is run, so it counts as up"
+        "test.conf:24:3: real_server 10.0.0.2: none of its checks is run, so it counts as up"
             .to_owned(),
     );
     assert_eq!((code, errors), (0, expected));
@@ -158,7 +156,7 @@ fn errors_are_a_reason_not_to_run_unless_they_are_to_be_ignored() {
         assert_eq!(errors.last().map(String::as_str), Some(last));
         assert_eq!(end.out, "");
     }
-    let end = file.run(&["--check", "--ignore-errors"]);
+    let end = file.run(&["--check", "--memory", "--ignore-errors"]);
     assert_eq!(end.code, Some(0), "{end:?}");
     let end = file.run(&["--memory", "--ignore-errors", "--for", "100ms"]);
     assert_eq!(end.code, Some(0), "{end:?}");
@@ -308,8 +306,6 @@ fn with_alpha_a_server_waits_for_its_checks() {
     let program = program.start(&["--memory"]);
     let added = "-a -t 192.0.2.1:80 -r 127.0.0.1:80 -m -w 4";
     program.wait_for(|line| line.contains(added).then_some(()));
-    program.signal(Signal::SIGHUP);
-    program.wait_for(|line| line.contains("SIGHUP is not acted upon yet").then_some(()));
     program.signal(Signal::SIGINT);
     let end = program.end();
     assert_eq!(end.code, Some(0), "{end:?}");
@@ -341,9 +337,54 @@ fn without_ipvs_or_privilege_it_says_what_would_help() {
     }
 }
 
+/// Who reads the file sees the old text or the new one, never half of it.
+fn replace(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, path).unwrap();
+}
+
 /// Opens the folder for everybody.
 fn readable(file: &File, name: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(&file.folder, fs::Permissions::from_mode(0o755)).unwrap();
     file.folder.path().join(name)
+}
+
+#[test]
+fn a_reload_changes_what_is_another_and_refuses_what_is_wrong() {
+    let file = File::new(&with_server("10.0.0.1 80", ""));
+    let path = file.folder.path().join("test.conf");
+    let program = file.start(&["--memory"]);
+    let server =
+        |last: u8, weight: u8| format!("-a -t 192.0.2.1:80 -r 10.0.0.{last}:80 -m -w {weight}");
+    program.wait_for(|line| line.contains(&server(1, 4)).then_some(()));
+
+    replace(&path, &with_server("10.0.0.1 80", "weight many"));
+    program.signal(Signal::SIGHUP);
+    program.wait_for(|line| line.contains("reload  refused").then_some(()));
+
+    let two = "}\n real_server 10.0.0.2 80 {\n weight 5";
+    replace(&path, &with_server("10.0.0.1 80", two));
+    program.signal(Signal::SIGHUP);
+    program.wait_for(|line| line.contains(&server(2, 5)).then_some(()));
+
+    // The same again, then only the second server.
+    program.signal(Signal::SIGHUP);
+    let mut reloads = 0;
+    program.wait_for(|line| {
+        reloads += usize::from(line.contains("reload  done"));
+        (reloads == 2).then_some(())
+    });
+    replace(&path, &with_server("10.0.0.2 80", "weight 5"));
+    program.signal(Signal::SIGHUP);
+    let gone = "-d -t 192.0.2.1:80 -r 10.0.0.1:80";
+    program.wait_for(|line| line.contains(gone).then_some(()));
+    program.signal(Signal::SIGTERM);
+    let end = program.end();
+    assert_eq!(end.code, Some(0), "{end:?}");
+    assert_eq!(
+        changes(&end),
+        [FIRST, &server(1, 4), &server(2, 5), gone, LAST]
+    );
 }

@@ -10,6 +10,7 @@
     reason = "tests and their helpers"
 )]
 
+#[expect(dead_code, reason = "made for other tests as well")]
 mod cluster;
 #[expect(dead_code, reason = "made for other tests as well")]
 #[path = "../../../ipvs/tests/network/mod.rs"]

@@ -197,6 +197,18 @@ impl Wish {
         &self.reason
     }
 
+    /// The difference, if there is one.
+    fn compare(&self, found: Option<String>) -> Option<Finding> {
+        let is_fine = found
+            .as_deref()
+            .is_some_and(|found| (self.is_same)(found, &self.value));
+        let wish = self;
+        (!is_fine).then(|| Finding {
+            wish: wish.clone(),
+            found,
+        })
+    }
+
     /// What there is, or `None` if there is no such sysctl.
     fn found(&self, sysctls: &Sysctls) -> Result<Option<String>, Error> {
         match sysctls.read(self.sysctl) {
@@ -252,18 +264,22 @@ impl Preset {
     pub fn review(&self, sysctls: &Sysctls) -> Result<Review, Error> {
         let mut findings = Vec::new();
         for wish in &self.wishes {
-            let found = wish.found(sysctls)?;
-            let is_fine = found
-                .as_ref()
-                .is_some_and(|found| (wish.is_same)(found, &wish.value));
-            if !is_fine {
-                findings.push(Finding {
-                    wish: wish.clone(),
-                    found,
-                });
-            }
+            findings.extend(wish.compare(wish.found(sysctls)?));
         }
         Ok(Review { findings })
+    }
+
+    /// Compares with values that were read before, as text; `None` for what is not there. Reads
+    /// nothing.
+    pub fn review_values(
+        &self,
+        mut found: impl FnMut(&'static Definition) -> Option<String>,
+    ) -> Review {
+        let wishes = self.wishes.iter();
+        let findings = wishes.filter_map(|wish| wish.compare(found(wish.sysctl)));
+        Review {
+            findings: findings.collect(),
+        }
     }
 
     /// Sets what differs. The values that were there are kept for

@@ -31,6 +31,9 @@ pub enum DemoError {
     /// The caller gave destinations that the scheduler refuses.
     #[error("destinations refused")]
     Destinations(#[source] lvs_schedulers::Error),
+    /// A table names a scheduler that the kernel does not have.
+    #[error(transparent)]
+    Scheduler(#[from] lvs_schedulers::UnknownScheduler),
     /// The demonstration's thread has ended.
     #[error("the demonstration has ended")]
     Ended,

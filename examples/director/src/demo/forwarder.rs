@@ -4,6 +4,11 @@
 //! the scheduler's state outlives changes of the destinations, a destination that refuses is not
 //! replaced by another one, and a connection counts for its destination until it ends. All
 //! connections are tasks of one event loop, none has a thread.
+//!
+//! Several directors may stand ready, each with a table of its own. Connections go where the table of
+//! the one says that is Active; while none is, they wait, as a client does whose packets nobody
+//! answers. Those that are open go on, as with connections that a sync daemon has told the other
+//! directors of.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -11,13 +16,15 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lvs_schedulers::{ConnectionId, Context, Destination, Error, Flow, Timestamp, VirtualService};
+use lvs_schedulers::{Algorithm, Error, Flow, Timestamp};
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::listen::listen;
+use super::picker::{Counted, Picker};
 use super::pump::{carry, reset};
 use super::stats::{Counters, DestinationStats, Stats};
 use super::{Config, DemoError};
@@ -40,15 +47,13 @@ pub(super) struct ForwarderHandle(Arc<Shared>);
 struct Shared {
     address: SocketAddr,
     connect_timeout: Duration,
-    picker: Mutex<Picker>,
-    counters: Counters,
-}
-
-/// Who is picked. Held for moments only, never across an await.
-#[derive(Debug)]
-struct Picker {
-    service: VirtualService,
-    picked: HashMap<SocketAddr, u64>,
+    /// One for each director. Held for moments only, never across an await.
+    pickers: Vec<Mutex<Picker>>,
+    /// Which director is Active.
+    active: watch::Sender<Option<usize>>,
+    /// How often each server was picked, by whichever director.
+    picked: Mutex<HashMap<SocketAddr, u64>>,
+    counters: Arc<Counters>,
 }
 
 impl Forwarder {
@@ -61,15 +66,14 @@ impl Forwarder {
             address: config.listen,
             source,
         })?;
-        let service = VirtualService::new(config.algorithm, config.semantics);
+        let picker = |_| Mutex::new(Picker::new(config.algorithm, config.semantics));
         let shared = Shared {
             address,
             connect_timeout: config.connect_timeout,
-            picker: Mutex::new(Picker {
-                service,
-                picked: HashMap::new(),
-            }),
-            counters: Counters::default(),
+            pickers: (0..config.directors).map(picker).collect(),
+            active: watch::Sender::new((config.directors == 1).then_some(0)),
+            picked: Mutex::default(),
+            counters: Arc::default(),
         };
         Ok(Self {
             listener,
@@ -100,108 +104,131 @@ impl Forwarder {
 }
 
 impl ForwarderHandle {
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.0.counters)
+    }
+
     pub(super) fn address(&self) -> SocketAddr {
         self.0.address
     }
 
-    pub(super) fn set_destinations(&self, wanted: &[(SocketAddr, u32)]) -> Result<(), Error> {
-        let mut weights = HashMap::with_capacity(wanted.len());
-        for &(address, value) in wanted {
-            let limit = Destination::MAX_WEIGHT;
-            if value > limit {
-                return Err(Error::Weight {
-                    address,
-                    value,
-                    limit,
-                });
-            }
-            if weights.insert(address, value).is_some() {
-                return Err(Error::Exists { address });
-            }
-        }
-
-        let mut picker = self.0.picker();
-        let Picker { service, picked } = &mut *picker;
-        let present: Vec<_> = service
-            .destinations()
-            .map(|entry| *entry.destination())
-            .collect();
-        for destination in present {
-            let address = destination.address();
-            match weights.get(&address) {
-                None => {
-                    service.remove(address)?;
-                    picked.remove(&address);
-                }
-                // An edit, even one without effect, would make the scheduler start over.
-                Some(&weight) if weight != destination.weight() => {
-                    service.edit(destination.with_weight(weight))?;
-                }
-                Some(_) => {}
-            }
-        }
-        for &(address, weight) in wanted {
-            if service.destination_at(address).is_none() {
-                service.add(Destination::new(address).with_weight(weight))?;
-            }
+    /// Makes scheduler (`None`: the one in force) and destinations those of a director's table.
+    pub(super) fn set_table(
+        &self,
+        director: usize,
+        algorithm: Option<Algorithm>,
+        wanted: &[(SocketAddr, u32)],
+    ) -> Result<(), Error> {
+        let Some(mut picker) = self.0.picker(director) else {
+            return Ok(());
+        };
+        picker.set_destinations(wanted)?;
+        if let Some(algorithm) = algorithm {
+            picker.set_algorithm(algorithm);
         }
         Ok(())
     }
 
-    pub(super) fn stats(&self) -> Stats {
-        let destinations = {
-            let picker = self.0.picker();
-            let entries = picker.service.destinations().rev();
+    /// Destinations of a director's table, with their weights.
+    pub(super) fn destinations(&self, director: usize) -> Vec<(SocketAddr, u32)> {
+        let picker = self.0.picker(director);
+        picker.map_or_else(Vec::new, |picker| {
+            let entries = picker.destinations();
             entries
-                .map(|entry| DestinationStats {
-                    address: entry.address(),
-                    weight: entry.weight(),
-                    open: entry.total(),
-                    picked: picker
-                        .picked
-                        .get(&entry.address())
-                        .copied()
-                        .unwrap_or_default(),
+                .map(|(address, weight, _)| (address, weight))
+                .collect()
+        })
+    }
+
+    pub(super) fn clear_table(&self, director: usize) {
+        if let Some(mut picker) = self.0.picker(director) {
+            picker.clear();
+        }
+    }
+
+    pub(super) fn set_active(&self, director: Option<usize>) {
+        self.0.active.send_if_modified(|active| {
+            let is_other = *active != director;
+            *active = director;
+            is_other
+        });
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let active = *self.0.active.borrow();
+        let picked = lock(&self.0.picked).clone();
+        let picker = active.and_then(|active| self.0.picker(active));
+        let destinations = picker.as_ref().map_or_else(Vec::new, |picker| {
+            let entries = picker.destinations();
+            entries
+                .map(|(address, weight, open)| DestinationStats {
+                    address,
+                    weight,
+                    open,
+                    picked: picked.get(&address).copied().unwrap_or_default(),
                 })
                 .collect()
-        };
-        self.0.counters.read(destinations)
+        });
+        let algorithm = picker.map(|picker| picker.algorithm());
+        self.0
+            .counters
+            .read(active, algorithm, destinations, picked)
     }
+}
+
+/// Nothing that runs under these locks panics, and what they protect is whole between calls.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
-    fn picker(&self) -> MutexGuard<'_, Picker> {
-        // Nothing that runs under the lock panics, and its state is whole between calls.
-        self.picker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn picker(&self, director: usize) -> Option<MutexGuard<'_, Picker>> {
+        self.pickers.get(director).map(lock)
     }
 
-    /// Asks the scheduler, and counts the connection until the returned value is dropped.
-    fn pick(&self, client: SocketAddr) -> Option<(SocketAddr, Counted<'_>)> {
-        let mut picker = self.picker();
-        let mut context = Context::new(since_boot());
+    /// Waits until a director is Active, and returns which one.
+    async fn active(&self) -> Option<usize> {
+        let _waiting = self.counters.waiting.hold(1);
+        let mut active = self.active.subscribe();
+        let found = active.wait_for(Option::is_some).await;
+        found.ok().and_then(|active| *active)
+    }
+
+    /// Asks a director's scheduler, and counts the connection until the returned value is dropped.
+    fn pick(&self, director: usize, client: SocketAddr) -> Option<(SocketAddr, Account<'_>)> {
+        let mut picker = self.picker(director)?;
         let flow = Flow::tcp(client, self.address);
-        let connection = picker.service.connect(&flow, &mut context)?;
-        let address = picker.service.destination_of(connection)?.address();
-        *picker.picked.entry(address).or_default() += 1;
-        Some((
-            address,
-            Counted {
-                shared: self,
-                connection,
-            },
-        ))
+        let (address, counted) = picker.pick(since_boot(), &flow)?;
+        *lock(&self.picked).entry(address).or_default() += 1;
+        let account = Account {
+            shared: self,
+            director,
+            counted,
+        };
+        Some((address, account))
     }
 }
 
-/// A connection in the scheduler's account.
-struct Counted<'a> {
+/// A connection in a director's account.
+struct Account<'a> {
     shared: &'a Shared,
-    connection: ConnectionId,
+    director: usize,
+    counted: Counted,
 }
 
-impl Drop for Counted<'_> {
+impl Account<'_> {
+    fn establish(&self) {
+        if let Some(mut picker) = self.shared.picker(self.director) {
+            picker.establish(self.counted);
+        }
+    }
+}
+
+impl Drop for Account<'_> {
     fn drop(&mut self) {
-        self.shared.picker().service.expire(self.connection);
+        if let Some(mut picker) = self.shared.picker(self.director) {
+            picker.expire(self.counted);
+        }
     }
 }
 
@@ -211,7 +238,9 @@ async fn forward(client: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     counters.accepted.increment();
     let _open = counters.open.hold(1);
 
-    let Some((address, _counted)) = shared.pick(peer) else {
+    let director = shared.active().await;
+    let picked = director.and_then(|director| shared.pick(director, peer));
+    let Some((address, account)) = picked else {
         counters.no_destination.increment();
         return reset(&client);
     };
@@ -232,6 +261,7 @@ async fn forward(client: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
             return reset(&client);
         }
     };
+    account.establish();
     // What arrives is passed on at once; a failure costs only delay.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let in_order = carry(client, server, counters).await;

@@ -27,19 +27,22 @@ mod descriptors;
 mod error;
 mod forwarder;
 mod listen;
+mod picker;
 mod pump;
 pub mod script;
 mod servers;
 mod stats;
+pub mod traffic;
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use lvs_ipvs::{ServiceKey, Table};
 use lvs_schedulers::{Algorithm, Semantics};
 use tokio::runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use self::forwarder::{Forwarder, ForwarderHandle};
 use self::servers::{Server, ServerHandle};
@@ -59,7 +62,9 @@ pub struct Config {
     /// Where the forwarder accepts connections; port 0 takes a free one. Default: 127.0.0.10 with a
     /// free port.
     pub listen: SocketAddr,
-    /// Who picks the server. Default: wrr.
+    /// How many directors there are; a single one is always Active. Default: 1.
+    pub directors: usize,
+    /// Who picks the server at first. Default: wrr.
     pub algorithm: Algorithm,
     /// The kernel to imitate. Default: [`Semantics::LINUX_6_1`].
     pub semantics: Semantics,
@@ -75,6 +80,7 @@ impl Default for Config {
         Self {
             servers: (11..=13).map(address).collect(),
             listen: address(10),
+            directors: 1,
             algorithm: Algorithm::Wrr,
             semantics: Semantics::LINUX_6_1,
             connect_timeout: Duration::from_secs(5),
@@ -94,6 +100,7 @@ pub struct Demo {
     descriptors: Descriptors,
     shortage: Option<Shortage>,
     commands: mpsc::UnboundedSender<Command>,
+    traffic: watch::Sender<u32>,
     thread: JoinHandle<()>,
 }
 
@@ -136,17 +143,20 @@ impl Demo {
             for (index, &address) in config.servers.iter().enumerate() {
                 servers.push(Server::bind(index + 1, address)?);
             }
-            Ok((Forwarder::bind(config)?, servers))
+            Ok::<_, DemoError>((Forwarder::bind(config)?, servers))
         })?;
         let handle = forwarder.handle();
         let server_handles = servers.iter().map(Server::handle).collect();
 
         let (commands, mut received) = mpsc::unbounded_channel();
+        let (traffic, rate) = watch::channel(0);
+        let clients = traffic::run(handle.address(), rate, handle.counters());
         let thread = thread::Builder::new()
             .name("demo".into())
             .spawn(move || {
                 runtime.block_on(async move {
                     tokio::spawn(forwarder.run());
+                    tokio::spawn(clients);
                     while let Some(command) = received.recv().await {
                         obey(command, &mut servers).await;
                     }
@@ -160,6 +170,7 @@ impl Demo {
             descriptors,
             shortage,
             commands,
+            traffic,
             thread,
         })
     }
@@ -174,7 +185,7 @@ impl Demo {
         self.servers.iter().map(ServerHandle::status).collect()
     }
 
-    /// Makes `destinations` (address and weight) the forwarder's destinations.
+    /// Makes `destinations` (address and weight) those of the first director.
     ///
     /// The present ones are changed by the difference: who is not named is removed, who has another
     /// weight is edited, who is new is added, in the order given. The rest is left alone, so that the
@@ -187,8 +198,24 @@ impl Demo {
     /// changed then.
     pub fn set_destinations(&self, destinations: &[(SocketAddr, u32)]) -> Result<(), DemoError> {
         self.forwarder
-            .set_destinations(destinations)
+            .set_table(0, None, destinations)
             .map_err(DemoError::Destinations)
+    }
+
+    /// The table of a director, from 0, as the forwarder has it; one of a director that there is not
+    /// has no effect.
+    #[must_use]
+    pub fn table(&self, director: usize) -> ForwardingTable {
+        ForwardingTable {
+            forwarder: self.forwarder.clone(),
+            director,
+        }
+    }
+
+    /// Says which director is Active, from 0: connections go where its table says. While none is,
+    /// they wait.
+    pub fn set_active(&self, director: Option<usize>) {
+        self.forwarder.set_active(director);
     }
 
     /// Starts server `number` (from 1) on its former address; `false` if it is running.
@@ -216,6 +243,17 @@ impl Demo {
     /// Until the listener and the connections are closed.
     pub fn stop_server(&self, number: usize) -> Result<bool, DemoError> {
         self.command(number, |index, done| Command::Stop { index, done })
+    }
+
+    /// Lets that many clients come in a second, at most [`traffic::MAX_RATE`]. None at first.
+    pub fn set_traffic(&self, per_second: u32) {
+        self.traffic.send_replace(per_second.min(traffic::MAX_RATE));
+    }
+
+    /// How many clients come in a second.
+    #[must_use]
+    pub fn traffic(&self) -> u32 {
+        *self.traffic.borrow()
     }
 
     /// What the forwarder has done so far.
@@ -259,6 +297,52 @@ impl Demo {
             .send(command(number - 1, done))
             .map_err(|_| DemoError::Ended)?;
         answer.recv().map_err(|_| DemoError::Ended)?
+    }
+}
+
+/// The table of one director, to be changed from any thread.
+#[derive(Clone, Debug)]
+pub struct ForwardingTable {
+    forwarder: ForwarderHandle,
+    director: usize,
+}
+
+impl ForwardingTable {
+    /// Takes over what an IPVS table says of the service on the forwarder's address: its scheduler,
+    /// and its destinations by the difference. A table without that service has no destinations.
+    ///
+    /// # Errors
+    ///
+    /// [`DemoError::Scheduler`] for one that is none of the kernel's; [`DemoError::Destinations`] for
+    /// a weight that is too high.
+    pub fn follow(&self, table: &Table) -> Result<(), DemoError> {
+        let key = ServiceKey::tcp(self.forwarder.address());
+        let algorithm = match table.get(&key) {
+            Some(entry) => Some(entry.service.scheduler().name().parse()?),
+            None => None,
+        };
+        let destinations: Vec<_> = table
+            .destinations(&key)
+            .iter()
+            .map(|entry| {
+                let address = (entry.key().address, entry.key().port).into();
+                (address, entry.weight())
+            })
+            .collect();
+        self.forwarder
+            .set_table(self.director, algorithm, &destinations)
+            .map_err(DemoError::Destinations)
+    }
+
+    /// Its destinations with their weights, in the order in which they were added.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<(SocketAddr, u32)> {
+        self.forwarder.destinations(self.director)
+    }
+
+    /// Forgets destinations and the connections counted, as a machine does that loses power.
+    pub fn clear(&self) {
+        self.forwarder.clear_table(self.director);
     }
 }
 

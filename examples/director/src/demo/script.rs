@@ -1,9 +1,10 @@
-//! What `--script` accepts: things that happen to the servers while the demonstration runs.
+//! What `--script` accepts: things that happen to servers and directors while the demonstration runs.
 //!
 //! ```text
 //! # one statement per line, or several separated by commas or semicolons
 //! at 3s stop 2
 //! at 6s start 2, at 8s weight 1 5
+//! at 10s kill active; at 15s revive; at 20s scheduler wlc
 //! ```
 //!
 //! | Statement | Effect |
@@ -11,7 +12,12 @@
 //! | `at TIME stop SERVER` | the server dies, its connections with it |
 //! | `at TIME start SERVER` | the server is back on its address |
 //! | `at TIME weight SERVER WEIGHT` | the configured weight changes, 0 to [`MAX_WEIGHT`] |
+//! | `at TIME scheduler NAME` | the configured scheduler changes, to one of the kernel's |
+//! | `at TIME kill DIRECTOR` | a director's machine loses power |
+//! | `at TIME traffic RATE` | so many clients come in a second, 0 to [`MAX_RATE`] |
+//! | `at TIME revive` | every director that was killed starts again |
 //!
+//! DIRECTOR is `active`, `standby`, or a name: `A` or `B`.
 //! TIME is a whole number with a unit (`ms`, `s` or `m`) and counts from the start of the
 //! demonstration. SERVER is a number from 1. Statements need not be in order of time; those of the
 //! same time happen in the order written. `#` starts a comment that ends with the line.
@@ -37,6 +43,16 @@
 use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
+
+use lvs_schedulers::Algorithm;
+
+use super::traffic::MAX_RATE;
+
+/// Names of the directors.
+pub const DIRECTORS: [&str; 2] = ["A", "B"];
+
+/// What may follow the time.
+const ACTIONS: &str = "stop, start, weight, scheduler, kill, revive or traffic";
 
 /// The highest weight a script can set, as in keepalived.conf.
 pub const MAX_WEIGHT: u32 = 65_535;
@@ -78,6 +94,35 @@ pub enum Action {
         /// The new weight: 0 to [`MAX_WEIGHT`].
         weight: u32,
     },
+    /// Changes the configured scheduler.
+    Scheduler {
+        /// The new one.
+        algorithm: Algorithm,
+    },
+    /// A director's machine loses power.
+    Kill {
+        /// Which.
+        which: Which,
+    },
+    /// Directors that were killed start again.
+    Revive,
+    /// Clients of the demonstration's own come.
+    Traffic {
+        /// So many in a second: 0 to [`MAX_RATE`].
+        per_second: u32,
+    },
+}
+
+/// Which director.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Which {
+    /// The one that is Active then; none if none is.
+    Active,
+    /// One that runs and is not Active then.
+    Standby,
+    /// The one of this place in [`DIRECTORS`].
+    Number(usize),
 }
 
 /// Where a script is wrong, and what was expected.
@@ -156,6 +201,20 @@ impl fmt::Display for Action {
             Self::Stop { server } => write!(f, "stop {server}"),
             Self::Start { server } => write!(f, "start {server}"),
             Self::Weight { server, weight } => write!(f, "weight {server} {weight}"),
+            Self::Scheduler { algorithm } => write!(f, "scheduler {}", algorithm.name()),
+            Self::Kill { which } => write!(f, "kill {which}"),
+            Self::Revive => f.write_str("revive"),
+            Self::Traffic { per_second } => write!(f, "traffic {per_second}"),
+        }
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Active => f.write_str("active"),
+            Self::Standby => f.write_str("standby"),
+            Self::Number(number) => f.write_str(DIRECTORS.get(*number).unwrap_or(&"nobody")),
         }
     }
 }
@@ -183,7 +242,7 @@ impl<'a> Reader<'a> {
             return Err(self.error(format!("{at:?} does not start a statement: expected `at`")));
         }
         let at = self.time()?;
-        let action = match self.next("an action: stop, start or weight")? {
+        let action = match self.next(&format!("an action: {ACTIONS}"))? {
             "stop" => Action::Stop {
                 server: self.server()?,
             },
@@ -192,10 +251,20 @@ impl<'a> Reader<'a> {
             },
             "weight" => Action::Weight {
                 server: self.server()?,
-                weight: self.weight()?,
+                weight: self.number("a weight", "a weight", MAX_WEIGHT)?,
+            },
+            "scheduler" => Action::Scheduler {
+                algorithm: self.scheduler()?,
+            },
+            "kill" => Action::Kill {
+                which: self.which()?,
+            },
+            "revive" => Action::Revive,
+            "traffic" => Action::Traffic {
+                per_second: self.number("a rate", "a rate of clients per second", MAX_RATE)?,
             },
             other => {
-                let reason = format!("{other:?} is not an action: expected stop, start or weight");
+                let reason = format!("{other:?} is not an action: expected {ACTIONS}");
                 return Err(self.error(reason));
             }
         };
@@ -231,16 +300,36 @@ impl<'a> Reader<'a> {
             })
     }
 
-    fn weight(&mut self) -> Result<u32, ScriptError> {
-        let text = self.next("a weight")?;
-        text.parse()
-            .ok()
-            .filter(|&weight| weight <= MAX_WEIGHT)
-            .ok_or_else(|| {
-                self.error(format!(
-                    "{text:?} is not a weight: expected 0 to {MAX_WEIGHT}"
-                ))
-            })
+    fn number(&mut self, what: &str, is: &str, limit: u32) -> Result<u32, ScriptError> {
+        let text = self.next(what)?;
+        let value = text.parse().ok().filter(|&value| value <= limit);
+        value.ok_or_else(|| self.error(format!("{text:?} is not {is}: expected 0 to {limit}")))
+    }
+
+    fn scheduler(&mut self) -> Result<Algorithm, ScriptError> {
+        let text = self.next("the name of a scheduler")?;
+        text.parse().map_err(|_| {
+            let names: Vec<_> = Algorithm::ALL.iter().map(|it| it.name()).collect();
+            let names = names.join(", ");
+            self.error(format!(
+                "{text:?} is not a scheduler: expected one of {names}"
+            ))
+        })
+    }
+
+    fn which(&mut self) -> Result<Which, ScriptError> {
+        let [a, b] = DIRECTORS;
+        let expected = format!("active, standby, {a} or {b}");
+        let text = self.next(&format!("a director: {expected}"))?;
+        let place = |name: &&str| name.eq_ignore_ascii_case(text);
+        match text {
+            "active" => Ok(Which::Active),
+            "standby" => Ok(Which::Standby),
+            _ => match DIRECTORS.iter().position(place) {
+                Some(number) => Ok(Which::Number(number)),
+                None => Err(self.error(format!("{text:?} is not a director: expected {expected}"))),
+            },
+        }
     }
 
     fn next(&mut self, expected: &str) -> Result<&'a str, ScriptError> {
@@ -320,6 +409,27 @@ mod tests {
     }
 
     #[test]
+    fn directors_are_named_by_role_or_letter() {
+        let kill = |which| Action::Kill { which };
+        let wlc = Action::Scheduler {
+            algorithm: Algorithm::Wlc,
+        };
+        assert_eq!(
+            steps(
+                "at 1s kill active; at 2s kill standby; at 3s kill A; at 4s kill b; at 5s revive"
+            ),
+            [
+                (1_000, kill(Which::Active)),
+                (2_000, kill(Which::Standby)),
+                (3_000, kill(Which::Number(0))),
+                (4_000, kill(Which::Number(1))),
+                (5_000, Action::Revive),
+            ]
+        );
+        assert_eq!(steps("at 1s scheduler wlc"), [(1_000, wlc)]);
+    }
+
+    #[test]
     fn steps_are_sorted_by_time_and_keep_their_order_at_the_same_time() {
         let expected = [
             (
@@ -347,11 +457,13 @@ mod tests {
             ),
             (
                 "at 3s",
-                "line 1, word 3: the statement ends: expected an action: stop, start or weight",
+                "line 1, word 3: the statement ends: expected an action: stop, start, \
+                 weight, scheduler, kill, revive or traffic",
             ),
             (
                 "at 3s stop 2, at 4s sotp 2",
-                "line 1, word 7: \"sotp\" is not an action: expected stop, start or weight",
+                "line 1, word 7: \"sotp\" is not an action: expected stop, start, weight, scheduler, \
+                 kill, revive or traffic",
             ),
             (
                 "at 3s stop 2\n\n  stop 2",
@@ -385,6 +497,27 @@ mod tests {
             (
                 "at 3s weight 1 65536",
                 "line 1, word 5: \"65536\" is not a weight: expected 0 to 65535",
+            ),
+            (
+                "at 3s kill",
+                "line 1, word 4: the statement ends: expected a director: active, standby, A or B",
+            ),
+            (
+                "at 3s revive, at 4s kill C",
+                "line 1, word 7: \"C\" is not a director: expected active, standby, A or B",
+            ),
+            (
+                "at 3s scheduler best",
+                "line 1, word 4: \"best\" is not a scheduler: expected one of rr, wrr, lc, wlc, fo, \
+                 ovf, lblc, lblcr, dh, sh, sed, nq, mh, twos",
+            ),
+            (
+                "at 3s traffic 1001",
+                "line 1, word 4: \"1001\" is not a rate of clients per second: expected 0 to 1000",
+            ),
+            (
+                "at 3s revive A",
+                "line 1, word 4: \"A\" is one word too many: expected the statement to end",
             ),
             (
                 "at 3s stop 1 2",
@@ -426,12 +559,18 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_displayed_is_read_back(
-            times in prop::collection::vec((0_u64..100_000, 0_usize..3, 1_usize..=9, 0..=MAX_WEIGHT), 0..9)
+            times in prop::collection::vec((0_u64..100_000, 0_usize..9, 1_usize..=9, 0..=MAX_WEIGHT), 0..9)
         ) {
             let line = |&(at, kind, server, weight): &(u64, usize, usize, u32)| {
                 let action = match kind {
                     0 => Action::Stop { server },
                     1 => Action::Start { server },
+                    2 => Action::Scheduler { algorithm: Algorithm::ALL[server] },
+                    3 => Action::Kill { which: Which::Active },
+                    4 => Action::Kill { which: Which::Standby },
+                    5 => Action::Kill { which: Which::Number(server % 2) },
+                    6 => Action::Revive,
+                    7 => Action::Traffic { per_second: weight % (MAX_RATE + 1) },
                     _ => Action::Weight { server, weight },
                 };
                 Step { at: Duration::from_millis(at), action }.to_string()

@@ -3,6 +3,7 @@
 //! | Path | Answer |
 //! |---|---|
 //! | `/` | `server 2` and a line end |
+//! | `/health` | `healthy` and a line end; not counted among the requests |
 //! | `/size/N` | N bytes, at most [`MAX_SIZE`] |
 //! | `/slow/N` | as `/`, after N milliseconds, at most [`MAX_SLOW_MILLIS`] |
 
@@ -47,7 +48,7 @@ pub struct ServerStatus {
     pub address: SocketAddr,
     /// Whether it accepts connections.
     pub running: bool,
-    /// Requests answered.
+    /// Requests answered, but for those of checks.
     pub requests: u64,
 }
 
@@ -173,6 +174,7 @@ fn role(number: usize) -> String {
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(name))
+        .route("/health", get(async || "healthy\n"))
         .route("/size/{bytes}", get(sized))
         .route("/slow/{milliseconds}", get(slow))
         .with_state(shared)

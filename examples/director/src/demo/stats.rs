@@ -2,6 +2,9 @@
 
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+
+use lvs_schedulers::Algorithm;
 
 /// The forwarder's figures at one moment.
 #[non_exhaustive]
@@ -35,8 +38,20 @@ pub struct Stats {
     pub buffered_bytes: u64,
     /// The most bytes buffered at one time.
     pub peak_buffered_bytes: u64,
-    /// The destinations in force, in the order in which they were added.
+    /// Clients of the demonstration's own that had an answer.
+    pub clients_answered: u64,
+    /// Those that had none.
+    pub clients_failed: u64,
+    /// Connections that wait because no director is Active.
+    pub waiting: u64,
+    /// Which director is Active, from 0.
+    pub active: Option<usize>,
+    /// Its scheduler.
+    pub algorithm: Option<Algorithm>,
+    /// Its destinations, in the order in which they were added.
     pub destinations: Vec<DestinationStats>,
+    /// Connections for which each server was picked since the start, by whichever director.
+    pub picked: HashMap<SocketAddr, u64>,
 }
 
 impl Stats {
@@ -54,7 +69,7 @@ pub struct DestinationStats {
     pub weight: u32,
     /// Connections it has now.
     pub open: u32,
-    /// Connections it was picked for since it was added.
+    /// Connections it was picked for since the start, by whichever director.
     pub picked: u64,
 }
 
@@ -130,7 +145,10 @@ impl Drop for Held<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) accepted: Counter,
+    pub(super) clients_answered: Counter,
+    pub(super) clients_failed: Counter,
     pub(super) open: Gauge,
+    pub(super) waiting: Gauge,
     pub(super) completed: Counter,
     pub(super) broken: Counter,
     pub(super) no_destination: Counter,
@@ -143,7 +161,13 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn read(&self, destinations: Vec<DestinationStats>) -> Stats {
+    pub(super) fn read(
+        &self,
+        active: Option<usize>,
+        algorithm: Option<Algorithm>,
+        destinations: Vec<DestinationStats>,
+        picked: HashMap<SocketAddr, u64>,
+    ) -> Stats {
         Stats {
             accepted: self.accepted.get(),
             open: self.open.get(),
@@ -158,7 +182,13 @@ impl Counters {
             bytes_to_clients: self.bytes_to_clients.get(),
             buffered_bytes: self.buffered.get(),
             peak_buffered_bytes: self.buffered.peak(),
+            clients_answered: self.clients_answered.get(),
+            clients_failed: self.clients_failed.get(),
+            waiting: self.waiting.get(),
+            active,
+            algorithm,
             destinations,
+            picked,
         }
     }
 }

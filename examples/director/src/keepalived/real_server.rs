@@ -201,7 +201,7 @@ impl<'s> Draft<'s> {
         let checks = self
             .checks
             .iter()
-            .filter_map(|draft| draft.finish(&outer, report))
+            .flat_map(|draft| draft.finish(&outer, report))
             .collect();
         RealServer {
             position: self.position,

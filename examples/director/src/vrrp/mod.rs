@@ -40,17 +40,25 @@
 //! ```
 
 mod announce;
+pub mod choreography;
 mod driver;
 mod group;
+mod names;
 mod numbers;
 mod other;
 mod plan;
 mod router;
+pub mod run;
 pub mod scripts;
+mod sync;
+pub mod take_over;
+pub mod told;
 mod tracker;
 
 pub use group::PlannedGroup;
-pub use other::left_out;
+pub use names::{Name, Names};
+pub use other::{is_about_routers, left_out};
 pub use plan::{Plan, PlanError};
 pub use router::{PlannedAddress, PlannedRouter, VirtualMacDevice};
+pub use sync::SyncPlan;
 pub use tracker::{PlannedTracker, TrackerSource, script_config};

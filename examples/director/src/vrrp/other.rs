@@ -36,6 +36,24 @@ const NOT_SETTINGS: [&str; 4] = [
     "vrrp_rt_priority",
 ];
 
+/// What is about virtual routers, beside what begins with `vrrp_`.
+const ROUTERS: [&str; 14] = [
+    "default_interface",
+    "dynamic_interfaces",
+    "garp_group",
+    "interface_up_down_delays",
+    "linkbeat_interfaces",
+    "log_unknown_vrids",
+    "lvs_sync_daemon",
+    "net_namespace",
+    "reload_check_config",
+    "static_ipaddress",
+    "static_routes",
+    "static_rules",
+    "track_file",
+    "track_group",
+];
+
 /// A warning for each block and each setting that has nothing to do with virtual routers, such as
 /// `virtual_server`: for programs that run these alone. What is inside such blocks is not named.
 ///
@@ -76,6 +94,14 @@ pub fn left_out(config: &Config) -> Vec<Diagnostic> {
         }
     }
     messages.list
+}
+
+/// Whether a keyword outside of blocks, or one of `global_defs`, is about virtual routers or what
+/// moves with them: what of it is not run is among the [diagnostics](super::Plan::diagnostics) of a
+/// plan.
+#[must_use]
+pub fn is_about_routers(keyword: &str) -> bool {
+    ROUTERS.contains(&keyword) || keyword.starts_with("vrrp_") && !NOT_SETTINGS.contains(&keyword)
 }
 
 fn tell(statement: &Statement, messages: &mut Messages) {

@@ -6,6 +6,9 @@
 //!               172.1.1.114 ─┘        └─ 172.1.1.56
 //! ```
 //!
+//! There may be another director, 172.1.1.200, and instead of either having the virtual address for
+//! good they may elect who has it.
+//!
 //! The servers keep the virtual address to themselves, so requests to it only reach them through
 //! the director's tunnels.
 
@@ -31,6 +34,9 @@ pub(crate) const PORT: u16 = 9200;
 /// How many addresses the client has.
 const CLIENTS: u8 = 30;
 
+/// The configuration for two directors.
+const ELECTING: &str = include_str!("../data/electing.conf");
+
 const CONFIGURATION: &str = include_str!("../data/keepalived/files/elasticsearch.conf");
 
 const fn address(last: u8) -> IpAddr {
@@ -49,16 +55,25 @@ pub(crate) fn client_address(number: u8) -> IpAddr {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     http: [Option<HttpServer>; 3],
-    client: Host,
+    pub(crate) client: Host,
     pub(crate) director: Host,
     pub(crate) servers: [Host; 3],
-    _bridge: Host,
+    bridge: Host,
     folder: TempDir,
 }
 
 impl Cluster {
-    /// Everything up, all servers running, the script satisfied with each.
+    /// Everything up, all servers running, the script satisfied with each, the director with the
+    /// virtual address.
     pub(crate) fn new() -> Self {
+        let cluster = Self::without_address();
+        let address = format!("address add {VIRTUAL}/32 dev eth0");
+        cluster.director.ip(&address);
+        cluster
+    }
+
+    /// The same, with nobody who has the virtual address.
+    pub(crate) fn without_address() -> Self {
         let bridge = Host::new("bridge");
         bridge.ip("link add bridge type bridge\nlink set bridge up");
         let client = Host::new("client");
@@ -75,7 +90,7 @@ impl Cluster {
             let more = client_address(number);
             client.ip(&format!("address add {more}/24 dev eth0"));
         }
-        director.ip(&format!("address add {VIRTUAL}/32 dev eth0"));
+        director.ip("link set tunl0 up");
         for ((server, port), own) in servers.iter().zip(["one", "two", "three"]).zip(SERVERS) {
             join(server, port, own);
             server.sysctl("ipv4/conf/all/arp_ignore", "1");
@@ -92,7 +107,7 @@ impl Cluster {
             client,
             director,
             servers,
-            _bridge: bridge,
+            bridge,
             folder,
         };
         for number in 0..3 {
@@ -115,6 +130,38 @@ impl Cluster {
         let file = folder.join("keepalived.conf");
         let script = script.to_str().unwrap();
         fs::write(&file, CONFIGURATION.replace("/data/es_check.sh", script)).unwrap();
+        file
+    }
+
+    /// Another director.
+    pub(crate) fn second_director(&self) -> Host {
+        let second = Host::new("second");
+        cable(&second, "eth0", &self.bridge, "second");
+        self.bridge.ip("link set second master bridge");
+        second.ip(&format!(
+            "address add {}/24 dev eth0\nlink set tunl0 up",
+            address(200)
+        ));
+        second
+    }
+
+    /// Writes script and configuration of directors that elect; the same for both. The script also
+    /// connects to the server.
+    pub(crate) fn electing(&self) -> PathBuf {
+        let folder = self.folder.path();
+        let script = folder.join("es_check.sh");
+        let text = format!(
+            "#!/bin/bash\nread -r code <'{}'/$1:$2\n( : <>/dev/tcp/$1/$2 ) 2>/dev/null || exit 1\n\
+             exit $code\n",
+            folder.display()
+        );
+        fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let file = folder.join("electing.conf");
+        let script = script.to_str().unwrap();
+        fs::write(&file, ELECTING.replace("/data/es_check.sh", script)).unwrap();
+        // There is a password in it.
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         file
     }
 

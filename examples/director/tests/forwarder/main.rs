@@ -9,6 +9,8 @@ mod crowd;
 #[cfg(test)]
 mod destinations;
 #[cfg(test)]
+mod directors;
+#[cfg(test)]
 mod servers;
 #[cfg(test)]
 mod support;

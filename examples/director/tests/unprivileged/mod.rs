@@ -1,5 +1,6 @@
 //! The program as somebody without any privilege runs it.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -34,11 +35,16 @@ impl Unprivileged {
 
     /// The program, to be run as nobody when this is root.
     pub(crate) fn director(&self) -> Command {
-        let mut command = Command::new(self.folder.path().join("director"));
-        if geteuid().is_root() {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        command.current_dir("/");
-        command
+        as_nobody(self.folder.path().join("director"))
     }
+}
+
+/// A command, to be run as nobody when this is root.
+pub(crate) fn as_nobody(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    if geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.current_dir("/");
+    command
 }

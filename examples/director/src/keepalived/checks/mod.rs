@@ -320,10 +320,23 @@ impl<'s> CheckDraft<'s> {
         self.statement
     }
 
-    /// Fills in what is inherited; none if the block lacks what it cannot do without (reported).
-    pub(super) fn finish(&self, outer: &Outer<'_>, report: &mut Report) -> Option<Check> {
-        let statement = self.statement;
+    /// Fills in what is inherited; none if the block lacks what it cannot do without (reported), and
+    /// several for an old `SMTP_CHECK` with several hosts.
+    pub(super) fn finish(&self, outer: &Outer<'_>, report: &mut Report) -> Vec<Check> {
+        let kinds = self.kinds(outer, report).unwrap_or_default();
         let knobs = self.knobs.within(&outer.knobs);
+        let checks = kinds.into_iter().map(|kind| Check {
+            position: self.statement.position().clone(),
+            timing: knobs.timing(self.kind.class()),
+            alpha: knobs.alpha(),
+            log_all_failures: self.log_all_failures.unwrap_or(outer.log_all_failures),
+            kind,
+        });
+        checks.collect()
+    }
+
+    fn kinds(&self, outer: &Outer<'_>, report: &mut Report) -> Option<Vec<CheckKind>> {
+        let statement = self.statement;
         let kind = match &self.kind {
             KindDraft::Tcp(draft) => CheckKind::Tcp(draft.finish(outer, true, statement, report)),
             KindDraft::Ping(draft) => {
@@ -332,7 +345,10 @@ impl<'s> CheckDraft<'s> {
             KindDraft::Misc(draft) => CheckKind::Misc(draft.finish(outer, statement, report)?),
             KindDraft::Http(draft) => CheckKind::Http(draft.finish(outer, statement, report)?),
             KindDraft::Https(draft) => CheckKind::Https(draft.finish(outer, statement, report)?),
-            KindDraft::Smtp(draft) => CheckKind::Smtp(draft.finish(outer, statement, report)),
+            KindDraft::Smtp(draft) => {
+                let checks = draft.finish(outer, statement, report).into_iter();
+                return Some(checks.map(CheckKind::Smtp).collect());
+            }
             KindDraft::Dns(draft) => CheckKind::Dns(draft.finish(outer, statement, report)),
             KindDraft::Udp(draft) => CheckKind::Udp(draft.finish(outer, statement, report)),
             KindDraft::File(draft) => CheckKind::File(draft.finish(statement, report)?),
@@ -342,13 +358,7 @@ impl<'s> CheckDraft<'s> {
                 return None;
             }
         };
-        Some(Check {
-            position: statement.position().clone(),
-            timing: knobs.timing(self.kind.class()),
-            alpha: knobs.alpha(),
-            log_all_failures: self.log_all_failures.unwrap_or(outer.log_all_failures),
-            kind,
-        })
+        Some(vec![kind])
     }
 }
 
@@ -366,8 +376,8 @@ mod tests_support {
     use super::super::ast::tests_support::statement;
     use super::*;
 
-    /// Reads one check of a real server 192.0.2.11:80 that sets nothing itself.
-    pub(super) fn check(text: &str) -> (Option<Check>, Vec<String>) {
+    /// Reads one check block of a real server 192.0.2.11:80 that sets nothing itself.
+    pub(super) fn checks(text: &str) -> (Vec<Check>, Vec<String>) {
         let mut report = Report::new(20);
         let statement = statement(text);
         let draft = CheckDraft::read(&statement, &mut report).expect("a check");
@@ -380,11 +390,18 @@ mod tests_support {
             service_virtualhost: Some("service.example"),
             server_virtualhost: Some("server.example"),
         };
-        let check = draft.finish(&outer, &mut report);
+        let checks = draft.finish(&outer, &mut report);
         (
-            check,
+            checks,
             report.finish().0.iter().map(ToString::to_string).collect(),
         )
+    }
+
+    /// Reads a block that gives at most one check.
+    pub(super) fn check(text: &str) -> (Option<Check>, Vec<String>) {
+        let (checks, messages) = checks(text);
+        assert!(checks.len() < 2, "{checks:?}");
+        (checks.into_iter().next(), messages)
     }
 
     /// The check of a text without any diagnostic.

@@ -9,8 +9,8 @@ use super::{Connection, ConnectionDraft, Outer};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SmtpCheck {
-    /// Servers asked; more than one only from the deprecated `host` blocks.
-    pub connections: Vec<Connection>,
+    /// The server asked. Each of the deprecated `host` blocks gives a check of its own.
+    pub connection: Connection,
     /// `helo_name`; none for the built-in name.
     pub helo_name: Option<String>,
 }
@@ -49,44 +49,42 @@ impl Draft {
         outer: &Outer<'_>,
         statement: &Statement,
         report: &mut Report,
-    ) -> SmtpCheck {
+    ) -> Vec<SmtpCheck> {
         let own = core::slice::from_ref(&self.connection);
         let drafts = if self.hosts.is_empty() {
             own
         } else {
             &self.hosts
         };
-        let connections = drafts
-            .iter()
-            .map(|draft| draft.finish(outer, true, statement, report))
-            .collect();
-        SmtpCheck {
-            connections,
+        let checks = drafts.iter().map(|draft| SmtpCheck {
+            connection: draft.finish(outer, true, statement, report),
             helo_name: self.helo_name.clone(),
-        }
+        });
+        checks.collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::CheckKind;
-    use super::super::tests_support::check;
+    use super::super::tests_support::checks;
     use super::*;
 
-    fn smtp(text: &str) -> (SmtpCheck, Vec<String>) {
-        let (check, messages) = check(text);
-        let CheckKind::Smtp(smtp) = check.expect("a check").kind else {
-            panic!("smtp")
-        };
-        (smtp, messages)
+    fn smtp(text: &str) -> (Vec<SmtpCheck>, Vec<String>) {
+        let (checks, messages) = checks(text);
+        let checks = checks.into_iter().map(|check| match check.kind {
+            CheckKind::Smtp(smtp) => smtp,
+            other => panic!("{other:?}"),
+        });
+        (checks.collect(), messages)
     }
 
     #[test]
     fn one_server_by_default() {
         let (smtp, messages) = smtp("SMTP_CHECK {\n helo_name mx.example\n connect_port 25\n}");
-        assert_eq!(smtp.helo_name.as_deref(), Some("mx.example"));
-        assert_eq!(smtp.connections.len(), 1);
-        assert_eq!(smtp.connections[0].port, 25);
+        assert_eq!(smtp.len(), 1);
+        assert_eq!(smtp[0].helo_name.as_deref(), Some("mx.example"));
+        assert_eq!(smtp[0].connection.port, 25);
         assert!(messages.is_empty());
     }
 
@@ -95,9 +93,8 @@ mod tests {
         let (smtp, messages) =
             smtp("SMTP_CHECK {\n host {\n connect_ip 192.0.2.1\n }\n host {\n bogus 1\n }\n}");
         let ips: Vec<_> = smtp
-            .connections
             .iter()
-            .map(|host| host.ip.to_string())
+            .map(|check| check.connection.ip.to_string())
             .collect();
         assert_eq!(ips, ["192.0.2.1", "192.0.2.11"]);
         assert_eq!(messages.len(), 3);

@@ -15,9 +15,9 @@ pub struct UdpCheck {
     pub payload: Option<Vec<u8>>,
     /// `require_reply`: silence is a failure, and the reply must match.
     pub require_reply: Option<ReplyPattern>,
-    /// `min_reply_length` in bytes, 0..=65535. Default 0.
+    /// `min_reply_length` in bytes, 0..=65535. Default 0. Counts only with a pattern.
     pub min_reply_length: u16,
-    /// `max_reply_length` in bytes, 0..=65535. Default 255.
+    /// `max_reply_length` in bytes, 0..=65535. Default 255. Counts only with a pattern.
     pub max_reply_length: u16,
 }
 
@@ -103,6 +103,15 @@ impl Draft {
                 self.min, self.max
             );
             report.warning(statement.position(), message);
+        }
+        let has_pattern = self
+            .require_reply
+            .as_ref()
+            .is_some_and(|pattern| !pattern.bytes.is_empty());
+        if !has_pattern && (self.min, self.max) != (0, 255) {
+            let message = "UDP_CHECK: the length of a reply is only looked at with bytes after \
+                           'require_reply'";
+            report.note(statement.position(), message);
         }
         UdpCheck {
             connection: self.connection.finish(outer, true, statement, report),

@@ -43,7 +43,7 @@ fn number(text: &str) -> i32 {
 }
 
 /// Writes the number a file begins with, if the configuration says so.
-pub(super) fn initialize(file: &TrackFile) -> io::Result<()> {
+pub(crate) fn initialize(file: &TrackFile) -> io::Result<()> {
     let Some(init) = file.init else {
         return Ok(());
     };

@@ -14,7 +14,7 @@
 //!
 //! - Notifications of a virtual router, or of a group, run one after the other in the order of the
 //!   changes, never at the same time; one that takes longer than [`NOTIFY_TIMEOUT`] is killed with
-//!   its process group.
+//!   its process group (keepalived lets it run for ever, beside those that follow).
 //! - Files are read, and processes counted, four times a second.
 //! - A script that could not be run because its user is unknown is an error of the configuration.
 
@@ -24,6 +24,7 @@ mod files;
 mod notify;
 mod pipe;
 mod processes;
+mod queue;
 mod run;
 mod watch;
 
@@ -40,6 +41,10 @@ use crate::keepalived::{Config, Diagnostic};
 pub use changes::{Change, ChangeSubject};
 pub use notify::NOTIFY_TIMEOUT;
 pub use run::Ended;
+
+pub(crate) use files::initialize;
+pub(crate) use pipe::{Pipes, Wanted};
+pub(crate) use queue::{Progress, Queues};
 
 use account::Accounts;
 use changes::Changes;

@@ -1,7 +1,7 @@
 //! Telling: commands in order, one at a time for each virtual router and each group, and pipes.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 
 use lvs_healthcheck::Command as Program;
@@ -11,18 +11,10 @@ use super::ScriptEvent;
 use super::account::Accounts;
 use super::changes::{Change, ChangeSubject, Role, What};
 use super::pipe::Pipes;
-use super::run::{Ended, Run};
+use super::queue::{Progress, Queues};
 use crate::keepalived::vrrp::Notify;
 use crate::keepalived::{Command, Globals, Position};
 use crate::vrrp::Plan;
-
-/// A notification that takes longer is killed.
-pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// So many may wait for each virtual router and each group; then the oldest are left out.
-const WAITING: usize = 256;
-/// Of so many commands that have left somebody behind the output is read on.
-const LINGERING: usize = 64;
 
 /// What is run for a virtual router or a group.
 #[derive(Clone, Debug, Default)]
@@ -37,29 +29,29 @@ struct Commands {
     tells_priorities: bool,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<(Change, Program)>,
-    running: Option<Running>,
-}
-
-#[derive(Debug)]
-struct Running {
-    change: Change,
-    command: String,
-    run: Run,
-    until: Timestamp,
-}
+/// A script of a virtual router or a group that takes longer is killed: long enough to mount a volume
+/// or to start a database, and still there is an end for those that wait behind it.
+pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Tells scripts of changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Notifier {
     commands: BTreeMap<ChangeSubject, Commands>,
-    queues: BTreeMap<ChangeSubject, Queue>,
+    queues: Queues<ChangeSubject, Change>,
     pipes: Pipes,
-    lingering: VecDeque<Run>,
     /// What happened since the last step.
     events: Vec<ScriptEvent>,
+}
+
+impl Default for Notifier {
+    fn default() -> Self {
+        Self {
+            commands: BTreeMap::new(),
+            queues: Queues::new(NOTIFY_TIMEOUT),
+            pipes: Pipes::default(),
+            events: Vec::new(),
+        }
+    }
 }
 
 impl Notifier {
@@ -89,64 +81,39 @@ impl Notifier {
             let none = Commands::default();
             let commands = self.commands.get(&change.subject).unwrap_or(&none);
             if commands.tells_priorities || !matches!(change.what, What::Priority(_)) {
-                self.pipes.write(&change, &mut self.events);
+                self.pipes.write(&change.to_string(), &mut self.events);
             }
             let programs = commands.of(&change);
-            let queue = self.queues.entry(change.subject.clone()).or_default();
             for program in programs {
-                queue.waiting.push_back((change.clone(), program));
-            }
-            while queue.waiting.len() > WAITING {
-                if let Some((change, program)) = queue.waiting.pop_front() {
-                    self.events.push(ScriptEvent::Notified {
-                        change,
-                        command: program.to_string(),
-                        ended: Ended::NotStarted("too many wait".to_owned()),
-                    });
-                }
+                self.queues
+                    .push(change.subject.clone(), change.clone(), program);
             }
         }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        let is_due = !self.events.is_empty() || self.pipes.is_due();
-        let starts = self.queues.values().any(|queue| {
-            // It has nothing to wait for.
-            queue.running.is_none() && !queue.waiting.is_empty()
-        });
-        if is_due || starts {
+        if !self.events.is_empty() || self.pipes.is_due() {
             return Some(Timestamp::ZERO);
         }
-        let running = self.queues.values().filter_map(|it| it.running.as_ref());
-        running.map(|running| running.until).min()
+        self.queues.next_deadline()
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let running = self.queues.values().filter_map(|it| it.running.as_ref());
-        let running = running.flat_map(|running| running.run.descriptors());
-        let lingering = self.lingering.iter().flat_map(Run::descriptors);
-        running.chain(lingering).chain(self.pipes.descriptors())
+        self.queues.descriptors().chain(self.pipes.descriptors())
     }
 
     pub(super) fn step(&mut self, now: Timestamp, events: &mut Vec<ScriptEvent>) {
         self.pipes.step(&mut self.events);
         events.append(&mut self.events);
-        for run in &mut self.lingering {
-            run.step();
-        }
-        self.lingering.retain(Run::has_output);
-        for queue in self.queues.values_mut() {
-            while let Some(run) = queue.step(now, events) {
-                if run.has_output() {
-                    self.lingering.push_back(run);
-                }
-            }
-        }
-        while self.lingering.len() > LINGERING {
-            self.lingering.pop_front();
-        }
-        self.queues
-            .retain(|_, queue| queue.running.is_some() || !queue.waiting.is_empty());
+        let progress = self.queues.step(now).into_iter();
+        events.extend(progress.map(|progress| match progress {
+            Progress::Started(change, command) => ScriptEvent::Notifies { change, command },
+            Progress::Ended(change, command, ended) => ScriptEvent::Notified {
+                change,
+                command,
+                ended,
+            },
+        }));
     }
 
     pub(super) const fn inherit(&mut self) {
@@ -158,65 +125,12 @@ impl Notifier {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.queues.is_empty()
+        self.queues.is_idle()
     }
 
     pub(super) fn kill(&mut self) {
-        for queue in self.queues.values_mut() {
-            queue.waiting.clear();
-            if let Some(running) = &mut queue.running {
-                running.run.kill();
-            }
-        }
+        self.queues.kill();
         self.pipes.close();
-    }
-}
-
-impl Queue {
-    /// Goes on; gives a command that has ended, after which there may be another to be started.
-    fn step(&mut self, now: Timestamp, events: &mut Vec<ScriptEvent>) -> Option<Run> {
-        if let Some(running) = &mut self.running {
-            let Some(ended) = running.run.step() else {
-                if running.until <= now {
-                    running.run.kill();
-                    // Should that not be enough.
-                    running.until = now.saturating_add(NOTIFY_TIMEOUT);
-                }
-                return None;
-            };
-            let running = self.running.take()?;
-            events.push(ScriptEvent::Notified {
-                change: running.change,
-                command: running.command,
-                ended,
-            });
-            return Some(running.run);
-        }
-        while let Some((change, program)) = self.waiting.pop_front() {
-            let command = program.to_string();
-            events.push(ScriptEvent::Notifies {
-                change: change.clone(),
-                command: command.clone(),
-            });
-            match Run::start(&program) {
-                Ok(run) => {
-                    let until = now.saturating_add(NOTIFY_TIMEOUT);
-                    self.running = Some(Running {
-                        change,
-                        command,
-                        run,
-                        until,
-                    });
-                    return None;
-                }
-                Err(error) => events.push(ScriptEvent::Notified {
-                    change,
-                    command,
-                    ended: Ended::NotStarted(error.to_string()),
-                }),
-            }
-        }
-        None
     }
 }
 

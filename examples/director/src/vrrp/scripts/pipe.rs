@@ -14,13 +14,12 @@ use nix::unistd::{Gid, Uid, chown, mkfifo};
 
 use super::ScriptEvent;
 use super::account::Accounts;
-use super::changes::Change;
 use super::run::Run;
 use crate::keepalived::Fifo;
 
 /// The pipes of a configuration.
 #[derive(Debug, Default)]
-pub(super) struct Pipes {
+pub(crate) struct Pipes {
     pipes: Vec<Pipe>,
     /// Pipes that are there were left by the process before.
     are_inherited: bool,
@@ -28,12 +27,12 @@ pub(super) struct Pipes {
 
 /// A pipe as it is configured.
 #[derive(Clone, Debug, PartialEq)]
-struct Wanted {
-    path: String,
+pub(crate) struct Wanted {
+    pub(crate) path: String,
     /// Whose it is to be.
-    owner: Option<Credentials>,
+    pub(crate) owner: Option<Credentials>,
     /// Who reads it.
-    reader: Option<Program>,
+    pub(crate) reader: Option<Program>,
 }
 
 #[derive(Debug)]
@@ -49,24 +48,27 @@ struct Pipe {
 impl Pipes {
     /// Goes on with these; those that are as they were stay open.
     pub(super) fn follow(&mut self, fifos: [(&str, &Fifo); 2], accounts: &mut Accounts<'_>) {
-        let mut before = core::mem::take(&mut self.pipes);
-        for (keyword, fifo) in fifos {
-            let Some(command) = &fifo.path else {
-                continue;
-            };
-            let Some(path) = command.words.first().cloned() else {
-                continue;
-            };
+        let wanted = fifos.into_iter().filter_map(|(keyword, fifo)| {
+            let command = fifo.path.as_ref()?;
+            let path = command.words.first().cloned()?;
             let owner = accounts.owner(command, keyword);
             let reader = fifo.script.as_ref().and_then(|script| {
                 let program = accounts.global(script, &format!("{keyword}_script"))?;
                 Some(program.with_argument(&path))
             });
-            let wanted = Wanted {
+            Some(Wanted {
                 path,
                 owner,
                 reader,
-            };
+            })
+        });
+        self.want(wanted.collect());
+    }
+
+    /// Goes on with these; those that are as they were stay open.
+    pub(crate) fn want(&mut self, wanted: Vec<Wanted>) {
+        let mut before = core::mem::take(&mut self.pipes);
+        for wanted in wanted {
             let known = before.iter().position(|pipe| pipe.wanted == wanted);
             self.pipes.push(match known {
                 Some(place) => before.swap_remove(place),
@@ -85,29 +87,29 @@ impl Pipes {
     }
 
     /// Those that are there are ours, to be removed at the end.
-    pub(super) const fn inherit(&mut self) {
+    pub(crate) const fn inherit(&mut self) {
         self.are_inherited = true;
     }
 
     /// Another process goes on with them: they are not removed.
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         for pipe in &mut self.pipes {
             pipe.is_ours = false;
         }
     }
 
     /// Whether one is to be opened.
-    pub(super) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.pipes.iter().any(|pipe| pipe.is_new)
     }
 
-    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let readers = self.pipes.iter().filter_map(|pipe| pipe.reader.as_ref());
         readers.flat_map(Run::descriptors)
     }
 
     /// Opens what is to be opened, and starts who reads.
-    pub(super) fn step(&mut self, events: &mut Vec<ScriptEvent>) {
+    pub(crate) fn step(&mut self, events: &mut Vec<ScriptEvent>) {
         for pipe in &mut self.pipes {
             if core::mem::replace(&mut pipe.is_new, false)
                 && let Err(error) = pipe.open(self.are_inherited)
@@ -130,25 +132,24 @@ impl Pipes {
     }
 
     /// Writes a line into each. Nobody is waited for.
-    pub(super) fn write(&mut self, change: &Change, events: &mut Vec<ScriptEvent>) {
+    pub(crate) fn write(&mut self, line: &str, events: &mut Vec<ScriptEvent>) {
         for pipe in &mut self.pipes {
             if core::mem::replace(&mut pipe.is_new, false) {
                 // The first line must not be lost; why there is none is told by the next one.
                 pipe.is_new = pipe.open(self.are_inherited).is_err();
             }
-            let line = change.to_string();
             let Some(file) = &mut pipe.file else {
                 continue;
             };
             // As short as it is it is written as a whole or not at all: pipe(7).
             if file.write_all(format!("{line}\n").as_bytes()).is_err() {
-                let path = pipe.wanted.path.clone();
+                let (path, line) = (pipe.wanted.path.clone(), line.to_owned());
                 events.push(ScriptEvent::PipeFull { path, line });
             }
         }
     }
 
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         for pipe in &mut self.pipes {
             pipe.close();
         }

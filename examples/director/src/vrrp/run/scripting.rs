@@ -6,16 +6,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-use director::vrrp::scripts::{ScriptEvent, Scripts};
 use lvs_vrrp::net::{Handle, clock};
 use lvs_vrrp::node::{Report, RouterId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::eventfd::EventFd;
 
-use crate::configuration::FromFile;
-use crate::failure::Failure;
-use crate::happening::Happening;
-use crate::journal::Journal;
+use super::{PlannedFile, StartError, Tell, VrrpEvent};
+use crate::vrrp::scripts::{ScriptEvent, Scripts};
 
 /// For how long notifications of the end may go on.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -29,9 +26,9 @@ enum Order {
     /// These are about to be removed.
     Removing(Vec<RouterId>),
     /// This is about to be run.
-    Expect(Arc<FromFile>),
+    Expect(Arc<PlannedFile>),
     /// Go on with this.
-    Follow(Arc<FromFile>),
+    Follow(Arc<PlannedFile>),
     /// All are about to be stopped.
     Stopping,
     /// Another process is about to go on with all.
@@ -42,7 +39,7 @@ enum Order {
 
 /// Tells the thread of the scripts.
 #[derive(Clone, Debug)]
-pub(crate) struct Orders {
+pub(super) struct Orders {
     sender: Sender<Order>,
     wake: Arc<EventFd>,
 }
@@ -54,31 +51,31 @@ impl core::fmt::Debug for Order {
 }
 
 impl Orders {
-    pub(crate) fn report(&self, report: &Report) {
+    pub(super) fn report(&self, report: &Report) {
         self.tell(Order::Report(*report));
     }
 
-    pub(crate) fn removing(&self, routers: Vec<RouterId>) {
+    pub(super) fn removing(&self, routers: Vec<RouterId>) {
         self.tell(Order::Removing(routers));
     }
 
-    pub(crate) fn expect(&self, file: &Arc<FromFile>) {
+    pub(super) fn expect(&self, file: &Arc<PlannedFile>) {
         self.tell(Order::Expect(Arc::clone(file)));
     }
 
-    pub(crate) fn follow(&self, file: &Arc<FromFile>) {
+    pub(super) fn follow(&self, file: &Arc<PlannedFile>) {
         self.tell(Order::Follow(Arc::clone(file)));
     }
 
-    pub(crate) fn stopping(&self) {
+    pub(super) fn stopping(&self) {
         self.tell(Order::Stopping);
     }
 
-    pub(crate) fn handing_over(&self) {
+    pub(super) fn handing_over(&self) {
         self.tell(Order::HandingOver);
     }
 
-    pub(crate) fn end(&self) {
+    pub(super) fn end(&self) {
         self.tell(Order::End);
     }
 
@@ -91,47 +88,45 @@ impl Orders {
 }
 
 /// The thread before it runs: what it is told until then is kept.
-pub(crate) struct Scripting {
+pub(super) struct Scripting {
     orders: Orders,
     inbox: Receiver<Order>,
 }
 
 impl Scripting {
-    pub(crate) fn new() -> Result<Self, Failure> {
-        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let wake = EventFd::from_flags(flags).map_err(Failure::system("open an eventfd"))?;
+    pub(super) fn new() -> Result<Self, StartError> {
+        let wake = super::eventfd()?;
         let (sender, inbox) = mpsc::channel();
-        let wake = Arc::new(wake);
         Ok(Self {
             orders: Orders { sender, wake },
             inbox,
         })
     }
 
-    pub(crate) fn orders(&self) -> Orders {
+    pub(super) fn orders(&self) -> Orders {
         self.orders.clone()
     }
 
     /// Runs it.
-    pub(crate) fn start(
+    pub(super) fn start(
         self,
         scripts: Scripts,
         handle: Handle,
-        journal: Journal,
-    ) -> Result<JoinHandle<()>, Failure> {
+        tell: Tell,
+    ) -> Result<JoinHandle<()>, StartError> {
         let wake = Arc::clone(&self.orders.wake);
         let mut runner = Runner {
             scripts,
             inbox: self.inbox,
             wake,
             handle,
-            journal,
+            tell,
             next_look: Duration::ZERO,
             until: None,
         };
-        let thread = thread::Builder::new().name("vrrpd-scripts".into());
+        let thread = thread::Builder::new().name("vrrp-scripts".into());
         let started = thread.spawn(move || runner.run());
-        started.map_err(|error| Failure::System("start a thread", error))
+        started.map_err(|error| StartError::System("start a thread", error))
     }
 }
 
@@ -140,7 +135,7 @@ struct Runner {
     inbox: Receiver<Order>,
     wake: Arc<EventFd>,
     handle: Handle,
-    journal: Journal,
+    tell: Tell,
     /// What virtual routers that have told nothing are is asked then.
     next_look: Duration,
     /// It ends, then at the latest.
@@ -158,7 +153,7 @@ impl Runner {
                     let _ = self.handle.set_tracker(*id, *status);
                     self.next_look = now;
                 }
-                self.journal.tell(Happening::Script(event));
+                (self.tell)(VrrpEvent::Script(event));
             }
             if let Some(until) = self.until
                 && (self.scripts.is_idle() || until <= now)

@@ -7,17 +7,21 @@ use lvs_vrrp::node::RouterId;
 
 /// What all threads call the virtual routers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
+pub struct Names {
     shared: Arc<RwLock<Shared>>,
 }
 
 /// What a virtual router is called.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Name {
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "made by whoever has no file, too"
+)]
+pub struct Name {
     /// As in the file.
-    pub(crate) router: String,
+    pub router: String,
     /// Its interface.
-    pub(crate) interface: String,
+    pub interface: String,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +33,7 @@ struct Shared {
 
 impl Names {
     /// These are run from now on.
-    pub(crate) fn set(&self, names: &BTreeMap<RouterId, Name>) {
+    pub fn set(&self, names: &BTreeMap<RouterId, Name>) {
         let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
         shared.current = names.keys().copied().collect();
         for (id, name) in names {
@@ -37,13 +41,16 @@ impl Names {
         }
     }
 
-    pub(crate) fn of(&self, router: RouterId) -> Option<Name> {
+    /// What this one is, or was, called.
+    #[must_use]
+    pub fn of(&self, router: RouterId) -> Option<Name> {
         let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
         shared.all.get(&router).cloned()
     }
 
     /// Those that are run.
-    pub(crate) fn list(&self) -> Vec<String> {
+    #[must_use]
+    pub fn list(&self) -> Vec<String> {
         let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
         let names = shared.current.iter().filter_map(|id| shared.all.get(id));
         names.map(|name| name.router.clone()).collect()

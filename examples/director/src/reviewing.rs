@@ -1,0 +1,89 @@
+//! The start-up review, as the program shows it.
+
+use director::review::{Finding, Host, Severity, Subject, review};
+
+use crate::Failure;
+use crate::arguments::{Arguments, Standby};
+use crate::configuration::Configuration;
+use crate::journal::Journal;
+
+/// What of the configuration will not work on this host; with a table in memory, what will work
+/// nowhere.
+pub(crate) fn look(configuration: &Configuration, arguments: &Arguments) -> Vec<Finding> {
+    let file = &configuration.file;
+    let mut subject = Subject::new(&file.config, &file.plan);
+    if configuration.vrrp.is_none() {
+        subject = subject.without_vrrp();
+    }
+    if !arguments.runs_checkers() {
+        subject = subject.without_checkers();
+    }
+    if matches!(arguments.standby_table, Standby::Empty) {
+        subject = subject.with_empty_standby();
+    }
+    if arguments.drain.is_some() {
+        subject = subject.draining();
+    }
+    let host = match arguments.memory {
+        true => Host::default(),
+        false => Host::look_for(&subject),
+    };
+    review(&subject, &host)
+}
+
+/// Says what would be run, and what of it would not work: that is a failure.
+pub(crate) fn check(
+    configuration: &Configuration,
+    findings: &[Finding],
+    is_json: bool,
+    journal: &mut Journal,
+) -> Result<(), Failure> {
+    if is_json {
+        for finding in findings {
+            journal.plain(&finding.to_json());
+        }
+    } else {
+        for pool in configuration.setup.iter().flat_map(|setup| &setup.pools) {
+            let servers = pool.servers.len();
+            journal.line(&format_args!("{}: {servers} real servers", pool.name()));
+        }
+        for name in configuration.names().values() {
+            let (router, interface) = (&name.router, &name.interface);
+            journal.line(&format_args!("vrrp_instance {router} on {interface}"));
+        }
+        for finding in findings {
+            journal.plain(finding);
+        }
+    }
+    let failing = findings.iter().filter(|it| it.severity == Severity::Fails);
+    match failing.count() {
+        0 => Ok(()),
+        1 => Err(Failure::running("1 thing of this will not work")),
+        several => Err(Failure::running(format!(
+            "{several} things of this will not work"
+        ))),
+    }
+}
+
+/// Says at the start what will not work, or not well, and does not go on where that would do harm.
+pub(crate) fn report(
+    findings: &[Finding],
+    arguments: &Arguments,
+    journal: &mut Journal,
+) -> Result<(), Failure> {
+    for finding in findings.iter().filter(|it| it.severity > Severity::Advice) {
+        match arguments.json {
+            true => journal.plain(&finding.to_json()),
+            false => journal.line(finding),
+        }
+    }
+    if !arguments.ignore_errors
+        && let Some(refused) = findings.iter().find(|it| it.is_refused)
+    {
+        return Err(Failure::running(format!(
+            "{}; --ignore-errors runs it all the same",
+            refused.what
+        )));
+    }
+    Ok(())
+}
