@@ -32,22 +32,24 @@ pub(crate) struct Soil {
     pub(crate) destination: Option<fn(SocketAddr) -> Destination>,
 }
 
-/// What became of planted connections, when that was read, and how many are active and inactive as
-/// their destination counts them.
+/// What became of planted connections, how many are active and inactive as their destination counts
+/// them, and how long after the first packet all this was read at the latest.
 pub(crate) struct Grown {
     pub(crate) connections: Vec<Connection>,
     pub(crate) counts: Option<[u32; 2]>,
     pub(crate) took: Duration,
 }
 
-/// Plants a connection for each cell at a new service, and sends each its packets.
+/// Plants a connection for each cell at a new service, and sends each its packets. Nothing if some may
+/// have gone before they were read, having at least `shortest` to live: the machine was too busy.
 pub(crate) fn grow(
     director: &mut Director,
     service: ServiceKey,
     protocol: u8,
     soil: Soil,
     cells: &[Cell],
-) -> Grown {
+    shortest: Duration,
+) -> Option<Grown> {
     let ServiceKey::Address { address, port, .. } = service else {
         panic!("{service} has no address");
     };
@@ -103,31 +105,28 @@ pub(crate) fn grow(
     }
     let start = Instant::now();
     send(director, &packets);
-    let took = start.elapsed();
     let mut seen = table();
     // A reading misses some while others leave the table.
-    eventually("all are read", || {
-        let missed = (0..cells.len()).any(|number| !seen.contains_key(&client(number)));
-        if missed {
-            seen.extend(table());
-        }
-        !missed
-    });
-    let connections = (0..cells.len())
-        .map(|number| seen.remove(&client(number)).unwrap())
-        .collect();
+    let is_missed =
+        |seen: &BTreeMap<_, _>| (0..cells.len()).any(|number| !seen.contains_key(&client(number)));
+    while is_missed(&seen) && start.elapsed() < shortest {
+        seen.extend(table());
+    }
     let counts = soil.destination.map(|_| {
         let entries = director.ipvs.destinations(service).unwrap();
         let entry = &entries[0];
         [entry.active_connections, entry.inactive_connections]
     });
+    let took = start.elapsed();
     // The namespace lives on as long as a daemon runs in it.
     director.ipvs.stop_daemon(DaemonRole::Backup).unwrap();
-    Grown {
-        connections,
+    (took < shortest).then(|| Grown {
+        connections: (0..cells.len())
+            .map(|number| seen.remove(&client(number)).unwrap())
+            .collect(),
         counts,
         took,
-    }
+    })
 }
 
 /// The connections of this namespace, by client.
