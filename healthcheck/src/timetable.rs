@@ -42,8 +42,25 @@ use crate::check::CheckId;
 use crate::error::Invalid;
 use crate::probe::Resource;
 
-/// Place in a queue: transitional first (`false` sorts first), then by due time in nanoseconds.
-type Turn = (bool, u64, u32);
+/// Place in a queue: transitional first, then by due time in nanoseconds, then by slot; in one number,
+/// because comparing them is what queues do.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Turn(u128);
+
+impl Turn {
+    fn new(settled: bool, due: u64, slot: u32) -> Self {
+        Self((u128::from(settled) << 96) | (u128::from(due) << 32) | u128::from(slot))
+    }
+
+    /// In nanoseconds.
+    const fn due(self) -> u64 {
+        (self.0 >> 32) as u64
+    }
+
+    const fn slot(self) -> u32 {
+        self.0 as u32
+    }
+}
 
 /// Where a check is between two attempts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,8 +93,8 @@ struct Entry {
 }
 
 impl Entry {
-    const fn turn(&self, slot: u32) -> Turn {
-        (self.settled, self.due, slot)
+    fn turn(&self, slot: u32) -> Turn {
+        Turn::new(self.settled, self.due, slot)
     }
 }
 
@@ -139,6 +156,8 @@ pub struct Timetable {
     forks: Bucket,
     /// Timers that have just fired.
     fired: Vec<u32>,
+    /// Attempts that have just come due.
+    due: Vec<(Resource, Turn)>,
     now: Timestamp,
     load: Load,
     /// External commands whose attempts are over, but which are not gone.
@@ -168,6 +187,7 @@ impl Timetable {
             hosts: Hosts::default(),
             expired: VecDeque::new(),
             fired: Vec::new(),
+            due: Vec::new(),
             now: Timestamp::ZERO,
             load: Load::default(),
             outliving: 0,
@@ -337,11 +357,12 @@ impl Timetable {
         self.wheel.advance(self.now, |timer| fired.push(timer));
         for timer in fired.drain(..) {
             let (slot, is_start) = (timer >> 1, timer & 1 == 0);
-            let Some(entry) = self.entries.get(slot as usize) else {
+            let Some(entry) = self.entries.get_mut(slot as usize) else {
                 continue;
             };
             if is_start {
-                self.enqueue(entry.turn(slot));
+                entry.stage = Stage::Due;
+                self.due.push((entry.resource, entry.turn(slot)));
             } else {
                 self.expired.push_back(CheckId {
                     slot,
@@ -349,6 +370,12 @@ impl Timetable {
                 });
             }
         }
+        // Not in the same loop: so the processor fetches many entries at a time.
+        let mut due = core::mem::take(&mut self.due);
+        for (resource, turn) in due.drain(..) {
+            self.queue(resource).insert(turn);
+        }
+        self.due = due;
         self.fired = fired;
     }
 
@@ -357,7 +384,7 @@ impl Timetable {
         self.now = self.now.max(now);
         while self.load.in_flight < self.limits.max_in_flight && self.starts.is_free(self.now) {
             let (resource, turn) = self.first_turn()?;
-            let slot = turn.2;
+            let slot = turn.slot();
             self.queue(resource).pop_first();
             let entry = self.entries.get_mut(slot as usize)?;
             if let Some(host) = entry.host {
@@ -379,7 +406,7 @@ impl Timetable {
                 Resource::Thread => self.load.threads = self.load.threads.saturating_add(1),
                 Resource::Task => self.load.tasks = self.load.tasks.saturating_add(1),
             }
-            let late_nanos = nanos(self.now).saturating_sub(turn.1);
+            let late_nanos = nanos(self.now).saturating_sub(turn.due());
             let late = Duration::from_nanos(late_nanos);
             self.load.latest = self.load.latest.max(late);
             let range = Load::LAG_BOUNDS.iter().take_while(|end| late > **end);
@@ -470,18 +497,25 @@ impl Timetable {
 
     /// The first in the queues of which more may start, and what it occupies.
     fn first_turn(&self) -> Option<(Resource, Turn)> {
-        let forks = self.has_process() && self.forks.is_free(self.now);
-        let threads = self.load.threads < self.limits.max_threads;
-        let tasks = self.load.tasks < self.limits.max_tasks;
-        [
-            (Resource::Socket, &self.sockets, true),
-            (Resource::Process, &self.processes, forks),
-            (Resource::Thread, &self.threads, threads),
-            (Resource::Task, &self.tasks, tasks),
-        ]
-        .into_iter()
-        .filter_map(|(resource, queue, free)| Some((resource, *queue.first().filter(|_| free)?)))
-        .min_by_key(|(_, turn)| *turn)
+        let mut found: Option<(Resource, Turn)> = None;
+        for (resource, queue) in [
+            (Resource::Socket, &self.sockets),
+            (Resource::Process, &self.processes),
+            (Resource::Thread, &self.threads),
+            (Resource::Task, &self.tasks),
+        ] {
+            let Some(turn) = queue.first() else { continue };
+            let is_free = match resource {
+                Resource::Socket => true,
+                Resource::Process => self.has_process() && self.forks.is_free(self.now),
+                Resource::Thread => self.load.threads < self.limits.max_threads,
+                Resource::Task => self.load.tasks < self.limits.max_tasks,
+            };
+            if is_free && found.is_none_or(|(_, first)| *turn < first) {
+                found = Some((resource, *turn));
+            }
+        }
+        found
     }
 
     /// Where due attempts that occupy this wait.
@@ -496,7 +530,7 @@ impl Timetable {
 
     /// Puts a due attempt into its queue.
     fn enqueue(&mut self, turn: Turn) {
-        let Some(entry) = self.entries.get_mut(turn.2 as usize) else {
+        let Some(entry) = self.entries.get_mut(turn.slot() as usize) else {
             return;
         };
         entry.stage = Stage::Due;
