@@ -4,10 +4,11 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use director::demo::script::parse_time;
 use director::director::StandbyTable;
+use director::time;
 
-use crate::demonstrate;
+#[cfg(feature = "demonstration")]
+use crate::demonstration_view;
 
 const EXPLANATION: &str = "\
 Signals:
@@ -21,9 +22,12 @@ FILE with errors.";
 
 /// Runs a keepalived.conf: health checks and virtual routers in, IPVS table out.
 ///
-/// Without FILE a demonstration: three web servers on loopback, two directors that check them and
-/// elect the Active one, with connections carried as the kernel's scheduler would. It needs neither
-/// privileges nor IPVS.
+#[cfg_attr(
+    feature = "demonstration",
+    doc = "Without FILE a demonstration: three web servers on loopback, two directors that check them \
+           and elect the Active one, with connections carried as the kernel's scheduler would. It \
+           needs neither privileges nor IPVS."
+)]
 #[derive(Debug, clap::Parser)]
 #[command(name = "director", version, disable_version_flag = true, after_help = EXPLANATION)]
 #[command(group = clap::ArgGroup::new("file").multiple(false))]
@@ -103,7 +107,7 @@ pub(crate) struct Arguments {
 
     /// At the end, and where the last run put what FILE does not name, let connections finish for
     /// at most this time; a second signal ends it
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "file")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "file")]
     pub(crate) drain: Option<Duration>,
 
     /// Leave the virtual addresses at the end, and do not resign: they go once their lifetime is over
@@ -132,11 +136,12 @@ pub(crate) struct Arguments {
     _version: Option<bool>,
 
     /// End after this time, such as 500ms, 20s or 5m, with a summary
-    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_time)]
     pub(crate) time: Option<Duration>,
 
+    #[cfg(feature = "demonstration")]
     #[command(flatten)]
-    pub(crate) demonstration: demonstrate::Options,
+    pub(crate) demonstration: demonstration_view::Options,
 }
 
 impl Arguments {
@@ -175,8 +180,9 @@ impl From<Standby> for StandbyTable {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
-    parse_time(text).ok_or_else(|| "expected a whole number and ms, s or m, such as 20s".to_owned())
+fn parse_time(text: &str) -> Result<Duration, String> {
+    time::parse(text)
+        .ok_or_else(|| "expected a whole number and ms, s or m, such as 20s".to_owned())
 }
 
 #[cfg(test)]
@@ -193,9 +199,9 @@ mod tests {
 
     #[test]
     fn times_have_units() {
-        assert_eq!(time("20s"), Ok(Duration::from_secs(20)));
-        assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(time("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse_time("20s"), Ok(Duration::from_secs(20)));
+        assert_eq!(parse_time("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_time("5m"), Ok(Duration::from_secs(300)));
         for bad in [
             "",
             "20",
@@ -206,7 +212,10 @@ mod tests {
             "99999999999999999999s",
             "18446744073709551615m",
         ] {
-            assert!(time(bad).unwrap_err().contains("such as 20s"), "{bad}");
+            assert!(
+                parse_time(bad).unwrap_err().contains("such as 20s"),
+                "{bad}"
+            );
         }
     }
 

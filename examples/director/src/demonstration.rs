@@ -13,11 +13,22 @@
 //!             ├─────── director A ──┐
 //!             └─────────── director B ┴─ VRRP over the simulated network
 //! ```
+//!
+//! | Module | Content |
+//! |---|---|
+//! | [`farm`] | web servers, the forwarder before them, and clients of its own |
+//! | `station` | a director: checks, table in memory and the loop over them, on its own thread |
+//! | `lan` | the simulated network, and what of the election happens on it |
+//! | `configuration` | the keepalived.conf that the directors run |
+//! | [`script`] | what happens when: `at 3s stop 2` |
+//! | `event`, `face` | what is told and shown, and what the user wants |
 
 mod configuration;
 mod event;
 mod face;
+pub mod farm;
 mod lan;
+pub mod script;
 mod station;
 
 use core::net::SocketAddr;
@@ -36,10 +47,10 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::time::{ClockId, clock_gettime};
 
 use self::configuration::{Configuration, PRIORITIES};
+use self::farm::{Config as FarmConfig, Farm, FarmError, Stats, WebServer};
 use self::lan::{Lan, Occurrence};
+use self::script::{Action, DIRECTORS, Script, Which};
 use self::station::{Message, Mouth, Order, Station, Told};
-use crate::demo::script::{Action, DIRECTORS, Script, Which};
-use crate::demo::{Config as DemoConfig, Demo, DemoError, Stats};
 use crate::keepalived::{Config, Diagnostic, Severity};
 use crate::run::{RunError, RunStats};
 use crate::setup::Setup;
@@ -54,7 +65,7 @@ pub use self::face::{DirectorStatus, Face, ServerStatus, Status, Wish};
 pub enum DemonstrationError {
     /// Servers or forwarder cannot be started or told.
     #[error(transparent)]
-    Demo(#[from] DemoError),
+    Farm(#[from] FarmError),
     /// A director.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -75,7 +86,7 @@ pub enum DemonstrationError {
 /// A demonstration that runs.
 #[derive(Debug)]
 pub struct Demonstration {
-    demo: Demo,
+    farm: Farm,
     configuration: Configuration,
     lan: Lan,
     directors: Vec<Director>,
@@ -117,7 +128,7 @@ pub struct DemonstrationStats {
     /// How often a director became Active.
     pub take_overs: u64,
     /// The servers at the end.
-    pub servers: Vec<crate::demo::ServerStatus>,
+    pub servers: Vec<WebServer>,
     /// What the forwarder did.
     pub forwarded: Stats,
 }
@@ -129,11 +140,11 @@ impl Demonstration {
     ///
     /// An address cannot be bound, the forwarder's is of another family than the servers', or the
     /// operating system lacks what an event loop needs.
-    pub fn start(config: &DemoConfig, signals: Signals) -> Result<Self, DemonstrationError> {
+    pub fn start(config: &FarmConfig, signals: Signals) -> Result<Self, DemonstrationError> {
         let mut config = config.clone();
         config.directors = DIRECTORS.len();
-        let demo = Demo::start(&config)?;
-        let configuration = Configuration::new(&demo, &config);
+        let farm = Farm::start(&config)?;
+        let configuration = Configuration::new(&farm, &config);
         let numbers = 0..config.directors;
         let configs = numbers.map(|number| parse(&configuration, number));
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
@@ -143,7 +154,7 @@ impl Demonstration {
         let wake = Arc::new(EventFd::from_flags(flags)?);
         let (sender, messages) = mpsc::channel();
         let mut demonstration = Self {
-            demo,
+            farm,
             configuration,
             lan,
             directors: Vec::new(),
@@ -172,8 +183,8 @@ impl Demonstration {
 
     /// The servers and the forwarder.
     #[must_use]
-    pub const fn demo(&self) -> &Demo {
-        &self.demo
+    pub const fn farm(&self) -> &Farm {
+        &self.farm
     }
 
     /// The configuration that a director runs, from 0.
@@ -238,11 +249,11 @@ impl Demonstration {
     /// How everything is now.
     #[must_use]
     pub fn status(&self) -> Status {
-        let stats = self.demo.stats();
+        let stats = self.farm.stats();
         let tables: Vec<_> = (0..self.directors.len())
-            .map(|number| self.demo.table(number).destinations())
+            .map(|number| self.farm.table(number).destinations())
             .collect();
-        let servers = self.demo.servers();
+        let servers = self.farm.servers();
         let servers = servers.iter().zip(&self.configuration.servers);
         let servers = servers.map(|(server, (address, weight))| {
             let weight_in = |table: &Vec<(SocketAddr, u32)>| {
@@ -280,9 +291,9 @@ impl Demonstration {
         });
         Status {
             at: self.at(),
-            address: self.demo.address(),
+            address: self.farm.address(),
             algorithm: self.configuration.algorithm,
-            traffic: self.demo.traffic(),
+            traffic: self.farm.traffic(),
             directors: directors.collect(),
             servers,
             stats,
@@ -303,8 +314,8 @@ impl Demonstration {
             }
         }
         self.stats.time = at;
-        self.stats.servers = self.demo.servers();
-        self.stats.forwarded = self.demo.shutdown();
+        self.stats.servers = self.farm.servers();
+        self.stats.forwarded = self.farm.shutdown();
         self.stats
     }
 
@@ -378,7 +389,7 @@ impl Demonstration {
             Occurrence::Prepare(number) => order(number, Order::Prepare),
             Occurrence::Settle(number) => order(number, Order::Settle),
             Occurrence::Installed(number) => {
-                let address = self.demo.address().ip();
+                let address = self.farm.address().ip();
                 self.tell(Some(number), &format_args!("address {address} installed"));
             }
             Occurrence::Announced(number) => self.tell(Some(number), &"address announced"),
@@ -391,7 +402,7 @@ impl Demonstration {
         let holder = self.lan.holder();
         if holder != self.active {
             self.active = holder;
-            self.demo.set_active(holder);
+            self.farm.set_active(holder);
         }
     }
 
@@ -423,10 +434,10 @@ impl Demonstration {
     fn act(&mut self, action: Action) -> Result<(), DemonstrationError> {
         match action {
             Action::Stop { server } => {
-                self.demo.stop_server(server)?;
+                self.farm.stop_server(server)?;
             }
             Action::Start { server } => {
-                self.demo.start_server(server)?;
+                self.farm.start_server(server)?;
             }
             Action::Weight { server, weight } => {
                 let place = server.saturating_sub(1);
@@ -439,7 +450,7 @@ impl Demonstration {
                 self.configuration.algorithm = algorithm;
                 self.reload()?;
             }
-            Action::Traffic { per_second } => self.demo.set_traffic(per_second),
+            Action::Traffic { per_second } => self.farm.set_traffic(per_second),
             Action::Kill { which } => self.kill(which),
             Action::Revive => {
                 for number in 0..self.directors.len() {
@@ -482,7 +493,7 @@ impl Demonstration {
         if let Some(station) = director.and_then(|director| director.station.take()) {
             add(&mut self.stats.run, station.end(false));
         }
-        self.demo.table(number).clear();
+        self.farm.table(number).clear();
         self.note_power(number);
         self.tell(Some(number), &"power   off");
     }
@@ -498,7 +509,7 @@ impl Demonstration {
         }
         director.life += 1;
         let mouth = self.mouth.of(number, director.life);
-        let station = Station::start(&setup, self.demo.table(number), &mouth)?;
+        let station = Station::start(&setup, self.farm.table(number), &mouth)?;
         // A director that knows of others is none alone.
         station.order(Order::Settle);
         director.station = Some(station);

@@ -5,7 +5,6 @@ use core::time::Duration;
 use std::io::{self, Write as _};
 use std::time::{Instant, SystemTime};
 
-use director::demonstration::DemonstrationStats;
 use director::run::RunStats;
 
 /// Lines on standard output, errors on standard error.
@@ -52,7 +51,8 @@ impl Journal {
         self.summary_after(self.start.elapsed(), stats);
     }
 
-    fn summary_after(&mut self, time: Duration, stats: &RunStats) {
+    /// What was done in that time.
+    pub(crate) fn summary_after(&mut self, time: Duration, stats: &RunStats) {
         let time = time.as_secs_f64();
         self.plain(&format_args!(
             "\n{time:.1} s: {} attempts of checks, {} changes of the table, {} of them failed",
@@ -60,32 +60,5 @@ impl Journal {
             stats.changes + stats.failures,
             stats.failures
         ));
-    }
-
-    pub(crate) fn demonstrated(&mut self, stats: &DemonstrationStats) {
-        self.summary_after(stats.time, &stats.run);
-        let DemonstrationStats {
-            take_overs,
-            forwarded,
-            ..
-        } = stats;
-        self.plain(&format_args!(
-            "{take_overs} take-overs; {} connections accepted, {} at once at most; {} without a \
-             server, {} refused",
-            forwarded.accepted, forwarded.peak_open, forwarded.no_destination, forwarded.refused
-        ));
-        if forwarded.clients_answered + forwarded.clients_failed > 0 {
-            self.plain(&format_args!(
-                "clients of its own: {} answered, {} failed",
-                forwarded.clients_answered, forwarded.clients_failed
-            ));
-        }
-        for server in &stats.servers {
-            let picked = forwarded.picked.get(&server.address).unwrap_or(&0);
-            let (number, address, requests) = (server.number, server.address, server.requests);
-            self.plain(&format_args!(
-                "  server {number} on {address}: {picked} connections, {requests} requests answered"
-            ));
-        }
     }
 }

@@ -19,11 +19,16 @@
 //! | [`signals`] | signals as something to be read |
 //! | [`bell`] | says that a thread has ended |
 //! | [`log`] | what happened, on its way from many threads to the one that prints |
-//! | [`demo`] | the moving parts of the demonstration: web servers, a forwarder, a script |
-//! | [`demonstration`] | the director with all of that on loopback |
+//! | [`time`] | times on command lines and in scripts |
+//! | [`demonstration`] | all of that on loopback: web servers, a forwarder, two directors |
+//!
+//! | Feature | Default | What it adds | Pulls in |
+//! |---|---|---|---|
+//! | `demonstration` | yes | [`demonstration`], and the program without a file | axum, lvs-schedulers, rustix, socket2, tokio |
+//! | `tokio` | no | [`vrrp::run::Loop::Tokio`]: virtual routers on tokio's loop | tokio |
 
 pub mod bell;
-pub mod demo;
+#[cfg(feature = "demonstration")]
 pub mod demonstration;
 pub mod director;
 pub mod keepalived;
@@ -33,6 +38,7 @@ pub mod review;
 pub mod run;
 pub mod setup;
 pub mod signals;
+pub mod time;
 pub mod vrrp;
 
 pub use director::Director;

@@ -6,7 +6,8 @@
 
 mod arguments;
 mod configuration;
-mod demonstrate;
+#[cfg(feature = "demonstration")]
+mod demonstration_view;
 mod journal;
 mod program;
 mod reviewing;
@@ -53,13 +54,7 @@ fn main() -> ExitCode {
         .map_err(Failure::running)
         .and_then(|signals| match arguments.file() {
             Some(file) => program::run(file, &arguments, signals, &mut journal),
-            None => demonstrate::run(
-                &arguments.demonstration,
-                arguments.time,
-                arguments.json,
-                signals,
-                &mut journal,
-            ),
+            None => demonstrate(&arguments, signals, &mut journal),
         });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,5 +62,36 @@ fn main() -> ExitCode {
             journal.error(&failure.message);
             ExitCode::from(failure.code)
         }
+    }
+}
+
+#[cfg(feature = "demonstration")]
+fn demonstrate(
+    arguments: &Arguments,
+    signals: Signals,
+    journal: &mut Journal,
+) -> Result<(), Failure> {
+    let (time, is_json) = (arguments.time, arguments.json);
+    demonstration_view::run(&arguments.demonstration, time, is_json, signals, journal)
+}
+
+#[cfg(not(feature = "demonstration"))]
+fn demonstrate(_: &Arguments, _: Signals, _: &mut Journal) -> Result<(), Failure> {
+    Err(Failure::usage(
+        "FILE is missing: this was built without the feature `demonstration`, which needs none",
+    ))
+}
+
+#[cfg(all(test, not(feature = "demonstration")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_demonstration_a_file_is_needed() {
+        let arguments = Arguments::try_parse_from(["director"]).unwrap();
+        let signals = Signals::none().unwrap();
+        let failure = demonstrate(&arguments, signals, &mut Journal::new()).unwrap_err();
+        assert!(failure.message.contains("feature `demonstration`"));
+        assert_eq!(failure.code, 2);
     }
 }

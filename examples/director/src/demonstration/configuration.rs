@@ -5,9 +5,9 @@ use core::net::SocketAddr;
 
 use lvs_schedulers::Algorithm;
 
+use super::farm::{Config as FarmConfig, Farm};
 use super::lan::INTERFACE;
-use crate::demo::script::DIRECTORS;
-use crate::demo::{Config as DemoConfig, Demo};
+use super::script::DIRECTORS;
 
 /// Weights of the servers at first, so that `wrr` has something to show.
 pub(super) const WEIGHTS: [u32; 3] = [3, 2, 1];
@@ -25,11 +25,11 @@ pub(super) struct Configuration {
 }
 
 impl Configuration {
-    pub(super) fn new(demo: &Demo, config: &DemoConfig) -> Self {
-        let servers = demo.servers();
+    pub(super) fn new(farm: &Farm, config: &FarmConfig) -> Self {
+        let servers = farm.servers();
         let servers = servers.iter().map(|server| server.address);
         Self {
-            address: demo.address(),
+            address: farm.address(),
             algorithm: config.algorithm,
             servers: servers.zip(WEIGHTS.into_iter().cycle()).collect(),
         }

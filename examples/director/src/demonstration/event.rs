@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::demo::script::DIRECTORS;
+use super::script::DIRECTORS;
 
 /// Something that happened; `Display` is a line with the director's name in front.
 #[non_exhaustive]

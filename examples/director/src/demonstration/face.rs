@@ -9,8 +9,8 @@ use lvs_schedulers::Algorithm;
 use lvs_vrrp::event::State;
 
 use super::Event;
-use crate::demo::Stats;
-use crate::demo::script::Action;
+use super::farm::Stats;
+use super::script::Action;
 
 /// Shows a demonstration, and says what its user wants.
 pub trait Face {

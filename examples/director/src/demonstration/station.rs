@@ -11,7 +11,7 @@ use lvs_ipvs::{Client, MemoryKernel};
 use nix::sys::eventfd::EventFd;
 
 use super::DemonstrationError;
-use crate::demo::ForwardingTable;
+use super::farm::ForwardingTable;
 use crate::run::{Happening, Remote, RunError, RunStats, Runner, Status};
 use crate::setup::Setup;
 use crate::signals::Signals;

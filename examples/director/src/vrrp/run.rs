@@ -21,9 +21,9 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread::{self, JoinHandle};
 
 use lvs_vrrp::event::ShutdownMode;
-use lvs_vrrp::net::{
-    AsyncDriver, Driver, DriverConfig, DriverError, DriverEventKind, Handle, Snapshot,
-};
+#[cfg(feature = "tokio")]
+use lvs_vrrp::net::AsyncDriver;
+use lvs_vrrp::net::{Driver, DriverConfig, DriverError, DriverEventKind, Handle, Snapshot};
 use lvs_vrrp::node::{HandOver, RouterId};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
@@ -86,6 +86,7 @@ pub enum Loop {
     #[default]
     Blocking,
     /// That of tokio.
+    #[cfg(feature = "tokio")]
     Tokio,
 }
 
@@ -266,16 +267,18 @@ fn eventfd() -> Result<Arc<EventFd>, StartError> {
 
 /// Runs the driver on a thread of its own, which says how it ended.
 fn run_driver(
-    mut driver: Driver,
+    driver: Driver,
     runtime: Loop,
     end: Arc<EventFd>,
 ) -> Result<Receiver<Ended>, StartError> {
     let failed = |error| StartError::System("start a thread", error);
-    let runtime = match runtime {
-        Loop::Blocking => None,
+    let run: Box<dyn FnOnce(Driver) -> Ended + Send> = match runtime {
+        Loop::Blocking => Box::new(run_blocking),
+        #[cfg(feature = "tokio")]
         Loop::Tokio => {
             let mut builder = tokio::runtime::Builder::new_current_thread();
-            Some(builder.enable_io().build().map_err(failed)?)
+            let runtime = builder.enable_io().build().map_err(failed)?;
+            Box::new(move |driver| runtime.block_on(run_on_tokio(driver)))
         }
     };
     let (told, ended) = mpsc::sync_channel(1);
@@ -283,23 +286,20 @@ fn run_driver(
     let bell = Bell::new(end);
     let started = thread.spawn(move || {
         let _bell = bell;
-        let result = match runtime {
-            None => {
-                let result = driver.run();
-                let left = driver.hand_over();
-                // A successor gets the tag with it.
-                drop(driver);
-                (result, left)
-            }
-            Some(runtime) => runtime.block_on(run_on_tokio(driver)),
-        };
         // Somebody waits for it, or the program is at its end.
-        let _ = told.send(result);
+        let _ = told.send(run(driver));
     });
     started.map_err(failed)?;
     Ok(ended)
 }
 
+fn run_blocking(mut driver: Driver) -> Ended {
+    let result = driver.run();
+    // A successor gets the tag with what is left.
+    (result, driver.hand_over())
+}
+
+#[cfg(feature = "tokio")]
 async fn run_on_tokio(driver: Driver) -> Ended {
     match AsyncDriver::new(driver) {
         Ok(mut driver) => {

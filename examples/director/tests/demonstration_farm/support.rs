@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use director::demo::{Config, Demo, Stats};
+use director::demonstration::farm::{Config, Farm, Stats};
 use lvs_schedulers::Algorithm;
 use socket2::{Domain, Socket, Type};
 
@@ -23,27 +23,27 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// A demonstration with `servers` HTTP servers and no destinations.
-pub(crate) fn demo(algorithm: Algorithm, servers: usize) -> Demo {
+pub(crate) fn farm(algorithm: Algorithm, servers: usize) -> Farm {
     let mut config = Config::default();
     config.algorithm = algorithm;
     config.servers.truncate(servers);
-    Demo::start(&config).unwrap()
+    Farm::start(&config).unwrap()
 }
 
 /// A demonstration whose only destination is a server of the test's own: it handles one connection.
-pub(crate) fn demo_with<T: Send + 'static>(
+pub(crate) fn farm_with<T: Send + 'static>(
     handle: impl FnOnce(TcpStream) -> T + Send + 'static,
-) -> (Demo, JoinHandle<T>) {
+) -> (Farm, JoinHandle<T>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let demo = demo(Algorithm::Rr, 0);
-    demo.set_destinations(&[(listener.local_addr().unwrap(), 1)])
+    let farm = farm(Algorithm::Rr, 0);
+    farm.set_destinations(&[(listener.local_addr().unwrap(), 1)])
         .unwrap();
     let server = thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
         impatient(&stream);
         handle(stream)
     });
-    (demo, server)
+    (farm, server)
 }
 
 pub(crate) fn impatient(stream: &TcpStream) {
@@ -58,7 +58,7 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
 }
 
 pub(crate) fn request(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: demo\r\nconnection: close\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nhost: farm\r\nconnection: close\r\n\r\n")
 }
 
 /// Fetches `path` and returns the answer without its head.
@@ -132,10 +132,10 @@ impl Pattern {
 }
 
 /// Waits until the figures are as wanted; the forwarder counts a little after its peers notice.
-pub(crate) fn wait_for(demo: &Demo, wanted: impl Fn(&Stats) -> bool) -> Stats {
+pub(crate) fn wait_for(farm: &Farm, wanted: impl Fn(&Stats) -> bool) -> Stats {
     let start = Instant::now();
     loop {
-        let stats = demo.stats();
+        let stats = farm.stats();
         if wanted(&stats) {
             return stats;
         }

@@ -8,12 +8,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 
-use director::demo::{Config, Demo};
+use director::demonstration::farm::{Config, Farm};
 use lvs_schedulers::{Algorithm, Context, Destination, Flow, Semantics, VirtualService};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{PATIENCE, alone, connect, demo, get, read_answer, request, wait_for};
+use crate::support::{PATIENCE, alone, connect, farm, get, read_answer, request, wait_for};
 
 fn entries(directory: &str) -> usize {
     fs::read_dir(directory).unwrap().count()
@@ -54,20 +54,20 @@ fn thousand_connections_at_once_get_the_exact_shares_without_threads() {
     let mut config = Config::default();
     // The clients of this test live in the same process: four descriptors per connection, not three.
     config.connections = COUNT as u64 * 4 / 3 + 100;
-    let demo = Demo::start(&config).unwrap();
+    let farm = Farm::start(&config).unwrap();
     assert_eq!(
-        demo.shortage(),
+        farm.shortage(),
         None,
         "this test needs more open files: {:?}",
-        demo.descriptors()
+        farm.descriptors()
     );
 
-    let servers = demo.servers();
+    let servers = farm.servers();
     let destinations: Vec<_> = servers.iter().map(|s| s.address).zip([3, 2, 1]).collect();
-    demo.set_destinations(&destinations).unwrap();
+    farm.set_destinations(&destinations).unwrap();
     let threads_before = threads();
 
-    let mut clients: Vec<_> = (0..COUNT).map(|_| connect(demo.address())).collect();
+    let mut clients: Vec<_> = (0..COUNT).map(|_| connect(farm.address())).collect();
     for client in &mut clients {
         client.write_all(request("/").as_bytes()).unwrap();
     }
@@ -76,7 +76,7 @@ fn thousand_connections_at_once_get_the_exact_shares_without_threads() {
         *answers.entry(read_answer(client).unwrap()).or_default() += 1;
     }
     // The clients have not ended their side, so that all connections are still open.
-    let stats = demo.stats();
+    let stats = farm.stats();
     let threads_during = threads();
     assert_eq!((stats.open, stats.peak_open), (COUNT as u64, COUNT as u64));
     // The harness may have started a thread for another test meanwhile.
@@ -98,7 +98,7 @@ fn thousand_connections_at_once_get_the_exact_shares_without_threads() {
     assert_eq!(answers.values().sum::<u64>(), COUNT as u64);
 
     drop(clients);
-    let stats = wait_for(&demo, |stats| stats.open == 0);
+    let stats = wait_for(&farm, |stats| stats.open == 0);
     assert_eq!(
         (stats.completed, stats.broken, stats.exhausted),
         (COUNT as u64, 0, 0)
@@ -109,7 +109,7 @@ fn thousand_connections_at_once_get_the_exact_shares_without_threads() {
             .iter()
             .all(|destination| destination.open == 0)
     );
-    demo.shutdown();
+    farm.shutdown();
     assert_eq!(descriptors(), descriptors_before);
 }
 
@@ -118,8 +118,8 @@ fn thousand_connections_at_once_get_the_exact_shares_without_threads() {
 fn lack_of_descriptors_is_survived() {
     const COUNT: usize = 20;
     let _turn = alone();
-    let demo = demo(Algorithm::Rr, 1);
-    demo.set_destinations(&[(demo.servers()[0].address, 1)])
+    let farm = farm(Algorithm::Rr, 1);
+    farm.set_destinations(&[(farm.servers()[0].address, 1)])
         .unwrap();
     let sockets: Vec<_> = (0..COUNT)
         .map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap())
@@ -135,10 +135,10 @@ fn lack_of_descriptors_is_survived() {
     .unwrap();
     let mut clients = Vec::new();
     for socket in sockets {
-        socket.connect(&demo.address().into()).unwrap();
+        socket.connect(&farm.address().into()).unwrap();
         clients.push(TcpStream::from(socket));
     }
-    let exhausted = wait_for(&demo, |stats| stats.exhausted > 1);
+    let exhausted = wait_for(&farm, |stats| stats.exhausted > 1);
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
     assert!(exhausted.accepted < COUNT as u64);
 
@@ -158,27 +158,27 @@ fn lack_of_descriptors_is_survived() {
     assert!(answered >= COUNT - 6, "{answered} answered");
     drop(clients);
     assert_eq!(
-        wait_for(&demo, |stats| stats.open == 0).accepted,
+        wait_for(&farm, |stats| stats.open == 0).accepted,
         COUNT as u64
     );
-    assert_eq!(get(demo.address(), "/").unwrap(), "server 1\n");
-    demo.shutdown();
+    assert_eq!(get(farm.address(), "/").unwrap(), "server 1\n");
+    farm.shutdown();
 }
 
 #[test]
 fn ten_thousand_short_connections_leave_no_descriptor_behind() {
     const COUNT: u64 = 10_000;
     let _turn = alone();
-    let demo = demo(Algorithm::Rr, 3);
-    let destinations: Vec<_> = demo.servers().iter().map(|s| (s.address, 1)).collect();
-    demo.set_destinations(&destinations).unwrap();
-    get(demo.address(), "/").unwrap();
-    wait_for(&demo, |stats| stats.open == 0);
+    let farm = farm(Algorithm::Rr, 3);
+    let destinations: Vec<_> = farm.servers().iter().map(|s| (s.address, 1)).collect();
+    farm.set_destinations(&destinations).unwrap();
+    get(farm.address(), "/").unwrap();
+    wait_for(&farm, |stats| stats.open == 0);
     let before = (descriptors(), threads());
     for _ in 1..COUNT {
-        get(demo.address(), "/").unwrap();
+        get(farm.address(), "/").unwrap();
     }
-    let stats = wait_for(&demo, |stats| stats.open == 0);
+    let stats = wait_for(&farm, |stats| stats.open == 0);
     assert_eq!((stats.accepted, stats.completed), (COUNT, COUNT));
     assert!(
         stats.peak_open < 10,
@@ -191,23 +191,23 @@ fn ten_thousand_short_connections_leave_no_descriptor_behind() {
         descriptors()
     );
     assert!(threads() <= before.1 + 8);
-    let requests: u64 = demo.servers().iter().map(|server| server.requests).sum();
+    let requests: u64 = farm.servers().iter().map(|server| server.requests).sum();
     assert_eq!(requests, COUNT);
-    demo.shutdown();
+    farm.shutdown();
 }
 
 #[test]
 fn shutdown_closes_listeners_and_connections() {
     let _turn = alone();
     let before = descriptors();
-    let demo = demo(Algorithm::Rr, 3);
-    let destinations: Vec<_> = demo.servers().iter().map(|s| (s.address, 1)).collect();
-    demo.set_destinations(&destinations).unwrap();
-    let address = demo.address();
+    let farm = farm(Algorithm::Rr, 3);
+    let destinations: Vec<_> = farm.servers().iter().map(|s| (s.address, 1)).collect();
+    farm.set_destinations(&destinations).unwrap();
+    let address = farm.address();
     let mut client = connect(address);
     client.write_all(request("/slow/60000").as_bytes()).unwrap();
-    wait_for(&demo, |stats| stats.bytes_to_servers > 0);
-    let stats = demo.shutdown();
+    wait_for(&farm, |stats| stats.bytes_to_servers > 0);
+    let stats = farm.shutdown();
     assert_eq!((stats.accepted, stats.open), (1, 0));
     let mut rest = Vec::new();
     let _ = client.read_to_end(&mut rest);

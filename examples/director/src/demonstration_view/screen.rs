@@ -22,7 +22,7 @@ const PLAIN: &str = "\x1b[0m";
 
 /// What is shown besides the status.
 #[derive(Debug, Default)]
-pub(crate) struct View {
+pub(crate) struct Screen {
     events: VecDeque<String>,
     accepted: Rate,
     bytes: Rate,
@@ -30,7 +30,7 @@ pub(crate) struct View {
     size: (usize, usize),
 }
 
-impl View {
+impl Screen {
     pub(crate) fn remember(&mut self, at: Duration, event: &Event) {
         let text = event.to_string();
         for line in text.lines() {
@@ -217,17 +217,17 @@ mod tests {
     use super::*;
 
     fn status() -> Status {
-        let config = director::demo::Config::default();
+        let config = director::demonstration::farm::Config::default();
         let demonstration = Demonstration::start(&config, Signals::block().unwrap()).unwrap();
-        demonstration.demo().stop_server(3).unwrap();
+        demonstration.farm().stop_server(3).unwrap();
         demonstration.status()
     }
 
     #[test]
     fn a_screen_has_everything_within_a_usual_terminal() {
-        let (mut view, status) = (View::default(), status());
-        view.events.push_back("something".to_owned());
-        let text = view.draw(&status, 1, (24, 80));
+        let (mut screen, status) = (Screen::default(), status());
+        screen.events.push_back("something".to_owned());
+        let text = screen.draw(&status, 1, (24, 80));
         for part in [
             &format!("curl http://{}/", status.address),
             "DIRECTOR  STATE",
@@ -254,12 +254,12 @@ mod tests {
 
     #[test]
     fn a_screen_never_has_more_lines_than_the_terminal() {
-        let (mut view, status) = (View::default(), status());
+        let (mut screen, status) = (Screen::default(), status());
         for number in 0..50 {
-            view.events.push_back(format!("line {number}"));
+            screen.events.push_back(format!("line {number}"));
         }
         for rows in [1, 2, 5, 24, 60] {
-            let text = view.draw(&status, 0, (rows, 80));
+            let text = screen.draw(&status, 0, (rows, 80));
             assert!(text.matches("\r\n").count() < rows, "{rows}");
             assert!(text.contains("line 49") || rows < 5, "{rows}: {text:?}");
         }
@@ -267,20 +267,20 @@ mod tests {
 
     #[test]
     fn nothing_of_an_event_moves_the_cursor() {
-        let mut view = View::default();
+        let mut screen = Screen::default();
         for number in 0..=LAST {
-            view.events.push_back(format!("line {number}"));
+            screen.events.push_back(format!("line {number}"));
         }
         let at = Duration::from_millis(1_500);
-        view.remember(at, &Event::new(Some(1), "one\x1b[2J\ntwo"));
-        let [.., first, second] = view.events.make_contiguous() else {
+        screen.remember(at, &Event::new(Some(1), "one\x1b[2J\ntwo"));
+        let [.., first, second] = screen.events.make_contiguous() else {
             panic!("nothing remembered");
         };
         assert_eq!(
             [first.as_str(), second],
             ["    1.500  B  one[2J", "    1.500  B  two"]
         );
-        assert_eq!(view.events.len(), LAST);
+        assert_eq!(screen.events.len(), LAST);
     }
 
     #[test]

@@ -4,37 +4,37 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
-use director::demo::{Config, Demo, DemoError};
+use director::demonstration::farm::{Config, Farm, FarmError};
 use lvs_schedulers::Algorithm;
 
-use crate::support::{MEGABYTE, PATIENCE, alone, connect, demo, get, lazy_client, request};
+use crate::support::{MEGABYTE, PATIENCE, alone, connect, farm, get, lazy_client, request};
 
 #[test]
 fn stopping_a_server_ends_its_connections_even_in_the_middle_of_an_answer() {
     let _turn = alone();
-    let demo = demo(Algorithm::Rr, 2);
-    let server = demo.servers()[0];
-    demo.set_destinations(&[(server.address, 1)]).unwrap();
+    let farm = farm(Algorithm::Rr, 2);
+    let server = farm.servers()[0];
+    farm.set_destinations(&[(server.address, 1)]).unwrap();
 
-    let mut idle = connect(demo.address());
-    idle.write_all(b"GET / HTTP/1.1\r\nhost: demo\r\n\r\n")
+    let mut idle = connect(farm.address());
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: farm\r\n\r\n")
         .unwrap();
     let mut byte = [0];
     idle.read_exact(&mut byte).unwrap();
-    let mut waiting = connect(demo.address());
+    let mut waiting = connect(farm.address());
     waiting
         .write_all(request("/slow/60000").as_bytes())
         .unwrap();
     let mut direct = connect(server.address);
     direct.write_all(request("/slow/60000").as_bytes()).unwrap();
-    let mut unread = lazy_client(demo.address());
+    let mut unread = lazy_client(farm.address());
     unread
         .write_all(request("/size/16777216").as_bytes())
         .unwrap();
     unread.read_exact(&mut byte).unwrap();
 
     let start = Instant::now();
-    assert!(demo.stop_server(1).unwrap());
+    assert!(farm.stop_server(1).unwrap());
     assert!(start.elapsed() < PATIENCE / 2);
     let rest = |stream: &mut TcpStream| {
         let mut rest = Vec::new();
@@ -46,20 +46,20 @@ fn stopping_a_server_ends_its_connections_even_in_the_middle_of_an_answer() {
     assert_eq!(rest(&mut direct), "");
     assert!(rest(&mut unread).len() < 16 * MEGABYTE);
     assert_eq!(
-        get(demo.servers()[1].address, "/").unwrap(),
+        get(farm.servers()[1].address, "/").unwrap(),
         "server 2\n",
         "the other is unharmed"
     );
-    demo.shutdown();
+    farm.shutdown();
 }
 
 #[test]
 fn dropping_ends_the_demonstration_too() {
     let _turn = alone();
-    let demo = demo(Algorithm::Rr, 1);
-    let (front, server) = (demo.address(), demo.servers()[0].address);
+    let farm = farm(Algorithm::Rr, 1);
+    let (front, server) = (farm.address(), farm.servers()[0].address);
     let mut client = connect(front);
-    drop(demo);
+    drop(farm);
     let mut byte = [0];
     assert!(matches!(client.read(&mut byte), Ok(0) | Err(_)));
     let start = Instant::now();
@@ -73,8 +73,8 @@ fn dropping_ends_the_demonstration_too() {
 #[test]
 fn servers_answer_as_documented() {
     let _turn = alone();
-    let demo = demo(Algorithm::Rr, 3);
-    for server in demo.servers() {
+    let farm = farm(Algorithm::Rr, 3);
+    for server in farm.servers() {
         assert!(server.running && server.requests == 0);
         assert_eq!(
             get(server.address, "/").unwrap(),
@@ -90,7 +90,7 @@ fn servers_answer_as_documented() {
         );
         assert_eq!(get(server.address, "/elsewhere").unwrap(), "");
     }
-    let address = demo.servers()[0].address;
+    let address = farm.servers()[0].address;
     assert_eq!(
         get(address, "/size/16777217").unwrap(),
         "size \"16777217\" is not a number from 0 to 16777216\n"
@@ -99,8 +99,8 @@ fn servers_answer_as_documented() {
         get(address, "/slow/soon").unwrap(),
         "milliseconds \"soon\" is not a number from 0 to 60000\n"
     );
-    assert_eq!(demo.servers()[0].requests, 3, "refusals are no answers");
-    demo.shutdown();
+    assert_eq!(farm.servers()[0].requests, 3, "refusals are no answers");
+    farm.shutdown();
 }
 
 #[test]
@@ -113,33 +113,33 @@ fn errors_name_the_address_and_the_number() {
     let _holder = TcpListener::bind(taken).unwrap();
     let mut config = Config::default();
     config.listen = taken;
-    let error = Demo::start(&config).unwrap_err();
+    let error = Farm::start(&config).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("cannot listen on {taken} for the forwarder")
     );
     let mut config = Config::default();
     config.servers[1] = taken;
-    let error = Demo::start(&config).unwrap_err();
+    let error = Farm::start(&config).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("cannot listen on {taken} for server 2")
     );
 
-    let demo = demo(Algorithm::Rr, 3);
+    let farm = farm(Algorithm::Rr, 3);
     for number in [0, 4] {
-        let error = demo.stop_server(number).unwrap_err();
+        let error = farm.stop_server(number).unwrap_err();
         let text = format!("there is no server {number}: servers are numbered from 1 to 3");
         assert_eq!(error.to_string(), text);
         assert!(matches!(
-            demo.start_server(number),
-            Err(DemoError::NoSuchServer { .. })
+            farm.start_server(number),
+            Err(FarmError::NoSuchServer { .. })
         ));
     }
-    demo.stop_server(3).unwrap();
-    let holder = TcpListener::bind(demo.servers()[2].address).unwrap();
-    assert!(matches!(demo.start_server(3), Err(DemoError::Bind { .. })));
+    farm.stop_server(3).unwrap();
+    let holder = TcpListener::bind(farm.servers()[2].address).unwrap();
+    assert!(matches!(farm.start_server(3), Err(FarmError::Bind { .. })));
     drop(holder);
-    assert!(demo.start_server(3).unwrap());
-    demo.shutdown();
+    assert!(farm.start_server(3).unwrap());
+    farm.shutdown();
 }

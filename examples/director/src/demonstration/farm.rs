@@ -1,24 +1,25 @@
-//! The parts of the self-contained demonstration: loopback servers, a forwarder, a script.
+//! The server farm of the demonstration: web servers, the forwarder before them, and clients.
 //!
-//! [`Demo::start`] binds a few small HTTP servers and a TCP forwarder to loopback addresses and runs
+//! [`Farm::start`] binds a few small HTTP servers and a TCP forwarder to loopback addresses and runs
 //! them on one thread of their own. Neither privilege nor IPVS is needed: the forwarder asks the
 //! schedulers of `lvs_schedulers` in user space what the kernel would pick.
 //!
-//! Nothing here checks servers or decides who gets traffic. Whoever owns the demonstration does
-//! that, as the director does for the kernel, and hands the outcome to [`Demo::set_destinations`];
-//! a [`script::Script`] says when to stop and restart servers, so that there is something to notice.
+//! Nothing here checks servers or decides who gets traffic. Whoever owns the farm does that, as the
+//! director does for the kernel, and hands the outcome to [`Farm::set_destinations`]; a
+//! [`Script`](super::script::Script) says when to stop and restart servers, so that there is something
+//! to notice.
 //!
 //! ```
-//! use director::demo::{Config, Demo};
+//! use director::demonstration::farm::{Config, Farm};
 //!
 //! let mut config = Config::default();
 //! config.algorithm = "wrr".parse()?;
-//! let demo = Demo::start(&config)?;
-//! let servers = demo.servers();
-//! demo.set_destinations(&[(servers[0].address, 3), (servers[1].address, 1)])?;
-//! println!("try: curl http://{}/", demo.address());
-//! demo.stop_server(1)?;
-//! let stats = demo.shutdown();
+//! let farm = Farm::start(&config)?;
+//! let servers = farm.servers();
+//! farm.set_destinations(&[(servers[0].address, 3), (servers[1].address, 1)])?;
+//! println!("try: curl http://{}/", farm.address());
+//! farm.stop_server(1)?;
+//! let stats = farm.shutdown();
 //! assert_eq!(stats.accepted, 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -29,10 +30,9 @@ mod forwarder;
 mod listen;
 mod picker;
 mod pump;
-pub mod script;
 mod servers;
 mod stats;
-pub mod traffic;
+mod traffic;
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -48,11 +48,12 @@ use self::forwarder::{Forwarder, ForwarderHandle};
 use self::servers::{Server, ServerHandle};
 
 pub use self::descriptors::{Descriptors, Shortage};
-pub use self::error::DemoError;
-pub use self::servers::ServerStatus;
+pub use self::error::FarmError;
+pub use self::servers::WebServer;
 pub use self::stats::{DestinationStats, Stats};
+pub use self::traffic::MAX_RATE;
 
-/// What a demonstration consists of. Change the fields of the default.
+/// What a farm consists of. Change the fields of the default.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -89,12 +90,12 @@ impl Default for Config {
     }
 }
 
-/// A running demonstration: servers and forwarder on a thread of their own.
+/// A running farm: servers and forwarder on a thread of their own.
 ///
 /// Dropping it ends the thread and its connections without waiting for that;
 /// [`shutdown`](Self::shutdown) waits.
 #[derive(Debug)]
-pub struct Demo {
+pub struct Farm {
     forwarder: ForwarderHandle,
     servers: Vec<ServerHandle>,
     descriptors: Descriptors,
@@ -109,15 +110,15 @@ pub struct Demo {
 enum Command {
     Start {
         index: usize,
-        done: SyncSender<Result<bool, DemoError>>,
+        done: SyncSender<Result<bool, FarmError>>,
     },
     Stop {
         index: usize,
-        done: SyncSender<Result<bool, DemoError>>,
+        done: SyncSender<Result<bool, FarmError>>,
     },
 }
 
-impl Demo {
+impl Farm {
     /// Raises the limit of open files if needed, binds all addresses and starts serving. The
     /// forwarder has no destinations yet.
     ///
@@ -127,23 +128,23 @@ impl Demo {
     ///
     /// # Errors
     ///
-    /// [`DemoError::Bind`] names the address that cannot be had; [`DemoError::Runtime`] if the
+    /// [`FarmError::Bind`] names the address that cannot be had; [`FarmError::Runtime`] if the
     /// event loop, its thread or the limits of the process are unavailable.
-    pub fn start(config: &Config) -> Result<Self, DemoError> {
+    pub fn start(config: &Config) -> Result<Self, FarmError> {
         let wanted = Descriptors::needed(config.connections);
-        let descriptors = Descriptors::raise(wanted).map_err(DemoError::Runtime)?;
+        let descriptors = Descriptors::raise(wanted).map_err(FarmError::Runtime)?;
         let shortage = descriptors.shortage(config.connections);
 
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(DemoError::Runtime)?;
+            .map_err(FarmError::Runtime)?;
         let (forwarder, mut servers) = runtime.block_on(async {
             let mut servers = Vec::new();
             for (index, &address) in config.servers.iter().enumerate() {
                 servers.push(Server::bind(index + 1, address)?);
             }
-            Ok::<_, DemoError>((Forwarder::bind(config)?, servers))
+            Ok::<_, FarmError>((Forwarder::bind(config)?, servers))
         })?;
         let handle = forwarder.handle();
         let server_handles = servers.iter().map(Server::handle).collect();
@@ -152,7 +153,7 @@ impl Demo {
         let (traffic, rate) = watch::channel(0);
         let clients = traffic::run(handle.address(), rate, handle.counters());
         let thread = thread::Builder::new()
-            .name("demo".into())
+            .name("farm".into())
             .spawn(move || {
                 runtime.block_on(async move {
                     tokio::spawn(forwarder.run());
@@ -163,7 +164,7 @@ impl Demo {
                 });
                 // Dropping the runtime drops every task, and with it every connection.
             })
-            .map_err(DemoError::Runtime)?;
+            .map_err(FarmError::Runtime)?;
         Ok(Self {
             forwarder: handle,
             servers: server_handles,
@@ -181,7 +182,7 @@ impl Demo {
     }
 
     /// The servers in order, with the addresses they are really on.
-    pub fn servers(&self) -> Vec<ServerStatus> {
+    pub fn servers(&self) -> Vec<WebServer> {
         self.servers.iter().map(ServerHandle::status).collect()
     }
 
@@ -194,12 +195,12 @@ impl Demo {
     ///
     /// # Errors
     ///
-    /// [`DemoError::Destinations`] if an address is named twice or a weight is too high; nothing has
+    /// [`FarmError::Destinations`] if an address is named twice or a weight is too high; nothing has
     /// changed then.
-    pub fn set_destinations(&self, destinations: &[(SocketAddr, u32)]) -> Result<(), DemoError> {
+    pub fn set_destinations(&self, destinations: &[(SocketAddr, u32)]) -> Result<(), FarmError> {
         self.forwarder
             .set_table(0, None, destinations)
-            .map_err(DemoError::Destinations)
+            .map_err(FarmError::Destinations)
     }
 
     /// The table of a director, from 0, as the forwarder has it; one of a director that there is not
@@ -222,12 +223,12 @@ impl Demo {
     ///
     /// # Errors
     ///
-    /// [`DemoError::NoSuchServer`]; [`DemoError::Bind`] if somebody else has taken the address.
+    /// [`FarmError::NoSuchServer`]; [`FarmError::Bind`] if somebody else has taken the address.
     ///
     /// # Blocking
     ///
     /// Until the server accepts connections.
-    pub fn start_server(&self, number: usize) -> Result<bool, DemoError> {
+    pub fn start_server(&self, number: usize) -> Result<bool, FarmError> {
         self.command(number, |index, done| Command::Start { index, done })
     }
 
@@ -236,18 +237,18 @@ impl Demo {
     ///
     /// # Errors
     ///
-    /// [`DemoError::NoSuchServer`].
+    /// [`FarmError::NoSuchServer`].
     ///
     /// # Blocking
     ///
     /// Until the listener and the connections are closed.
-    pub fn stop_server(&self, number: usize) -> Result<bool, DemoError> {
+    pub fn stop_server(&self, number: usize) -> Result<bool, FarmError> {
         self.command(number, |index, done| Command::Stop { index, done })
     }
 
-    /// Lets that many clients come in a second, at most [`traffic::MAX_RATE`]. None at first.
+    /// Lets that many clients come in a second, at most [`MAX_RATE`]. None at first.
     pub fn set_traffic(&self, per_second: u32) {
-        self.traffic.send_replace(per_second.min(traffic::MAX_RATE));
+        self.traffic.send_replace(per_second.min(MAX_RATE));
     }
 
     /// How many clients come in a second.
@@ -286,17 +287,17 @@ impl Demo {
     fn command(
         &self,
         number: usize,
-        command: impl FnOnce(usize, SyncSender<Result<bool, DemoError>>) -> Command,
-    ) -> Result<bool, DemoError> {
+        command: impl FnOnce(usize, SyncSender<Result<bool, FarmError>>) -> Command,
+    ) -> Result<bool, FarmError> {
         let count = self.servers.len();
         if !(1..=count).contains(&number) {
-            return Err(DemoError::NoSuchServer { number, count });
+            return Err(FarmError::NoSuchServer { number, count });
         }
         let (done, answer) = sync_channel(1);
         self.commands
             .send(command(number - 1, done))
-            .map_err(|_| DemoError::Ended)?;
-        answer.recv().map_err(|_| DemoError::Ended)?
+            .map_err(|_| FarmError::Ended)?;
+        answer.recv().map_err(|_| FarmError::Ended)?
     }
 }
 
@@ -313,9 +314,9 @@ impl ForwardingTable {
     ///
     /// # Errors
     ///
-    /// [`DemoError::Scheduler`] for one that is none of the kernel's; [`DemoError::Destinations`] for
+    /// [`FarmError::Scheduler`] for one that is none of the kernel's; [`FarmError::Destinations`] for
     /// a weight that is too high.
-    pub fn follow(&self, table: &Table) -> Result<(), DemoError> {
+    pub fn follow(&self, table: &Table) -> Result<(), FarmError> {
         let key = ServiceKey::tcp(self.forwarder.address());
         let algorithm = match table.get(&key) {
             Some(entry) => Some(entry.service.scheduler().name().parse()?),
@@ -331,7 +332,7 @@ impl ForwardingTable {
             .collect();
         self.forwarder
             .set_table(self.director, algorithm, &destinations)
-            .map_err(DemoError::Destinations)
+            .map_err(FarmError::Destinations)
     }
 
     /// Its destinations with their weights, in the order in which they were added.

@@ -6,7 +6,7 @@ use std::io;
 /// Why the demonstration did not start, or did not do what was asked.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
-pub enum DemoError {
+pub enum FarmError {
     /// The environment: an address cannot be had.
     #[error("cannot listen on {address} for {role}")]
     Bind {

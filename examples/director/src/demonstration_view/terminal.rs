@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    const PANICKING: &str = "demonstrate::terminal::tests::panics_with_the_terminal";
+    const PANICKING: &str = "demonstration_view::terminal::tests::panics_with_the_terminal";
 
     /// Not a test of its own: what the next one runs.
     #[test]

@@ -27,7 +27,7 @@ use super::listen::listen;
 use super::picker::{Counted, Picker};
 use super::pump::{carry, reset};
 use super::stats::{Counters, DestinationStats, Stats};
-use super::{Config, DemoError};
+use super::{Config, FarmError};
 
 /// How long to wait before accepting again when the process has no descriptor left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
@@ -58,10 +58,10 @@ struct Shared {
 
 impl Forwarder {
     /// Binds the address; to be called on the event loop.
-    pub(super) fn bind(config: &Config) -> Result<Self, DemoError> {
+    pub(super) fn bind(config: &Config) -> Result<Self, FarmError> {
         let bound = listen(config.listen)
             .and_then(|listener| listener.local_addr().map(|address| (listener, address)));
-        let (listener, address) = bound.map_err(|source| DemoError::Bind {
+        let (listener, address) = bound.map_err(|source| FarmError::Bind {
             role: "the forwarder".into(),
             address: config.listen,
             source,

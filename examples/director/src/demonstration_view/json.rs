@@ -16,7 +16,7 @@ pub(crate) struct Json<'a> {
 impl Json<'_> {
     /// What there is at the start.
     pub(crate) fn start(&mut self, demonstration: &Demonstration) {
-        let servers = demonstration.demo().servers();
+        let servers = demonstration.farm().servers();
         let servers = servers
             .iter()
             .map(|server| json!({ "number": server.number, "address": server.address.to_string() }))
@@ -24,7 +24,7 @@ impl Json<'_> {
         self.line(&json!({
             "at": 0.0,
             "event": "start",
-            "address": demonstration.demo().address().to_string(),
+            "address": demonstration.farm().address().to_string(),
             "servers": servers,
             "configuration": demonstration.configuration(0),
         }));

@@ -27,7 +27,7 @@
 //!
 //! ```
 //! use core::time::Duration;
-//! use director::demo::script::{Action, Script};
+//! use director::demonstration::script::{Action, Script};
 //!
 //! let mut script = Script::parse("at 6s start 2, at 3s stop 2", 3)?;
 //! assert_eq!(script.next_at(), Some(Duration::from_secs(3)));
@@ -37,7 +37,7 @@
 //!
 //! let error = Script::parse("at 3s stop 4", 3).unwrap_err();
 //! assert_eq!(error.to_string(), "line 1, word 4: there is no server \"4\": expected 1 to 3");
-//! # Ok::<(), director::demo::script::ScriptError>(())
+//! # Ok::<(), director::demonstration::script::ScriptError>(())
 //! ```
 
 use core::fmt;
@@ -46,7 +46,8 @@ use std::collections::VecDeque;
 
 use lvs_schedulers::Algorithm;
 
-use super::traffic::MAX_RATE;
+use super::farm::MAX_RATE;
+use crate::time;
 
 /// Names of the directors.
 pub const DIRECTORS: [&str; 2] = ["A", "B"];
@@ -281,7 +282,7 @@ impl<'a> Reader<'a> {
 
     fn time(&mut self) -> Result<Duration, ScriptError> {
         let text = self.next("a time such as 3s")?;
-        parse_time(text).ok_or_else(|| {
+        time::parse(text).ok_or_else(|| {
             let expected = "expected a whole number with a unit, such as 3s, 500ms or 1m";
             self.error(format!("{text:?} is not a time: {expected}"))
         })
@@ -346,26 +347,6 @@ impl<'a> Reader<'a> {
             word: self.word,
             reason,
         }
-    }
-}
-
-/// Reads a time as scripts have it: a whole number with a unit, `ms`, `s` or `m`.
-///
-/// ```
-/// use core::time::Duration;
-/// use director::demo::script::parse_time;
-/// assert_eq!(parse_time("20s"), Some(Duration::from_secs(20)));
-/// assert_eq!(parse_time("20"), None);
-/// ```
-pub fn parse_time(text: &str) -> Option<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at_checked(digits)?;
-    let number: u64 = number.parse().ok()?;
-    match unit {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
-        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
-        _ => None,
     }
 }
 

@@ -1,19 +1,20 @@
-//! `director` without a file: the demonstration, from arguments to summary.
+//! How the demonstration is shown, from arguments to summary: live on a terminal with keys, else as
+//! lines or JSON.
 
 mod json;
 mod keys;
 mod lines;
 mod live;
 mod rates;
+mod screen;
 mod terminal;
-mod view;
 
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use director::demo;
-use director::demo::script::Script;
-use director::demo::traffic::MAX_RATE;
+use director::demonstration::farm;
+use director::demonstration::farm::MAX_RATE;
+use director::demonstration::script::Script;
 use director::demonstration::{Demonstration, DemonstrationStats, Face};
 use director::signals::Signals;
 use lvs_schedulers::Algorithm;
@@ -64,7 +65,7 @@ pub(crate) fn run(
     signals: Signals,
     journal: &mut Journal,
 ) -> Result<(), Failure> {
-    let mut config = demo::Config::default();
+    let mut config = farm::Config::default();
     config.algorithm = options.scheduler;
     if let Some(listen) = options.listen {
         config.listen = listen;
@@ -74,8 +75,8 @@ pub(crate) fn run(
         None => Script::default(),
     };
     let demonstration = Demonstration::start(&config, signals).map_err(Failure::running)?;
-    demonstration.demo().set_traffic(options.traffic);
-    if let Some(shortage) = demonstration.demo().shortage() {
+    demonstration.farm().set_traffic(options.traffic);
+    if let Some(shortage) = demonstration.farm().shortage() {
         journal.error(&shortage);
     }
     if is_json {
@@ -93,7 +94,7 @@ pub(crate) fn run(
         }
         false => show(demonstration, time, script, &mut Lines { journal }),
     };
-    journal.demonstrated(&stats?);
+    lines::summarize(journal, &stats?);
     Ok(())
 }
 
@@ -104,7 +105,7 @@ fn introduce(demonstration: &Demonstration, journal: &mut Journal) {
     for line in demonstration.configuration(0).lines() {
         journal.plain(&format_args!("    {line}"));
     }
-    let address = demonstration.demo().address();
+    let address = demonstration.farm().address();
     journal.plain(&format_args!(
         "\nTry: curl http://{address}/   (ends with Ctrl-C)\n"
     ));

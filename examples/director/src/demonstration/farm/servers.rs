@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::DemoError;
+use super::FarmError;
 use super::listen::listen;
 use super::stats::Counter;
 
@@ -41,7 +41,7 @@ const MAX_SLOW_MILLIS: u64 = 60_000;
 /// What is known of a server.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ServerStatus {
+pub struct WebServer {
     /// Its number, from 1, as in its answers.
     pub number: usize,
     /// The address it is on; the same after a restart.
@@ -80,8 +80,8 @@ struct Running {
 
 impl Server {
     /// Binds `address` and starts serving; to be called on the event loop.
-    pub(super) fn bind(number: usize, address: SocketAddr) -> Result<Self, DemoError> {
-        let refused = |source| DemoError::Bind {
+    pub(super) fn bind(number: usize, address: SocketAddr) -> Result<Self, FarmError> {
+        let refused = |source| FarmError::Bind {
             role: role(number),
             address,
             source,
@@ -108,14 +108,14 @@ impl Server {
     }
 
     /// Binds the former address again; `false` if the server is running.
-    pub(super) fn start(&mut self) -> Result<bool, DemoError> {
+    pub(super) fn start(&mut self) -> Result<bool, FarmError> {
         if self.running.is_some() {
             return Ok(false);
         }
         let Shared {
             number, address, ..
         } = *self.shared;
-        let refused = |source| DemoError::Bind {
+        let refused = |source| FarmError::Bind {
             role: role(number),
             address,
             source,
@@ -151,14 +151,14 @@ impl Server {
 }
 
 impl ServerHandle {
-    pub(super) fn status(&self) -> ServerStatus {
+    pub(super) fn status(&self) -> WebServer {
         let Shared {
             number,
             address,
             running,
             requests,
         } = &*self.0;
-        ServerStatus {
+        WebServer {
             number: *number,
             address: *address,
             running: running.load(Ordering::Relaxed),

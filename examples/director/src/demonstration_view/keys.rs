@@ -1,6 +1,6 @@
 //! What keys do.
 
-use director::demo::script::{Action, MAX_WEIGHT, Which};
+use director::demonstration::script::{Action, MAX_WEIGHT, Which};
 use director::demonstration::{Status, Wish};
 use lvs_schedulers::Algorithm;
 
@@ -105,9 +105,9 @@ mod tests {
 
     /// What keys ask for, with server 2 stopped.
     fn wishes(keys: &str) -> Vec<String> {
-        let config = director::demo::Config::default();
+        let config = director::demonstration::farm::Config::default();
         let demonstration = Demonstration::start(&config, Signals::block().unwrap()).unwrap();
-        demonstration.demo().stop_server(2).unwrap();
+        demonstration.farm().stop_server(2).unwrap();
         let (status, mut state) = (demonstration.status(), Keys::default());
         assert!(status.at < Duration::from_secs(3600));
         let wishes = keys.bytes().filter_map(|key| state.press(key, &status));

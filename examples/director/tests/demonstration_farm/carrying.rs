@@ -6,15 +6,15 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc;
 
-use director::demo::Stats;
+use director::demonstration::farm::Stats;
 use socket2::SockRef;
 
-use crate::support::{MEGABYTE, Pattern, alone, connect, demo_with, lazy_client, wait_for};
+use crate::support::{MEGABYTE, Pattern, alone, connect, farm_with, lazy_client, wait_for};
 
 #[test]
 fn client_that_has_ended_still_receives_everything() {
     let _turn = alone();
-    let (demo, server) = demo_with(|mut stream| {
+    let (farm, server) = farm_with(|mut stream| {
         let mut request = Vec::new();
         stream.read_to_end(&mut request).unwrap();
         assert_eq!(
@@ -23,30 +23,30 @@ fn client_that_has_ended_still_receives_everything() {
         );
         request
     });
-    let mut client = connect(demo.address());
+    let mut client = connect(farm.address());
     client.write_all(b"everything, please").unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(Pattern::new().read(&mut client), 10 * MEGABYTE);
     assert_eq!(server.join().unwrap(), b"everything, please");
 
-    let stats = wait_for(&demo, |stats| stats.open == 0);
+    let stats = wait_for(&farm, |stats| stats.open == 0);
     assert_eq!((stats.completed, stats.broken), (1, 0));
     assert_eq!(
         (stats.bytes_to_servers, stats.bytes_to_clients),
         (18, 10 * MEGABYTE as u64)
     );
-    demo.shutdown();
+    farm.shutdown();
 }
 
 #[test]
 fn server_that_has_ended_still_receives_everything() {
     let _turn = alone();
-    let (demo, server) = demo_with(|mut stream| {
+    let (farm, server) = farm_with(|mut stream| {
         stream.write_all(b"send it all").unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         Pattern::new().read(&mut stream)
     });
-    let mut client = connect(demo.address());
+    let mut client = connect(farm.address());
     let mut greeting = Vec::new();
     client.read_to_end(&mut greeting).unwrap();
     assert_eq!(greeting, b"send it all");
@@ -57,9 +57,9 @@ fn server_that_has_ended_still_receives_everything() {
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(server.join().unwrap(), 10 * MEGABYTE);
 
-    let stats = wait_for(&demo, |stats| stats.open == 0);
+    let stats = wait_for(&farm, |stats| stats.open == 0);
     assert_eq!((stats.completed, stats.broken), (1, 0));
-    demo.shutdown();
+    farm.shutdown();
 }
 
 /// Writes until nothing has been taken for a while, and returns how much was.
@@ -104,18 +104,18 @@ fn slow_client_slows_down_the_server() {
     let _turn = alone();
     let bound = kernel_buffers();
     let (pushed_sender, pushed_receiver) = mpsc::channel();
-    let (demo, server) = demo_with(move |mut stream| {
+    let (farm, server) = farm_with(move |mut stream| {
         pushed_sender.send(push(&mut stream, 2 * bound)).unwrap();
     });
-    let mut client = lazy_client(demo.address());
+    let mut client = lazy_client(farm.address());
     let pushed = pushed_receiver.recv().unwrap();
-    check_bounded(&demo.stats(), pushed, bound);
+    check_bounded(&farm.stats(), pushed, bound);
 
     server.join().unwrap();
     assert_eq!(Pattern::new().read(&mut client), pushed);
     client.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(wait_for(&demo, |stats| stats.open == 0).buffered_bytes, 0);
-    demo.shutdown();
+    assert_eq!(wait_for(&farm, |stats| stats.open == 0).buffered_bytes, 0);
+    farm.shutdown();
 }
 
 #[test]
@@ -123,28 +123,28 @@ fn slow_server_slows_down_the_client() {
     let _turn = alone();
     let bound = kernel_buffers();
     let (go, gone) = mpsc::channel::<()>();
-    let (demo, server) = demo_with(move |mut stream| {
+    let (farm, server) = farm_with(move |mut stream| {
         SockRef::from(&stream)
             .set_recv_buffer_size(64 * 1024)
             .unwrap();
         gone.recv().unwrap();
         Pattern::new().read(&mut stream)
     });
-    let mut client = connect(demo.address());
+    let mut client = connect(farm.address());
     let pushed = push(&mut client, 2 * bound);
-    check_bounded(&demo.stats(), pushed, bound);
+    check_bounded(&farm.stats(), pushed, bound);
 
     client.shutdown(Shutdown::Write).unwrap();
     go.send(()).unwrap();
     assert_eq!(server.join().unwrap(), pushed);
-    assert_eq!(wait_for(&demo, |stats| stats.open == 0).buffered_bytes, 0);
-    demo.shutdown();
+    assert_eq!(wait_for(&farm, |stats| stats.open == 0).buffered_bytes, 0);
+    farm.shutdown();
 }
 
 #[test]
 fn answer_that_breaks_off_does_not_look_complete() {
     let _turn = alone();
-    let (demo, server) = demo_with(|mut stream| {
+    let (farm, server) = farm_with(|mut stream| {
         stream.write_all(b"half of it").unwrap();
         let mut byte = [0];
         stream.read_exact(&mut byte).unwrap();
@@ -152,28 +152,28 @@ fn answer_that_breaks_off_does_not_look_complete() {
             .set_linger(Some(Duration::ZERO))
             .unwrap();
     });
-    let mut client = connect(demo.address());
+    let mut client = connect(farm.address());
     let mut half = [0; 10];
     client.read_exact(&mut half).unwrap();
     client.write_all(b"!").unwrap();
     server.join().unwrap();
     let error = client.read(&mut half).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    let stats = wait_for(&demo, |stats| stats.open == 0);
+    let stats = wait_for(&farm, |stats| stats.open == 0);
     assert_eq!((stats.completed, stats.broken), (0, 1));
-    demo.shutdown();
+    farm.shutdown();
 }
 
 #[test]
 fn client_that_breaks_off_breaks_off_the_server() {
     let _turn = alone();
-    let (demo, server) = demo_with(|mut stream| {
+    let (farm, server) = farm_with(|mut stream| {
         let mut request = [0; 7];
         stream.read_exact(&mut request).unwrap();
         stream.write_all(b"ready").unwrap();
         stream.read(&mut request).map_err(|error| error.kind())
     });
-    let mut client = connect(demo.address());
+    let mut client = connect(farm.address());
     client.write_all(b"request").unwrap();
     let mut ready = [0; 5];
     client.read_exact(&mut ready).unwrap();
@@ -182,16 +182,16 @@ fn client_that_breaks_off_breaks_off_the_server() {
         .unwrap();
     drop(client);
     assert_eq!(server.join().unwrap(), Err(ErrorKind::ConnectionReset));
-    let stats = wait_for(&demo, |stats| stats.open == 0);
+    let stats = wait_for(&farm, |stats| stats.open == 0);
     assert_eq!((stats.completed, stats.broken), (0, 1));
-    demo.shutdown();
+    farm.shutdown();
 }
 
 /// A server may answer before it has read everything and break off the rest.
 #[test]
 fn early_answer_reaches_a_client_that_is_still_sending() {
     let _turn = alone();
-    let (demo, server) = demo_with(|mut stream| {
+    let (farm, server) = farm_with(|mut stream| {
         let mut byte = [0];
         stream.read_exact(&mut byte).unwrap();
         stream.write_all(b"too large").unwrap();
@@ -199,34 +199,34 @@ fn early_answer_reaches_a_client_that_is_still_sending() {
         // Dropped with unread bytes: the rest is reset.
         stream.peek(&mut byte).unwrap();
     });
-    let mut client = connect(demo.address());
+    let mut client = connect(farm.address());
     client.write_all(&[0; 64 * 1024]).unwrap();
     let mut answer = [0; 9];
     client.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"too large");
     server.join().unwrap();
     drop(client);
-    wait_for(&demo, |stats| stats.open == 0);
-    demo.shutdown();
+    wait_for(&farm, |stats| stats.open == 0);
+    farm.shutdown();
 }
 
 #[test]
 fn connection_to_a_removed_destination_goes_on() {
     let _turn = alone();
-    let (demo, server) = demo_with(|mut stream| {
+    let (farm, server) = farm_with(|mut stream| {
         let mut request = String::new();
         stream.read_to_string(&mut request).unwrap();
         stream.write_all(request.to_uppercase().as_bytes()).unwrap();
     });
-    let mut client = connect(demo.address());
+    let mut client = connect(farm.address());
     client.write_all(b"still ").unwrap();
-    wait_for(&demo, |stats| stats.bytes_to_servers == 6);
-    demo.set_destinations(&[]).unwrap();
+    wait_for(&farm, |stats| stats.bytes_to_servers == 6);
+    farm.set_destinations(&[]).unwrap();
     client.write_all(b"here").unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     assert_eq!(answer, "STILL HERE");
     server.join().unwrap();
-    demo.shutdown();
+    farm.shutdown();
 }

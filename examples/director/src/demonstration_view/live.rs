@@ -7,8 +7,8 @@ use std::os::fd::BorrowedFd;
 use director::demonstration::{Event, Face, Status, Wish};
 
 use super::keys::Keys;
+use super::screen::Screen;
 use super::terminal::Terminal;
-use super::view::View;
 
 /// How often it is drawn.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -17,7 +17,7 @@ const REFRESH: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Live {
     terminal: Terminal,
-    view: View,
+    screen: Screen,
     keys: Keys,
     /// As it was shown last.
     status: Option<Status>,
@@ -28,7 +28,7 @@ impl Live {
     pub(crate) fn start() -> io::Result<Self> {
         Ok(Self {
             terminal: Terminal::take()?,
-            view: View::default(),
+            screen: Screen::default(),
             keys: Keys::default(),
             status: None,
             shows_at: Duration::ZERO,
@@ -38,7 +38,7 @@ impl Live {
 
 impl Face for Live {
     fn tell(&mut self, at: Duration, event: &Event) {
-        self.view.remember(at, event);
+        self.screen.remember(at, event);
         // Soon, but not for each of many.
         self.shows_at = self.shows_at.min(at + REFRESH / 4);
     }
@@ -49,7 +49,7 @@ impl Face for Live {
 
     fn show(&mut self, status: &Status) {
         let size = self.terminal.size();
-        let text = self.view.draw(status, self.keys.chosen, size);
+        let text = self.screen.draw(status, self.keys.chosen, size);
         // Who cannot see it needs it no more.
         let _ = self.terminal.write(&text);
         self.shows_at = status.at + REFRESH;
