@@ -16,6 +16,22 @@ const PIECE: usize = 1000;
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Answers one request, with numbers. It is to be there before a director checks it.
+pub(crate) struct Server {
+    is_over: Arc<AtomicBool>,
+    sender: JoinHandle<u64>,
+}
+
+impl Server {
+    pub(crate) fn start(host: &Host, listen: (IpAddr, u16)) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let listener = host.enter(|| TcpListener::bind(SocketAddr::from(listen)).unwrap());
+        let over = Arc::clone(&is_over);
+        let sender = thread::spawn(move || send(&listener, &over));
+        Self { is_over, sender }
+    }
+}
+
 /// A server that sends numbers, and a client that checks them.
 pub(crate) struct Download {
     is_over: Arc<AtomicBool>,
@@ -31,18 +47,10 @@ fn byte(place: u64) -> u8 {
 }
 
 impl Download {
-    /// Starts a server at one address and a client that asks at another.
-    pub(crate) fn start(
-        server: &Host,
-        client: &Host,
-        listen: (IpAddr, u16),
-        ask: (IpAddr, u16),
-    ) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
+    /// Has a client ask at an address behind which that server is.
+    pub(crate) fn start(server: Server, client: &Host, ask: (IpAddr, u16)) -> Self {
+        let Server { is_over, sender } = server;
         let received = Arc::new(AtomicU64::new(0));
-        let listener = server.enter(|| TcpListener::bind(SocketAddr::from(listen)).unwrap());
-        let over = Arc::clone(&is_over);
-        let server = thread::spawn(move || send(&listener, &over));
         let ask = SocketAddr::from(ask);
         let stream = client.enter(|| TcpStream::connect_timeout(&ask, PATIENCE).unwrap());
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -51,7 +59,7 @@ impl Download {
         Self {
             is_over,
             received,
-            server,
+            server: sender,
             client,
         }
     }
@@ -102,9 +110,13 @@ fn receive(mut stream: TcpStream, count: &AtomicU64) -> u64 {
     stream.write_all(b"?").unwrap();
     let mut received = 0;
     let mut bytes = [0; 4096];
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
     loop {
         let length = stream.read(&mut bytes).unwrap();
+        longest = longest.max(last.elapsed());
+        last = Instant::now();
         if length == 0 {
+            println!("{received} bytes received, nothing for {longest:?} at most");
             return received;
         }
         for byte_there in bytes.iter().take(length) {
