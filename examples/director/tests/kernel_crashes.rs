@@ -1,6 +1,6 @@
 //! The director is killed again and again, at moments nobody chose, while servers fail and return and
 //! the configuration changes: each next one brings the table to where it should be, and what others
-//! put there stays as it is.
+//! put there stays as it is. So does each next one with virtual routers and sync daemons.
 //!
 //! Runs inside a kernel with IPVS: `.ci/guest target/debug/deps/kernel_crashes-… --include-ignored`.
 
@@ -12,6 +12,8 @@
 )]
 
 #[expect(dead_code, reason = "made for other tests as well")]
+mod electing;
+#[expect(dead_code, reason = "made for other tests as well")]
 #[path = "../../../ipvs/tests/network/mod.rs"]
 mod network;
 #[expect(dead_code, reason = "made for other tests as well")]
@@ -19,17 +21,20 @@ mod program;
 
 use core::fmt::Write as _;
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
+use std::time::Instant;
 
+use electing::ask;
 use lvs_ipvs::{
-    Actual, Client, Desired, Destination, Persistence, Plan, Policy, Scheduler, Scope, ServiceKey,
-    Snapshot, Table, VirtualService,
+    Actual, Client, DaemonRole, Desired, Destination, Persistence, Plan, Policy, Scheduler, Scope,
+    ServiceKey, Snapshot, Table, VirtualService,
 };
-use network::{Host, eventually};
+use network::{Host, cable, eventually};
 use nix::sys::signal::Signal;
 use program::Program;
 use tempfile::TempDir;
@@ -211,4 +216,178 @@ fn whenever_it_is_killed_the_next_one_puts_the_table_in_order() {
     program.signal(Signal::SIGTERM);
     assert_eq!(program.end().code, Some(0));
     assert_eq!(ipvs.snapshot().unwrap().table(), foreign);
+}
+
+/// Two virtual routers on a host, each with a service, and sync daemons that follow the first.
+struct RoutersPlace {
+    place: Place,
+    _peer: Host,
+}
+
+/// Addresses of somebody else: one for good, one for a time, one beside ours.
+const FOREIGN: [&str; 3] = ["198.51.100.7/24", "198.51.100.8/32", "192.0.2.77/24"];
+
+/// What is run in a round.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// Services, and virtual routers, which have their addresses.
+    routers: &'static [u8],
+    /// Id of the sync daemons.
+    sync: u32,
+}
+
+impl RoutersPlace {
+    fn new() -> Self {
+        let (place, peer) = (Place::new(), Host::new("peer"));
+        cable(&place.host, "eth0", &peer, "eth0");
+        for address in FOREIGN {
+            let lifetime = match address {
+                "198.51.100.8/32" => " valid_lft 3600 preferred_lft 3600",
+                _ => "",
+            };
+            place
+                .host
+                .ip(&format!("address add {address} dev eth0{lifetime}"));
+        }
+        Self { place, _peer: peer }
+    }
+
+    fn configure(&self, wanted: Wanted) {
+        let mut text = format!(
+            "global_defs {{\n lvs_sync_daemon eth0 inst VI_1 id {}\n}}\n",
+            wanted.sync
+        );
+        for router in wanted.routers {
+            let _ = write!(
+                text,
+                "vrrp_instance VI_{router} {{\n interface eth0\n version 3\n \
+                 virtual_router_id {router}\n priority 150\n advert_int 0.1\n \
+                 virtual_ipaddress {{\n 192.0.2.{router}/24\n }}\n}}\n\
+                 virtual_server 192.0.2.{router} 80 {{\n lb_algo wrr\n lb_kind NAT\n protocol TCP\n"
+            );
+            for weight in 1..=SERVERS {
+                let _ = write!(
+                    text,
+                    " real_server 10.0.0.{weight} 80 {{\n weight {weight}\n }}\n"
+                );
+            }
+            text.push_str("}\n");
+        }
+        fs::write(self.place.path("director.conf"), text).unwrap();
+    }
+
+    fn addresses(&self) -> BTreeSet<String> {
+        let text = ask(&self.place.host, "-o -4 address show dev eth0");
+        let lines = text.lines().map(|line| {
+            let mut words = line.split_whitespace().skip_while(|word| *word != "inet");
+            words.nth(1).unwrap().to_owned()
+        });
+        lines.collect()
+    }
+}
+
+/// With those of the virtual routers there.
+fn expected_addresses(routers: &[u8]) -> BTreeSet<String> {
+    let ours = routers.iter().map(|router| format!("192.0.2.{router}/24"));
+    ours.chain(FOREIGN.map(str::to_owned)).collect()
+}
+
+/// The same with virtual routers and sync daemons: table, addresses and roles are those of the
+/// configuration, whatever another one has left when it was killed (`OP-1`, `OP-4`).
+#[test]
+#[ignore = "needs a kernel with IPVS: run through .ci/test"]
+fn whenever_it_is_killed_the_next_one_has_addresses_and_roles_in_order() {
+    let it = RoutersPlace::new();
+    let host = &it.place.host;
+    let mut ipvs = host.ipvs();
+    let foreign = put_foreign_services(&mut ipvs);
+    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+    let configurations = [
+        Wanted {
+            routers: &[1, 2],
+            sync: 51,
+        },
+        Wanted {
+            routers: &[1],
+            sync: 51,
+        },
+        Wanted {
+            routers: &[1, 2],
+            sync: 9,
+        },
+    ];
+    let all = [1, 2];
+    let start = Instant::now();
+    let mut longest = Duration::ZERO;
+    for round in 0..KILLS {
+        let wanted = configurations[usize::try_from(numbers.below(3)).unwrap()];
+        it.configure(wanted);
+        let program = it.place.start();
+        let begin = Instant::now();
+        // Every other one is killed on its way, wherever it is then.
+        if round % 2 == 0 {
+            thread::sleep(Duration::from_millis(numbers.below(1000)));
+        } else {
+            converges(&it, &program, &mut ipvs, wanted, &foreign);
+            longest = longest.max(begin.elapsed());
+            thread::sleep(Duration::from_millis(numbers.below(200)));
+        }
+        program.signal(Signal::SIGKILL);
+        assert_eq!(program.end().code, None);
+        let table = ipvs.snapshot().unwrap().table();
+        assert_eq!(without(&table, &all), foreign, "round {round}");
+        let addresses = it.addresses();
+        assert!(
+            addresses.is_superset(&expected_addresses(&[])),
+            "{addresses:?}"
+        );
+        assert!(
+            addresses.is_subset(&expected_addresses(&all)),
+            "{addresses:?}"
+        );
+    }
+    let wanted = configurations[2];
+    it.configure(wanted);
+    let program = it.place.start();
+    converges(&it, &program, &mut ipvs, wanted, &foreign);
+    program.signal(Signal::SIGTERM);
+    let end = program.end();
+    assert_eq!(end.code, Some(0), "{end:?}");
+    assert_eq!(ipvs.snapshot().unwrap().table(), foreign);
+    assert_eq!(it.addresses(), expected_addresses(&[]));
+    assert!(ipvs.daemons().unwrap().is_empty());
+    println!(
+        "{:?} for all, {longest:?} at most until all was in order",
+        start.elapsed()
+    );
+}
+
+/// Waits until all is as it is to be, by the doing of this one.
+fn converges(
+    it: &RoutersPlace,
+    program: &Program,
+    ipvs: &mut Client,
+    wanted: Wanted,
+    foreign: &Table,
+) {
+    for router in wanted.routers {
+        let active = format!("VI_{router}: backup to active");
+        program.wait_for(|line| line.contains(&active).then_some(()));
+    }
+    let table = expected(wanted.routers, [true; SERVERS], foreign);
+    let expected = (
+        Vec::new(),
+        expected_addresses(wanted.routers),
+        vec![(DaemonRole::Active, wanted.sync)],
+    );
+    let seen = || {
+        let daemons = ipvs.daemons().unwrap().into_iter();
+        let roles = daemons
+            .map(|daemon| (daemon.role, daemon.sync_id))
+            .collect();
+        (differences(ipvs, &table), it.addresses(), roles)
+    };
+    eventually(seen, |seen: &(Vec<String>, BTreeSet<String>, Vec<_>)| {
+        *seen == expected
+    });
 }

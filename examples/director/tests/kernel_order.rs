@@ -29,8 +29,8 @@ use masquerading::{GATEWAY, Network, SERVER, VIRTUAL, is};
 use nix::sys::signal::Signal;
 use tap::{Record, Stage, Tap};
 
-/// Of a standby's program.
-const STANDBY: &str = "table as a standby's";
+/// What it says last, as it has stepped down.
+const STANDBY: &str = "VI_1: table as a standby's";
 
 /// One that takes over, and steps down as a better one comes.
 fn recorded(options: &[&str]) -> Record {

@@ -66,9 +66,11 @@ impl Tap {
         let recorder = thread::spawn(move || {
             let mut recorder = Recorder::default();
             let mut frame = vec![0; 1 << 20];
-            while !over.load(Ordering::Acquire) {
+            // What is there already is taken, too.
+            loop {
                 match recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut frame) {
                     Ok((length, Some(from))) => recorder.take(&frame[..length], &from),
+                    Err(Errno::EAGAIN) if over.load(Ordering::Acquire) => break,
                     Ok((_, None)) | Err(Errno::EAGAIN | Errno::EINTR) => {}
                     Err(errno) => panic!("{errno}"),
                 }

@@ -55,9 +55,11 @@ impl Wire {
         let watcher = thread::spawn(move || {
             let mut seen = Seen::default();
             let mut frame = [0; 2048];
-            while !over.load(Ordering::Acquire) {
+            // What is there already is taken, too.
+            loop {
                 match recv(socket.as_raw_fd(), &mut frame, MsgFlags::empty()) {
                     Ok(length) => seen.take(frame.get(..length).unwrap_or_default(), address),
+                    Err(Errno::EAGAIN) if over.load(Ordering::Acquire) => break,
                     Err(Errno::EAGAIN | Errno::EINTR) => {}
                     Err(errno) => panic!("{errno}"),
                 }
