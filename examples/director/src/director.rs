@@ -249,13 +249,6 @@ impl Director {
 
     /// Replaces what the table holds while the director is a standby. Default
     /// [`StandbyTable::Ready`].
-    #[must_use]
-    pub const fn with_standby_table(mut self, standby_table: StandbyTable) -> Self {
-        self.standby_table = standby_table;
-        self
-    }
-
-    /// Replaces what the table holds while the director is a standby.
     pub fn set_standby_table(&mut self, standby_table: StandbyTable) {
         self.is_table_changed |= self.standby_table != standby_table;
         self.standby_table = standby_table;
@@ -297,12 +290,6 @@ impl Director {
     pub fn checks(&self) -> impl Iterator<Item = (CheckNumber, &Check)> {
         let checks = self.checks.iter();
         checks.map(|(number, known)| (*number, &known.check))
-    }
-
-    /// What a check is called: `TCP_CHECK 10.0.0.11:80`.
-    #[must_use]
-    pub fn check_name(&self, check: CheckNumber) -> Option<&str> {
-        self.checks.get(&check).map(|known| &*known.name)
     }
 
     /// Takes over services that an earlier run left in the table and that are not configured any

@@ -16,7 +16,7 @@
 //! | addresses | `no-address`, `lo-prefix`, `ipv6-off-link`, `arp-ignored`, `proxy-arp`, `rp-filter` |
 //! | forwarding | `port-differs`, `not-on-link`, `mark-unset`, `mark-partly`, `nat-gateway`, `nat-groups`, `nat-one-network`, `tunnel-rp-filter`, `tunnel-lro`, `tunnel-servers`, `sysctl` |
 //! | checks | `self-check`, `short-timeout` |
-//! | weight 0 | `udp-weight-0`, `udp-drain`, `hash-order` |
+//! | weight 0 | `udp-weight-0`, `hash-order` |
 //! | several directors | `no-arbitration`, `local-loop`, `sync-both-roles`, `sync-id`, `sync-clash`, `sync-mixed-family`, `sync-idle`, `sync-preempt`, `sync-empty-standby` |
 //!
 //! # Examples

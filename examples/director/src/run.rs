@@ -27,6 +27,49 @@ use crate::signals::{Signal, Signals};
 const LOOKS: u32 = 4;
 
 /// Runs a director: checks through a driver, the table through a client.
+///
+/// A program that does nothing else needs no other thread: its signals end
+/// [`run_until`](Self::run_until), and say why. Others give it [`Signals::none`] and ask it through its
+/// [`remote`](Self::remote).
+///
+/// ```
+/// use director::director::Shutdown;
+/// use director::keepalived::Config;
+/// use director::run::{Happening, Runner, Stop};
+/// use director::setup::Setup;
+/// use director::signals::Signals;
+/// use lvs_healthcheck::Driver;
+/// use lvs_ipvs::{Client, MemoryKernel};
+///
+/// let read = || {
+///     let text = "virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 10.0.0.1 80 {\n }\n}\n";
+///     Setup::new(&Config::parse("lb.conf", text))
+/// };
+/// let signals = Signals::block()?;
+/// let kernel = MemoryKernel::default(); // or Client::connect()
+/// let client = Client::with_transport(kernel.socket())?;
+/// let driver = Driver::new(lvs_healthcheck::Config::default())?;
+/// let mut runner = Runner::new(&read(), client, driver, signals, None)?;
+/// let mut report = |happening: &Happening<'_>| println!("{happening}");
+/// # use nix::sys::signal::{Signal, raise};
+/// # raise(Signal::SIGHUP)?;
+/// # raise(Signal::SIGTERM)?;
+/// # let mut stops = Vec::new();
+/// loop {
+///     let stop = runner.run_until(None, &mut report)?;
+///     # stops.push(stop);
+///     match stop {
+///         Stop::Reload => runner.reload(&read())?, // SIGHUP
+///         _ => break,                              // SIGTERM, SIGINT
+///     }
+/// }
+/// assert_eq!(runner.table()?.len(), 1);
+/// runner.stop(Shutdown::Remove, &mut report)?;
+/// runner.withdraw(&mut report)?;
+/// assert!(runner.table()?.is_empty());
+/// # assert_eq!(stops, [Stop::Reload, Stop::Asked]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Runner {
     director: Director,

@@ -1,4 +1,5 @@
-//! Signals as something to be read, so that they need no handler.
+//! Signals as something to be read, so that they need no handler: by the program between its threads,
+//! or by a [`Runner`](crate::run::Runner) that is alone.
 
 use std::os::fd::{AsFd, BorrowedFd};
 

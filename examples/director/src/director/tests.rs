@@ -46,6 +46,24 @@ fn settle(director: &mut Director) -> (bool, Vec<String>) {
     (batch.is_table_changed, lines)
 }
 
+/// `OP-10`: a client that keeps sending would keep its server for ever.
+#[test]
+fn what_is_udp_leaves_without_a_drain() {
+    for (protocol, drains) in [("TCP", true), ("UDP", false)] {
+        let text = format!(
+            "virtual_server 192.0.2.1 80 {{\nlb_algo rr\nlb_kind NAT\nprotocol {protocol}\n\
+             real_server 10.0.0.1 80 {{\n}}\n}}\n"
+        );
+        let setup = setup(&text).with_drain(Duration::from_secs(60));
+        let mut director = Director::new(NOW, &setup, &Table::new()).unwrap();
+        settle(&mut director);
+        director.stop(NOW, Shutdown::Drain);
+        settle(&mut director);
+        assert_eq!(director.is_draining(), drains, "{protocol}");
+        assert_eq!(director.desired().is_empty(), !drains, "{protocol}");
+    }
+}
+
 const TWO_SCRIPTS: &str = "weight 5\nMISC_CHECK {\nmisc_path /bin/a\nmisc_dynamic\n}\n\
                            MISC_CHECK {\nmisc_path /bin/b\nmisc_dynamic\n}";
 

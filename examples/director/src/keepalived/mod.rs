@@ -128,13 +128,6 @@ impl Options {
         self
     }
 
-    /// Sets the seed of `${_RANDOM}`.
-    #[must_use]
-    pub fn with_seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
     /// Sets the bounds.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {

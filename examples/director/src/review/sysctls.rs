@@ -5,7 +5,7 @@ use lvs_ipvs::sysctl::{Director, IP_FORWARD, IPV6_FORWARDING};
 
 use super::finding::{Finding, Findings, Severity};
 use super::host::{Host, Ipvs, sysctl_command};
-use super::subject::Subject;
+use super::subject::{Subject, is_udp};
 use crate::keepalived::{self, Position};
 
 /// Whatever is wanted for the sake of something that is configured, at the first place where it is.
@@ -35,7 +35,7 @@ pub(super) fn review(subject: &Subject<'_>, host: &Host, findings: &mut Findings
         if !server.inhibit_on_failure && !server.checks.is_empty() {
             director = director.removing_dead_servers();
         }
-        let is_quiesced = server.inhibit_on_failure || subject.drains();
+        let is_quiesced = server.inhibit_on_failure || (subject.drains() && !is_udp(service));
         if is_quiesced && service.persistence.is_some() {
             director = director.draining_persistent_services();
         }

@@ -340,22 +340,6 @@ fn udp_at_weight_0() {
     ] {
         none("udp-weight-0", &fine, &host());
     }
-    let drained = service("192.0.2.1 53", udp, "10.0.0.2 53", check);
-    let drains = |text: &str| {
-        let config = Config::parse("t.conf", text);
-        let plan = Plan::new(&config);
-        let found = review(&Subject::new(&config, &plan).draining(), &host());
-        found.into_iter().find(|it| it.code == "udp-drain")
-    };
-    let found = drains(&drained).unwrap();
-    is(
-        &found,
-        Severity::WorksBadly,
-        1,
-        &["ops    (in the block at t.conf:1)"],
-    );
-    assert_eq!(drains(&drained.replace("UDP\n", "UDP\nops\n")), None);
-    none("udp-drain", &drained, &host());
 }
 
 /// OP-12: with hashing schedulers failed servers keep their places.

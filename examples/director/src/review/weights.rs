@@ -10,9 +10,6 @@ pub(super) fn review(subject: &Subject<'_>, source: &Source<'_>, findings: &mut 
     for service in subject.services() {
         if is_udp(service) && !service.flags.one_packet {
             quiesced_udp(source, service, findings);
-            if subject.drains() {
-                drained_udp(service, findings);
-            }
         }
         if let Some(fallback) = hashing(service) {
             removed_from_a_hash(service, fallback, findings);
@@ -45,24 +42,6 @@ fn quiesced_udp(source: &Source<'_>, service: &VirtualServer, findings: &mut Fin
         });
     }
     findings.add(finding);
-}
-
-fn drained_udp(service: &VirtualServer, findings: &mut Findings) {
-    let what = format!(
-        "{}: a drain lasts until its limit as long as one client keeps sending",
-        name(service)
-    );
-    let why = "a UDP client that keeps sending from one port keeps its entry; with one-packet \
-               scheduling there are no entries";
-    let fix = Fix::Insert {
-        within: Some(service.position.clone()),
-        lines: "ops".to_owned(),
-    };
-    findings.add(
-        Finding::new(Severity::WorksBadly, "udp-drain", &service.position, what)
-            .because("OP-10", why)
-            .with_fix(fix),
-    );
 }
 
 /// A scheduler that chooses by a hash, and its flag for another choice where the first has weight 0.

@@ -70,7 +70,7 @@ enum Stage {
     Established,
 }
 
-/// Says which steps are next.
+/// Says which steps are next; at first no virtual router has addresses, and no sync daemon is asked for.
 ///
 /// # Examples
 ///
@@ -80,15 +80,15 @@ enum Stage {
 /// use lvs_vrrp::node::RouterId;
 ///
 /// let router = RouterId::new(1);
-/// let mut choreography = Choreography::new(SyncRoles::Follow(router));
+/// let mut choreography = Choreography::default();
 /// let begin = [Step::Stop(DaemonRole::Active), Step::Start(DaemonRole::Backup)];
-/// assert_eq!(choreography.begin(), begin);
+/// assert_eq!(choreography.reload(SyncRoles::Follow(router)), begin);
 /// let prepare = [Step::TableReady, Step::Stop(DaemonRole::Backup)];
 /// assert_eq!(choreography.prepare(router), prepare);
 /// choreography.prepared(router);
 /// assert_eq!(choreography.establish(router), [Step::Start(DaemonRole::Active)]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Choreography {
     sync: SyncRoles,
     routers: BTreeMap<RouterId, Stage>,
@@ -128,26 +128,6 @@ impl Roles {
 }
 
 impl Choreography {
-    /// No virtual router has addresses yet.
-    #[must_use]
-    pub const fn new(sync: SyncRoles) -> Self {
-        Self {
-            sync,
-            routers: BTreeMap::new(),
-            is_leaving: false,
-        }
-    }
-
-    /// What comes first of all, whatever an earlier process has left. Nothing where no sync daemons are
-    /// configured: those that run then are somebody else's.
-    #[must_use]
-    pub fn begin(&self) -> Vec<Step> {
-        match self.sync {
-            SyncRoles::Off => Vec::new(),
-            _ => self.all_roles(),
-        }
-    }
-
     /// This one is about to get its addresses. The table is made ready for the first.
     #[must_use]
     pub fn prepare(&mut self, router: RouterId) -> Vec<Step> {
@@ -195,7 +175,9 @@ impl Choreography {
         steps
     }
 
-    /// Goes on with other sync daemons, or the same ones configured otherwise.
+    /// Goes on with other sync daemons, or the same ones configured otherwise, whatever an earlier
+    /// process has left. Nothing where none were and none are configured: those that run then are
+    /// somebody else's.
     #[must_use]
     pub fn reload(&mut self, sync: SyncRoles) -> Vec<Step> {
         let had_any = self.sync != SyncRoles::Off;

@@ -77,7 +77,7 @@ impl TakeOver {
     /// Take-overs of this table, without sync daemons yet. Each step is told of.
     pub fn new(table: impl TakeOverTable + 'static, tell: impl Fn(Done) + Send + 'static) -> Self {
         let inner = Inner {
-            choreography: Choreography::new(SyncRoles::Off),
+            choreography: Choreography::default(),
             sync: None,
             table: Box::new(table),
             client: None,

@@ -73,9 +73,10 @@ impl Bed {
             }
         }
         let there = client.snapshot().unwrap().table();
-        let director = Director::new(START, &spec.setup(), &there).unwrap();
+        let mut director = Director::new(START, &spec.setup(), &there).unwrap();
+        director.set_standby_table(StandbyTable::Empty);
         Self {
-            director: director.with_standby_table(StandbyTable::Empty),
+            director,
             now: START,
             spec: spec.clone(),
             said: Vec::new(),

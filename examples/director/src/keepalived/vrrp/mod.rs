@@ -87,12 +87,6 @@ impl Vrrp {
     pub fn instance(&self, name: &str) -> Option<&VrrpInstance> {
         self.instances.iter().find(|instance| instance.name == name)
     }
-
-    /// The group with a name.
-    #[must_use]
-    pub fn group(&self, name: &str) -> Option<&VrrpSyncGroup> {
-        self.groups.iter().find(|group| group.name == name)
-    }
 }
 
 /// Blocks of the file while it is being read.

@@ -7,6 +7,12 @@ use super::*;
 const ONE: RouterId = RouterId::new(1);
 const TWO: RouterId = RouterId::new(2);
 
+fn following(router: RouterId) -> Choreography {
+    let mut choreography = Choreography::default();
+    let _ = choreography.reload(SyncRoles::Follow(router));
+    choreography
+}
+
 /// As the driver calls it when all goes well.
 fn take_over(choreography: &mut Choreography, router: RouterId) -> [Vec<Step>; 2] {
     let prepare = choreography.prepare(router);
@@ -17,8 +23,9 @@ fn take_over(choreography: &mut Choreography, router: RouterId) -> [Vec<Step>; 2
 /// `OP-1`: the table, then *backup* stopped, then (after the addresses) *active* started; and back.
 #[test]
 fn the_daemons_follow_the_one_virtual_router() {
-    let mut it = Choreography::new(SyncRoles::Follow(ONE));
-    assert_eq!(it.begin(), [Stop(Active), Start(Backup)]);
+    let mut it = Choreography::default();
+    let begin = it.reload(SyncRoles::Follow(ONE));
+    assert_eq!(begin, [Stop(Active), Start(Backup)]);
     for _ in 0..2 {
         let [prepare, establish] = take_over(&mut it, ONE);
         assert_eq!(prepare, [TableReady, Stop(Backup)]);
@@ -31,7 +38,7 @@ fn the_daemons_follow_the_one_virtual_router() {
 
 #[test]
 fn the_table_is_ready_from_the_first_take_over_to_the_last_settling() {
-    let mut it = Choreography::new(SyncRoles::Follow(ONE));
+    let mut it = following(ONE);
     assert_eq!(take_over(&mut it, TWO), [vec![TableReady], vec![]]);
     let [prepare, establish] = take_over(&mut it, ONE);
     assert_eq!(
@@ -45,7 +52,7 @@ fn the_table_is_ready_from_the_first_take_over_to_the_last_settling() {
 /// The second finds a table that is not ready, as the first one failed.
 #[test]
 fn a_preparation_that_failed_is_no_reason_to_skip_another() {
-    let mut it = Choreography::new(SyncRoles::Follow(ONE));
+    let mut it = following(ONE);
     assert_eq!(it.prepare(ONE), [TableReady, Stop(Backup)]);
     assert_eq!(it.prepare(TWO), [TableReady]);
     it.prepared(TWO);
@@ -56,7 +63,7 @@ fn a_preparation_that_failed_is_no_reason_to_skip_another() {
 /// The driver settles also what never was established.
 #[test]
 fn what_was_interrupted_is_undone() {
-    let mut it = Choreography::new(SyncRoles::Follow(ONE));
+    let mut it = following(ONE);
     assert_eq!(it.prepare(ONE), [TableReady, Stop(Backup)]);
     it.prepared(ONE);
     let settle = vec![Stop(Active), Start(Backup), TableStandby];
@@ -67,7 +74,7 @@ fn what_was_interrupted_is_undone() {
 
 #[test]
 fn at_the_end_nobody_becomes_a_standby() {
-    let mut it = Choreography::new(SyncRoles::Follow(ONE));
+    let mut it = following(ONE);
     let _ = take_over(&mut it, ONE);
     let _ = take_over(&mut it, TWO);
     it.leave();
@@ -78,8 +85,8 @@ fn at_the_end_nobody_becomes_a_standby() {
 
 #[test]
 fn without_a_virtual_router_to_follow_both_daemons_run_all_the_time() {
-    let mut it = Choreography::new(SyncRoles::Both);
-    assert_eq!(it.begin(), [Start(Active), Start(Backup)]);
+    let mut it = Choreography::default();
+    assert_eq!(it.reload(SyncRoles::Both), [Start(Active), Start(Backup)]);
     assert_eq!(take_over(&mut it, ONE), [vec![TableReady], vec![]]);
     assert_eq!(it.settle(ONE), [TableStandby]);
     assert_eq!(it.end(), [Stop(Active), Stop(Backup)]);
@@ -87,8 +94,8 @@ fn without_a_virtual_router_to_follow_both_daemons_run_all_the_time() {
 
 #[test]
 fn daemons_that_are_not_configured_are_left_alone() {
-    let mut it = Choreography::new(SyncRoles::Off);
-    assert_eq!(it.begin(), []);
+    let mut it = Choreography::default();
+    assert_eq!(it.reload(SyncRoles::Off), []);
     assert_eq!(take_over(&mut it, ONE), [vec![TableReady], vec![]]);
     assert_eq!(it.settle(ONE), [TableStandby]);
     assert_eq!(it.end(), []);
@@ -96,7 +103,7 @@ fn daemons_that_are_not_configured_are_left_alone() {
 
 #[test]
 fn a_reload_goes_on_in_the_role_of_now() {
-    let mut it = Choreography::new(SyncRoles::Off);
+    let mut it = Choreography::default();
     let _ = take_over(&mut it, ONE);
     let as_active = [Stop(Backup), Start(Active)];
     assert_eq!(it.reload(SyncRoles::Follow(ONE)), as_active);
@@ -141,9 +148,8 @@ proptest! {
     fn in_every_order_the_kernel_is_as_the_rules_say(
         moves in proptest::collection::vec((0_u32..3, any::<bool>()), 0..60),
     ) {
-        let mut it = Choreography::new(SyncRoles::Follow(RouterId::new(0)));
-        let mut kernel = Kernel::default();
-        kernel.perform(&it.begin());
+        let (mut it, mut kernel) = (Choreography::default(), Kernel::default());
+        kernel.perform(&it.reload(SyncRoles::Follow(RouterId::new(0))));
         let mut stages = [0_u8; 3];
         for (number, goes_on) in moves {
             let router = RouterId::new(number);
