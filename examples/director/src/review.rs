@@ -14,7 +14,7 @@
 //! |---|---|
 //! | what has to be there | `no-ipvs`, `no-privilege`, `no-interface`, `link-down`, `device-down` |
 //! | addresses | `no-address`, `lo-prefix`, `ipv6-off-link`, `arp-ignored`, `proxy-arp`, `rp-filter` |
-//! | forwarding | `port-differs`, `not-on-link`, `mark-unset`, `mark-partly`, `nat-gateway`, `nat-groups`, `nat-one-network`, `tunnel-rp-filter`, `tunnel-lro`, `tunnel-servers`, `sysctl` |
+//! | forwarding | `port-differs`, `not-on-link`, `mark-unset`, `mark-partly`, `nat-gateway`, `nat-groups`, `nat-one-network`, `tunnel-rp-filter`, `tunnel-lro`, `tunnel-servers`, `sysctl`, `no-answer` |
 //! | checks | `self-check`, `short-timeout` |
 //! | weight 0 | `udp-weight-0`, `hash-order` |
 //! | several directors | `no-arbitration`, `local-loop`, `sync-both-roles`, `sync-id`, `sync-clash`, `sync-mixed-family`, `sync-idle`, `sync-preempt`, `sync-empty-standby` |
@@ -57,6 +57,7 @@ mod subject;
 mod sync;
 mod sysctls;
 mod tunnels;
+mod unanswered;
 mod weights;
 
 pub use finding::{Finding, Fix, Severity};
@@ -81,6 +82,7 @@ pub fn review(subject: &Subject<'_>, host: &Host) -> Vec<Finding> {
         marks::review(subject, host, &mut findings);
         masquerade::review(subject, &source, host, &mut findings);
         tunnels::review(subject, host, &mut findings);
+        unanswered::review(subject, host, &mut findings);
         sysctls::review(subject, host, &mut findings);
         weights::review(subject, &source, &mut findings);
         local::review(subject, &source, host, &mut findings);

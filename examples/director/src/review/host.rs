@@ -30,6 +30,8 @@ pub struct Host {
     pub marks: Option<Marks>,
     /// What is in the way of its virtual routers, as [`lvs_vrrp`] sees it.
     pub routers: Vec<RouterFinding>,
+    /// Commands that were to show more of it and gave no answer in time, so that it is not known.
+    pub unanswered: Vec<String>,
     /// This program, for the commands that name it.
     pub program: Option<PathBuf>,
 }

@@ -1,12 +1,12 @@
 //! Looking at this host: reads, changes nothing. Without privileges it sees less.
 
+mod program;
 mod rules;
 mod tables;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use lvs_ipvs::sysctl::ALL;
 use lvs_ipvs::{Client, SyncDaemon};
@@ -15,6 +15,7 @@ use lvs_vrrp::net::links::{Link, LinkMonitor};
 use super::host::{Capabilities, Host, Interface, InterfaceAddress, Ipvs, Marks, Route};
 use super::subject::Subject;
 use crate::keepalived::Forwarding;
+use program::Programs;
 
 /// Where the sysctls of network namespaces are; always those of the calling thread's.
 const SYSCTLS: &str = "/proc/sys/net";
@@ -45,32 +46,35 @@ impl Host {
             local,
             marks: None,
             routers: Vec::new(),
+            unanswered: Vec::new(),
             program: std::env::current_exe().ok(),
         }
     }
 
     /// Looks at the host, and besides at what matters for this configuration only: its interfaces as
     /// virtual routers need them, rules that set marks (by `nft`, `iptables-save` and `tc`, for root), and
-    /// settings of network cards (by `ethtool`). Waits for these programs.
+    /// settings of network cards (by `ethtool`). Waits for these programs, for two seconds at most each.
     #[must_use]
     pub fn look_for(subject: &Subject<'_>) -> Self {
         let mut host = Self::look();
         if subject.is_with_vrrp() && !subject.routers().is_empty() {
             host.routers = subject.driver_config().review().unwrap_or_default();
         }
+        let mut programs = Programs::default();
         let mut services = subject.services().iter();
         if subject.is_with_checkers() {
             if services.any(|service| !subject.marks(service).is_empty()) {
-                host.marks = marks(host.interfaces.iter().flatten());
+                host.marks = marks(&mut programs, host.interfaces.iter().flatten());
             }
             let is_tunnel = |forwarding| matches!(forwarding, Forwarding::Tunnel(_));
             if subject
                 .servers()
                 .any(|(_, server)| is_tunnel(server.forwarding))
             {
-                look_at_cards(host.interfaces.iter_mut().flatten());
+                look_at_cards(&mut programs, host.interfaces.iter_mut().flatten());
             }
         }
+        host.unanswered = programs.unanswered;
         host
     }
 }
@@ -143,52 +147,45 @@ fn routes() -> (Option<Vec<Route>>, Option<Vec<InterfaceAddress>>) {
     (routes, local)
 }
 
-/// Marks that rules set; `None` if no program shows the rules.
-fn marks<'a>(interfaces: impl Iterator<Item = &'a Interface>) -> Option<Marks> {
+/// Marks that rules set; `None` if no program shows the rules, or one gives no answer.
+fn marks<'a>(
+    programs: &mut Programs,
+    interfaces: impl Iterator<Item = &'a Interface>,
+) -> Option<Marks> {
     let mut marks = None;
     let mut take = |text: Option<String>, read: fn(&str, &mut Marks)| {
         if let Some(text) = text {
             read(&text, marks.get_or_insert_with(Marks::default));
         }
     };
-    take(output("nft", &["list", "ruleset"]), rules::nftables);
+    take(programs.ask("nft", &["list", "ruleset"]), rules::nftables);
     for program in [
         "iptables-save",
         "ip6tables-save",
         "iptables-legacy-save",
         "ip6tables-legacy-save",
     ] {
-        take(output(program, &[]), rules::iptables);
+        take(programs.ask(program, &[]), rules::iptables);
     }
     for interface in interfaces {
+        // What does not answer for one interface is not asked about a hundred.
+        if !programs.unanswered.is_empty() {
+            return None;
+        }
         let arguments = ["filter", "show", "dev", &interface.name, "ingress"];
-        take(output("tc", &arguments), rules::traffic_control);
+        take(programs.ask("tc", &arguments), rules::traffic_control);
     }
-    marks
+    marks.filter(|_| programs.unanswered.is_empty())
 }
 
 /// Whether network cards merge what they receive into larger packets.
-fn look_at_cards<'a>(interfaces: impl Iterator<Item = &'a mut Interface>) {
+fn look_at_cards<'a>(programs: &mut Programs, interfaces: impl Iterator<Item = &'a mut Interface>) {
     for interface in interfaces.filter(|it| !it.is_loopback && !it.has_no_arp) {
-        let Some(text) = output("ethtool", &["-k", &interface.name]) else {
+        let Some(text) = programs.ask("ethtool", &["-k", &interface.name]) else {
             return;
         };
         let mut lines = text.lines();
         let setting = lines.find_map(|line| line.strip_prefix("large-receive-offload: "));
         interface.merges_packets = setting.map(|setting| setting.starts_with("on"));
     }
-}
-
-/// Where programs of administrators are, which not everybody's `PATH` names.
-const FOLDERS: [&str; 3] = ["", "/usr/sbin/", "/sbin/"];
-
-/// What a program writes, if it is there and succeeds.
-fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let mut outputs = FOLDERS.iter().filter_map(|folder| {
-        let mut command = Command::new(format!("{folder}{program}"));
-        command.args(arguments).stdin(Stdio::null()).output().ok()
-    });
-    let output = outputs.next()?;
-    let is_fine = output.status.success();
-    is_fine.then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -13,6 +13,19 @@ fn marked(marks: &[u32], partly: &[u32], has_others: bool) -> Host {
     }
 }
 
+/// What was not seen is said, and no finding is made of it.
+#[test]
+fn programs_that_do_not_answer() {
+    let text = service("fwmark 3", "lb_kind DR", "10.0.0.2", "");
+    let mut blind = host();
+    blind.unanswered = vec!["nft list ruleset".to_owned()];
+    let found = the("no-answer", &text, &blind);
+    is(&found, Severity::Advice, 1, &["nft list ruleset"]);
+    assert_eq!(found.rule, "OP-14");
+    none("mark-unset", &text, &blind);
+    none("no-answer", &text, &host());
+}
+
 /// OP-14: rules are the user's, and the whole mark is compared.
 #[test]
 fn marks_that_no_rule_sets() {
