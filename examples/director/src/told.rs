@@ -88,11 +88,15 @@ impl Told {
         if let Some(error) = error {
             let _ = write!(line, " failed: {error}");
         }
+        if let Some(again) = done.again {
+            let _ = write!(line, "; tried again within {again:?}");
+        }
         let fields = json!({
             "router": router,
             "step": step.to_string(),
             "seconds": done.took.as_secs_f64(),
             "error": error,
+            "again_seconds": done.again.map(|again| again.as_secs_f64()),
         });
         Self {
             event: "step",

@@ -207,6 +207,15 @@ impl Choreography {
         !self.routers.is_empty()
     }
 
+    /// Whether a sync daemon of this role is to run now.
+    pub(super) fn wants(&self, role: DaemonRole) -> bool {
+        let roles = self.roles();
+        match role {
+            DaemonRole::Active => roles.active,
+            DaemonRole::Backup => roles.backup,
+        }
+    }
+
     fn roles(&self) -> Roles {
         let (active, backup) = match self.sync {
             SyncRoles::Off => (false, false),

@@ -6,7 +6,8 @@
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
 use std::time::Instant;
 
 use lvs_ipvs::{Client, DaemonRole};
@@ -16,6 +17,12 @@ use lvs_vrrp::node::RouterId;
 
 use super::choreography::{Choreography, Step, SyncRoles};
 use super::sync::SyncPlan;
+
+/// Until a sync daemon that could not be started is tried again for the first time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Each pause is twice the one before, up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The table, as far as take-overs are concerned.
 pub trait TakeOverTable: Send {
@@ -38,7 +45,8 @@ pub trait TakeOverTable: Send {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Done {
-    /// For which virtual router; none at the beginning, at the end and after a reload.
+    /// For which virtual router; none at the beginning, at the end, after a reload and when it is tried
+    /// again.
     pub router: Option<RouterId>,
     /// What was done.
     pub step: Step,
@@ -46,6 +54,8 @@ pub struct Done {
     pub took: Duration,
     /// Why it was not done, if it was not.
     pub result: Result<(), String>,
+    /// Within which time it is tried again, if it is: sync daemons are started until they run.
+    pub again: Option<Duration>,
 }
 
 type Tell = Box<dyn Fn(Done) + Send>;
@@ -65,6 +75,13 @@ struct Inner {
     /// For the sync daemons, if there are any.
     client: Option<Client>,
     tell: Tell,
+    /// Roles whose daemons could not be started.
+    missing: Vec<DaemonRole>,
+    first_pause: Duration,
+    /// Until they are tried again.
+    pause: Duration,
+    /// Whether a thread does that.
+    is_retrying: bool,
 }
 
 impl fmt::Debug for TakeOver {
@@ -74,7 +91,9 @@ impl fmt::Debug for TakeOver {
 }
 
 impl TakeOver {
-    /// Take-overs of this table, without sync daemons yet. Each step is told of.
+    /// Take-overs of this table, without sync daemons yet. Each step is told of. A sync daemon that
+    /// cannot be started, as its interface may come later, is tried again on a thread of its own until it
+    /// runs or is not wanted any more.
     pub fn new(table: impl TakeOverTable + 'static, tell: impl Fn(Done) + Send + 'static) -> Self {
         let inner = Inner {
             choreography: Choreography::default(),
@@ -82,6 +101,10 @@ impl TakeOver {
             table: Box::new(table),
             client: None,
             tell: Box::new(tell),
+            missing: Vec::new(),
+            first_pause: FIRST_PAUSE,
+            pause: FIRST_PAUSE,
+            is_retrying: false,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -108,6 +131,7 @@ impl TakeOver {
         let steps = inner.choreography.reload(roles);
         // What fails is told.
         let _ = inner.perform_all(None, steps);
+        self.retry_later(&mut inner);
     }
 
     /// Whether some virtual router has addresses, or is about to get some.
@@ -134,8 +158,37 @@ impl TakeOver {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A step that panicked was not done, as is said to whoever asked for it.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
+    }
+
+    /// Sees to what is missing, after a while.
+    fn retry_later(&self, inner: &mut Inner) {
+        if inner.is_retrying || inner.missing.is_empty() {
+            return;
+        }
+        let (pause, again) = (inner.pause, Arc::downgrade(&self.inner));
+        let thread = thread::Builder::new().name("sync-daemons".into());
+        // Without a thread the next take-over tries.
+        inner.is_retrying = thread.spawn(move || keep_trying(&again, pause)).is_ok();
+    }
+}
+
+fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    // A step that panicked was not done, as is said to whoever asked for it.
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tries until nothing is missing, or nobody is there any more who wants it.
+fn keep_trying(inner: &Weak<Mutex<Inner>>, mut pause: Duration) {
+    loop {
+        thread::sleep(pause);
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        match lock(&inner).retry() {
+            Some(next) => pause = next,
+            None => return,
+        }
     }
 }
 
@@ -146,11 +199,13 @@ impl Inner {
             let start = Instant::now();
             let result = self.step(step);
             let is_done = result.is_ok();
+            let again = self.note(step, is_done);
             (self.tell)(Done {
                 router,
                 step,
                 took: start.elapsed(),
                 result,
+                again,
             });
             if !is_done {
                 return JobResult::Failed;
@@ -168,6 +223,33 @@ impl Inner {
             }
         }
         result
+    }
+
+    /// Notes which sync daemon is missing, and returns when it is tried again.
+    fn note(&mut self, step: Step, is_done: bool) -> Option<Duration> {
+        let (Step::Start(role) | Step::Stop(role)) = step else {
+            return None;
+        };
+        self.missing.retain(|missing| *missing != role);
+        if is_done || step == Step::Stop(role) {
+            return None;
+        }
+        self.missing.push(role);
+        Some(self.pause)
+    }
+
+    /// Starts what is missing and still wanted; returns the pause until the next time, if any is needed.
+    fn retry(&mut self) -> Option<Duration> {
+        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+        let mut missing = core::mem::take(&mut self.missing);
+        missing.retain(|role| self.choreography.wants(*role));
+        // What fails is told, and missing again.
+        let _ = self.perform_all(None, missing.into_iter().map(Step::Start).collect());
+        self.is_retrying = !self.missing.is_empty();
+        if !self.is_retrying {
+            self.pause = self.first_pause;
+        }
+        self.is_retrying.then_some(self.pause)
     }
 
     fn step(&mut self, step: Step) -> Result<(), String> {
@@ -207,7 +289,9 @@ impl Hooks for TakeOver {
     fn establish(&mut self, router: RouterId) -> JobResult {
         let mut inner = self.lock();
         let steps = inner.choreography.establish(router);
-        inner.perform(Some(router), steps)
+        let result = inner.perform(Some(router), steps);
+        self.retry_later(&mut inner);
+        result
     }
 
     fn settle(&mut self, router: RouterId) -> JobResult {
@@ -216,14 +300,17 @@ impl Hooks for TakeOver {
             inner.choreography.leave();
         }
         let steps = inner.choreography.settle(router);
-        inner.perform_all(Some(router), steps)
+        let result = inner.perform_all(Some(router), steps);
+        self.retry_later(&mut inner);
+        result
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use lvs_ipvs::MemoryKernel;
     use std::sync::mpsc::{self, Receiver};
+
+    use lvs_ipvs::{Interface, MemoryKernel};
 
     use super::*;
     use crate::keepalived::Config;
@@ -255,14 +342,23 @@ mod tests {
     }
 
     impl Scene {
+        /// Nothing is tried again.
         fn new(times: usize) -> Self {
+            let hour = Duration::from_secs(3600);
+            Self::with(times, MemoryKernel::default(), hour)
+        }
+
+        fn with(times: usize, kernel: MemoryKernel, pause: Duration) -> Self {
             let config = Config::parse("t.conf", ONE);
             let plan = Plan::new(&config);
-            let kernel = MemoryKernel::default();
             let client = Client::with_transport(kernel.socket()).unwrap();
             let (sender, told) = mpsc::channel();
             let tell = move |done| sender.send(done).unwrap();
             let take_over = TakeOver::new(Table(times), tell);
+            {
+                let mut inner = take_over.lock();
+                (inner.first_pause, inner.pause) = (pause, pause);
+            }
             take_over.set_sync(SyncPlan::new(&config, &plan).0, Some(client));
             Self {
                 kernel,
@@ -337,6 +433,42 @@ mod tests {
             "table as a standby's".to_owned(),
         ];
         assert_eq!(it.told(), expected);
+    }
+
+    /// Its interface comes later.
+    #[test]
+    fn a_sync_daemon_that_cannot_be_started_is_tried_again() {
+        let kernel = MemoryKernel::default();
+        kernel.set_interfaces([]);
+        let it = Scene::with(1, kernel, Duration::from_millis(1));
+        let started = Step::Start(DaemonRole::Backup);
+        let failed: Vec<_> = it
+            .told
+            .iter()
+            .filter(|it| it.step == started)
+            .take(4)
+            .collect();
+        assert!(failed.iter().all(|done| done.result.is_err()));
+        let again = failed.iter().map(|done| done.again.unwrap().as_millis());
+        assert_eq!(again.collect::<Vec<_>>(), [1, 2, 4, 8]);
+        it.kernel.set_interfaces([Interface::loopback()]);
+        let done = it.told.iter().find(|done| done.result.is_ok()).unwrap();
+        assert_eq!((done.step, done.again), (started, None));
+        assert_eq!(it.daemons(), [(DaemonRole::Backup, 51)]);
+        assert!(it.take_over.lock().missing.is_empty());
+    }
+
+    #[test]
+    fn a_sync_daemon_that_is_not_wanted_any_more_is_not_tried_again() {
+        let kernel = MemoryKernel::default();
+        kernel.set_interfaces([]);
+        let hour = Duration::from_secs(3600);
+        let mut it = Scene::with(1, kernel, hour);
+        assert_eq!(it.take_over.lock().missing, [DaemonRole::Backup]);
+        assert_eq!(it.take_over.prepare(it.router), JobResult::Done);
+        it.kernel.set_interfaces([Interface::loopback()]);
+        assert_eq!(it.take_over.lock().retry(), None);
+        assert_eq!(it.daemons(), []);
     }
 
     #[test]
