@@ -52,8 +52,8 @@ use self::worker::Workers;
 use crate::Timestamp;
 use crate::check::{Check, CheckEvent, CheckId};
 use crate::error::{Error, Invalid};
-use crate::policy::{Machine, Policy};
-use crate::probe::{Event, Probe, Resource};
+use crate::policy::Policy;
+use crate::probe::{Event, Probe};
 use crate::timetable::{Load, Timetable};
 
 /// How many ready descriptors one system call hands over.
@@ -206,15 +206,7 @@ impl Driver {
     /// A setting of probe or policy is out of range; it is a command, and this process throws
     /// exit codes away; it is a task, and there is no runtime; or there are 2³⁰ checks.
     pub fn add(&mut self, check: Check) -> Result<CheckId, Error> {
-        check.probe.validate()?;
-        let machine = Machine::new(check.policy.clone())?;
-        let resource = check.probe.resource();
-        if resource == Resource::Process && spawn::child_status_is_lost() {
-            return Err(Error::ChildStatusLost);
-        }
-        if resource == Resource::Task && !self.has_runtime() {
-            return Err(Error::NoRuntime);
-        }
+        let machine = self.examine(&check)?;
         let slot = self.place(&check.probe, &check.policy, check.exclusive)?;
         let id = self.checks.add().ok_or_else(too_many)?;
         self.checks.set(id, Some(slot));
@@ -650,6 +642,7 @@ fn draw(state: &mut u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Machine;
 
     #[test]
     fn waits_are_rounded_up_and_bounded() {

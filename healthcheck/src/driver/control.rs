@@ -1,18 +1,42 @@
-//! What a caller tells a driver of a check that is there: another policy, what happened to real
+//! Whether a driver would take a check, and what a caller tells it of one that is there: another policy, what happened to real
 //! traffic, what somebody else found out, and when not to judge.
 
 use core::fmt;
 use core::time::Duration;
 
 use super::entry::{Subscriber, time_of};
-use super::{Driver, draw};
+use super::{Driver, draw, spawn};
 use crate::Timestamp;
-use crate::check::{CheckEvent, CheckId, Report, Source};
+use crate::check::{Check, CheckEvent, CheckId, Report, Source};
 use crate::error::{Error, Invalid};
 use crate::outcome::Outcome;
-use crate::policy::{Health, Observation, Policy};
+use crate::policy::{Health, Machine, Observation, Policy};
+use crate::probe::Resource;
 
 impl Driver {
+    /// Says whether [`add`](Self::add) would take this check, without adding it.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`add`](Self::add), but for their number.
+    pub fn validate(&self, check: &Check) -> Result<(), Error> {
+        self.examine(check).map(drop)
+    }
+
+    /// What judges a check, if it can be run here.
+    pub(super) fn examine(&self, check: &Check) -> Result<Machine, Error> {
+        check.probe.validate()?;
+        let machine = Machine::new(check.policy.clone())?;
+        let resource = check.probe.resource();
+        if resource == Resource::Process && spawn::child_status_is_lost() {
+            return Err(Error::ChildStatusLost);
+        }
+        if resource == Resource::Task && !self.has_runtime() {
+            return Err(Error::NoRuntime);
+        }
+        Ok(machine)
+    }
+
     /// Replaces a check's policy and keeps its health. The next attempt comes as planned, or
     /// earlier if the new policy wants it earlier. One that shares attempts and gets another time for
     /// them leaves the others, and an attempt that is running.

@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver as Inbox, Sender as Postbox};
 use super::beginning::Beginning;
 use super::event::{DriverEvent, DriverEventKind, EventStream, Feed};
 use super::expecting::Expecting;
-use super::handle::{Command, Handle, RouterSnapshot, Snapshot};
+use super::handle::{Command, Handle, Reply, RouterSnapshot, Snapshot};
 use super::jobs::{Batches, Place, Placed};
 use super::restoring::Restoring;
 use super::sockets::Sockets;
@@ -94,6 +94,8 @@ pub(super) struct Engine {
     pub(super) hooks: Option<Postbox<(JobId, HookCall)>>,
     /// Jobs that threads have.
     pub(super) jobs_out: usize,
+    /// Who waits until they have none.
+    settling: Vec<Reply<()>>,
     next_renewal: Option<Timestamp>,
     listener: Option<Listener>,
     streams: Vec<Feed>,
@@ -184,6 +186,7 @@ impl Engine {
             listing_due: None,
             hooks: None,
             jobs_out: 0,
+            settling: Vec::new(),
             next_renewal,
             listener: None,
             streams: Vec::new(),
@@ -260,6 +263,7 @@ impl Engine {
         self.perform_jobs();
         self.restore_missing();
         self.forget_devices();
+        self.answer_settling();
         if self.has_ended(now) {
             self.end();
             return Ok(Progress::Ended);
@@ -368,6 +372,8 @@ impl Engine {
                     let result = self.reload(now, *config);
                     reply(result);
                 }
+                Command::Try(config, reply) => reply(self.try_out(&config).map(drop)),
+                Command::Settled(reply) => self.settling.push(reply),
                 Command::Tracker(tracker, status) => self.node.set_tracker(now, tracker, status),
                 Command::Guard(group, status) => {
                     self.node.set_guard(now, group, status);
@@ -391,12 +397,26 @@ impl Engine {
         }
     }
 
-    fn reload(&mut self, now: Timestamp, config: DriverConfig) -> Result<(), DriverError> {
+    /// What a configuration comes to with the interfaces as they are.
+    fn try_out(&self, config: &DriverConfig) -> Result<Resolved, DriverError> {
         let (value, running) = (config.tag, self.config.tag);
         if value != running {
             return Err(DriverError::TagChanged { value, running });
         }
-        let mut resolved = config.resolve(&self.view())?;
+        config.resolve(&self.view())
+    }
+
+    /// Nothing is under way: whoever waits for that is told.
+    fn answer_settling(&mut self) {
+        if self.jobs_out == 0 {
+            for reply in self.settling.drain(..) {
+                reply(());
+            }
+        }
+    }
+
+    fn reload(&mut self, now: Timestamp, config: DriverConfig) -> Result<(), DriverError> {
+        let mut resolved = self.try_out(&config)?;
         let node = core::mem::take(&mut resolved.node);
         self.node.reconfigure(now, node)?;
         self.config = config;
@@ -430,6 +450,7 @@ impl Engine {
     /// Nobody is told anything any more, nor answered.
     fn end(&mut self) {
         self.commands = mpsc::channel().1;
+        self.settling.clear();
         for stream in &self.streams {
             stream.end();
         }

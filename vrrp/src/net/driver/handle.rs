@@ -5,7 +5,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use std::sync::mpsc::{self, Sender};
+use core::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 
 use nix::sys::eventfd::EventFd;
 
@@ -30,6 +31,8 @@ pub(in crate::net) type Reply<T> = Box<dyn FnOnce(T) + Send>;
 pub(in crate::net) enum Command {
     Shutdown(ShutdownMode),
     Reload(Box<DriverConfig>, Reply<Result<(), DriverError>>),
+    Try(Box<DriverConfig>, Reply<Result<(), DriverError>>),
+    Settled(Reply<()>),
     Tracker(TrackerId, TrackerStatus),
     Guard(GroupId, GuardStatus),
     Yield(GroupId),
@@ -86,6 +89,44 @@ impl Handle {
     /// Until the driver has it. Not to be called on the driver's own thread.
     pub fn reload(&self, config: DriverConfig) -> Result<(), DriverError> {
         self.ask(|reply| Command::Reload(Box::new(config), reply))?
+    }
+
+    /// Says whether [`reload`](Self::reload) would take this configuration now, without doing so: for
+    /// programs that change other things with it, and want to know before.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it. [`DriverError::Ended`].
+    ///
+    /// # Blocking
+    ///
+    /// Until the driver has looked at it. Not to be called on the driver's own thread.
+    pub fn try_reload(&self, config: DriverConfig) -> Result<(), DriverError> {
+        self.ask(|reply| Command::Try(Box::new(config), reply))?
+    }
+
+    /// Waits until nothing is under way: addresses that a [`reload`](Self::reload) takes away are
+    /// gone, and hooks have returned. Says whether that is so within this time; what the kernel
+    /// refuses to remove is tried again, and not waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`DriverError::Ended`].
+    ///
+    /// # Blocking
+    ///
+    /// For that time at most. Not to be called on the driver's own thread, nor in a hook.
+    pub fn wait_settled(&self, limit: Duration) -> Result<bool, DriverError> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        // Who waits no longer needs no answer.
+        self.tell(Command::Settled(Box::new(move |()| {
+            let _ = reply.try_send(());
+        })))?;
+        match answer.recv_timeout(limit) {
+            Ok(()) => Ok(true),
+            Err(RecvTimeoutError::Timeout) => Ok(false),
+            Err(RecvTimeoutError::Disconnected) => Err(DriverError::Ended),
+        }
     }
 
     /// Says what is known of a tracker.
