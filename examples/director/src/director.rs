@@ -305,10 +305,12 @@ impl Director {
             return Ok(());
         }
         let departing = Service::departing(now, service, self.drain);
-        let departing = departing.map_err(|error| DirectorError::Pool {
+        let mut departing = departing.map_err(|error| DirectorError::Pool {
             service: key.to_string(),
             error,
         })?;
+        let how = self.drain.map_or(Shutdown::Remove, |_| Shutdown::Drain);
+        departing.stop(now, how);
         self.touched.insert(self.services.len());
         self.services.push(departing);
         self.is_table_changed = true;

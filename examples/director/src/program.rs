@@ -80,7 +80,7 @@ pub(crate) fn run(
             entered.map_err(Failure::running)?;
         }
     }
-    let findings = reviewing::look(&configuration, arguments);
+    let findings = reviewing::look(&configuration, arguments, None);
     if arguments.check {
         return reviewing::check(&configuration, &findings, arguments.json, journal);
     }
@@ -151,7 +151,8 @@ impl<'a> Program<'a> {
             program.start_table(&setup, driver.is_some())?;
         }
         if let Some(sync) = sync {
-            program.set_sync(Some(sync)).map_err(Failure::running)?;
+            let client = program.kernel.connect().map_err(Failure::running)?;
+            program.take_over.set_sync(Some(sync), Some(client));
         }
         if let (Some(driver), Some(vrrp)) = (driver, &mut vrrp) {
             program.start_routers(driver, vrrp)?;
@@ -195,11 +196,9 @@ impl<'a> Program<'a> {
         Ok(())
     }
 
-    /// Goes on with these sync daemons.
-    fn set_sync(&self, sync: Option<SyncPlan>) -> Result<(), lvs_ipvs::Error> {
-        let client = sync.map(|_| self.kernel.connect()).transpose()?;
-        self.take_over.set_sync(sync, client);
-        Ok(())
+    /// The sync daemons that are run.
+    fn sync(&self) -> Option<SyncPlan> {
+        self.configuration.vrrp.as_ref().and_then(|vrrp| vrrp.sync)
     }
 
     /// Runs until it is told to stop, all addresses are gone and the table is left as it is to be.

@@ -8,8 +8,12 @@ use crate::configuration::Configuration;
 use crate::journal::Journal;
 
 /// What of the configuration will not work on this host; with a table in memory, what will work
-/// nowhere.
-pub(crate) fn look(configuration: &Configuration, arguments: &Arguments) -> Vec<Finding> {
+/// nowhere. `running` is what runs already.
+pub(crate) fn look(
+    configuration: &Configuration,
+    arguments: &Arguments,
+    running: Option<&Configuration>,
+) -> Vec<Finding> {
     let file = &configuration.file;
     let mut subject = Subject::new(&file.config, &file.plan);
     if configuration.vrrp.is_none() {
@@ -24,10 +28,14 @@ pub(crate) fn look(configuration: &Configuration, arguments: &Arguments) -> Vec<
     if arguments.drain.is_some() {
         subject = subject.draining();
     }
-    let host = match arguments.memory {
+    let mut host = match arguments.memory {
         true => Host::default(),
         false => Host::look_for(&subject),
     };
+    if running.is_some_and(|it| it.vrrp.as_ref().is_some_and(|vrrp| vrrp.sync.is_some())) {
+        // Those are our own, which become what the file says.
+        host.daemons = None;
+    }
     review(&subject, &host)
 }
 
@@ -71,19 +79,27 @@ pub(crate) fn report(
     arguments: &Arguments,
     journal: &mut Journal,
 ) -> Result<(), Failure> {
-    for finding in findings.iter().filter(|it| it.severity > Severity::Advice) {
+    for finding in told(findings) {
         match arguments.json {
             true => journal.plain(&finding.to_json()),
             false => journal.line(finding),
         }
     }
-    if !arguments.ignore_errors
-        && let Some(refused) = findings.iter().find(|it| it.is_refused)
-    {
-        return Err(Failure::running(format!(
-            "{}; --ignore-errors runs it all the same",
-            refused.what
-        )));
-    }
-    Ok(())
+    refused(findings, arguments).map_or(Ok(()), Err)
+}
+
+/// What is said while it runs.
+pub(crate) fn told(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
+    let findings = findings.iter();
+    findings.filter(|it| it.severity > Severity::Advice)
+}
+
+/// Why it is not to be run, where that would do harm.
+pub(crate) fn refused(findings: &[Finding], arguments: &Arguments) -> Option<Failure> {
+    let mut findings = findings.iter().filter(|_| !arguments.ignore_errors);
+    let refused = findings.find(|it| it.is_refused)?;
+    Some(Failure::running(format!(
+        "{}; --ignore-errors runs it all the same",
+        refused.what
+    )))
 }

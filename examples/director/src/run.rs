@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use std::os::fd::AsFd as _;
 
 use lvs_healthcheck::{Check, CheckEvent, CheckId, Driver};
-use lvs_ipvs::{Client, LedgerFile, Policy, Reconciler, Scope, ServiceKey, Table, Timestamp};
+use lvs_ipvs::{
+    Client, LedgerFile, Policy, Reconciler, Scope, ServiceKey, Table, Timeouts, Timestamp,
+};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -25,6 +27,9 @@ use crate::signals::{Signal, Signals};
 /// Looks at the table in one turn at most: one that changes it, one that finds it in order, and as
 /// many again where the first has found something drained.
 const LOOKS: u32 = 4;
+
+/// Until timeouts that the kernel has refused are set again.
+const TIMEOUTS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs a director: checks through a driver, the table through a client.
 ///
@@ -93,6 +98,10 @@ pub struct Runner {
     stats: RunStats,
     /// Tells others.
     notifications: Option<Notifications>,
+    /// Found good, and not taken over yet.
+    tried: Option<Box<Setup>>,
+    /// Timeouts that the kernel has not taken yet, and when they are set again.
+    timeouts: Option<(Timeouts, Timestamp)>,
 }
 
 impl Runner {
@@ -126,7 +135,7 @@ impl Runner {
                 director.retire(now, service)?;
             }
         }
-        if setup.timeouts != lvs_ipvs::Timeouts::default() {
+        if setup.timeouts != Timeouts::default() {
             client.set_timeouts(setup.timeouts)?;
         }
         let mut runner = Self {
@@ -146,6 +155,8 @@ impl Runner {
             batch: Batch::new(),
             stats: RunStats::default(),
             notifications: None,
+            tried: None,
+            timeouts: None,
         };
         let checks: Vec<_> = runner
             .director
@@ -187,14 +198,34 @@ impl Runner {
     }
 
     /// Takes over a new setup by difference; see [`Director::reload`]. Timeouts are set again when
-    /// the setup names some.
+    /// the setup names some: where the kernel refuses them that is told, and tried again.
     ///
     /// # Errors
     ///
-    /// The setup cannot be run; then everything stays as it was, except that when a check cannot be
-    /// run or the kernel refuses timeouts the rest of the setup counts already.
+    /// The setup cannot be run; then everything stays as it was.
     pub fn reload(&mut self, setup: &Setup) -> Result<(), RunError> {
-        let changes = self.director.reload(self.now(), setup)?;
+        self.try_reload(setup)?;
+        self.begin_reload(setup)?;
+        self.director.finish_reload(self.now());
+        Ok(())
+    }
+
+    /// Says whether [`reload`](Self::reload) would take this setup, without doing so.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be run.
+    pub fn try_reload(&self, setup: &Setup) -> Result<(), RunError> {
+        self.director.try_reload(self.now(), setup)?;
+        for planned in &setup.checks {
+            self.driver.validate(&planned.check)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what was found good; what is not configured any more stays for now.
+    fn begin_reload(&mut self, setup: &Setup) -> Result<(), RunError> {
+        let changes = self.director.begin_reload(self.now(), setup)?;
         for number in changes.removed {
             if let Some(id) = self.ids.remove(&number) {
                 self.numbers.remove(&id);
@@ -212,10 +243,25 @@ impl Runner {
         if let Some(notifications) = &mut self.notifications {
             notifications.follow(setup);
         }
-        if setup.timeouts != lvs_ipvs::Timeouts::default() {
-            self.client.set_timeouts(setup.timeouts)?;
+        if setup.timeouts != Timeouts::default() {
+            self.timeouts = Some((setup.timeouts, self.now()));
         }
         Ok(())
+    }
+
+    /// Sets timeouts that are due. They keep nothing else from being done.
+    fn set_timeouts(&mut self, report: &mut dyn FnMut(&Happening<'_>)) {
+        let now = self.now();
+        let Some((timeouts, _)) = self.timeouts.filter(|(_, due)| *due <= now) else {
+            return;
+        };
+        self.timeouts = match self.client.set_timeouts(timeouts) {
+            Ok(()) => None,
+            Err(error) => {
+                report(&Happening::TimeoutsRefused(&error));
+                Some((timeouts, now.saturating_add(TIMEOUTS_INTERVAL)))
+            }
+        };
     }
 
     /// What the table holds while the director is a standby.
@@ -303,6 +349,7 @@ impl Runner {
     /// Does what is due, without waiting: everything that came together becomes one change of the
     /// table.
     fn turn(&mut self, report: &mut dyn FnMut(&Happening<'_>)) {
+        self.set_timeouts(report);
         for _ in 0..LOOKS {
             self.settle(report);
             let now = self.now();
@@ -339,7 +386,13 @@ impl Runner {
 
     /// Waits for checks, signals or requests.
     fn wait(&self, end: Option<Timestamp>) -> Result<(), RunError> {
-        let deadlines = [end, self.next_look(), self.director.next_deadline()];
+        let timeouts = self.timeouts.map(|(_, due)| due);
+        let deadlines = [
+            end,
+            self.next_look(),
+            self.director.next_deadline(),
+            timeouts,
+        ];
         let next = deadlines.into_iter().flatten().min();
         let time = next.map(|next| next.saturating_sub(self.now()));
         // Rounded up: a wait cut short would only be repeated.

@@ -252,16 +252,7 @@ impl Setup {
     /// what could not be written.
     #[must_use]
     pub fn initialize_files(&self, before: Option<&Config>) -> Vec<String> {
-        let before = before.map(checks::files).unwrap_or_default();
-        let is_known = |file: &&TrackFile| before.iter().any(|known| known.path == file.path);
-        let new = self.files.iter().filter(|file| !is_known(file));
-        let written = new.map(|file| (file, initialize(file)));
-        let failed = written.filter_map(|(file, written)| {
-            let (position, path) = (&file.position, &file.path);
-            let error = written.err()?;
-            Some(format!("{position}: init_file: {path}: {error}"))
-        });
-        failed.collect()
+        initialize_files(&self.files, before)
     }
 
     /// Lets what leaves the configuration, and everything at the [end](crate::director::Shutdown),
@@ -343,6 +334,21 @@ impl Setup {
             self.problems.push(problem);
         }
     }
+}
+
+/// [`Setup::initialize_files`], where the setup is with somebody else already.
+#[must_use]
+pub fn initialize_files(files: &[TrackFile], before: Option<&Config>) -> Vec<String> {
+    let before = before.map(checks::files).unwrap_or_default();
+    let is_known = |file: &&TrackFile| before.iter().any(|known| known.path == file.path);
+    let new = files.iter().filter(|file| !is_known(file));
+    let written = new.map(|file| (file, initialize(file)));
+    let failed = written.filter_map(|(file, written)| {
+        let (position, path) = (&file.position, &file.path);
+        let error = written.err()?;
+        Some(format!("{position}: init_file: {path}: {error}"))
+    });
+    failed.collect()
 }
 
 /// One line whatever the size of a group.

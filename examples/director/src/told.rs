@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use director::director::EventKind;
 use director::log::{Entry, Log};
+use director::review::Finding;
 use director::run::{Happening, Status};
 use director::vrrp::run::VrrpEvent;
 use director::vrrp::take_over::Done;
@@ -48,6 +49,15 @@ impl Told {
             event,
             fields: json!({ "text": line }),
             line: line.to_owned(),
+        }
+    }
+
+    /// Something of a new configuration that will not work, or not well.
+    pub(crate) fn finding(finding: &Finding) -> Self {
+        Self {
+            event: "finding",
+            fields: finding.to_json(),
+            line: finding.to_string(),
         }
     }
 

@@ -41,11 +41,40 @@ impl Director {
     ///
     /// A setting out of range, or the director is stopping; then everything stays as it was.
     pub fn reload(&mut self, now: Timestamp, setup: &Setup) -> Result<CheckChanges, DirectorError> {
+        let changes = self.begin_reload(now, setup)?;
+        self.finish_reload(now);
+        Ok(changes)
+    }
+
+    /// Says whether [`reload`](Self::reload) would take this setup, without doing so.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`reload`](Self::reload).
+    pub fn try_reload(&self, now: Timestamp, setup: &Setup) -> Result<(), DirectorError> {
         if self.stopped.is_some() {
             return Err(DirectorError::Stopping);
         }
+        Self::new(now, setup, &Table::new()).map(drop)
+    }
+
+    /// The first half of [`reload`](Self::reload): services that are not configured any more stay as
+    /// they are until [`finish_reload`](Self::finish_reload), so that their addresses can go before.
+    ///
+    /// A service that was on its way out, and is configured again, is taken over as
+    /// [`new`](Self::new) takes over what it finds: it stays where it is with its connections, and
+    /// its servers get their weights back when their checks say so.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`reload`](Self::reload).
+    pub fn begin_reload(
+        &mut self,
+        now: Timestamp,
+        setup: &Setup,
+    ) -> Result<CheckChanges, DirectorError> {
         // On trial: nothing may fail halfway.
-        Self::new(now, setup, &Table::new())?;
+        self.try_reload(now, setup)?;
         let before = self.desired();
         self.drain = setup.drain();
 
@@ -74,12 +103,13 @@ impl Director {
                 }
                 None => {
                     added += 1;
-                    Service::new(now, plan, checks, &Table::new()).map_err(failed)?
+                    // What others had of it until now is there.
+                    Service::new(now, plan, checks, &before).map_err(failed)?
                 }
             };
             self.services.push(service);
         }
-        let removed = self.retire_rest(now, old);
+        let removed = self.keep_rest(now, old);
         self.deadlines.clear();
         self.draining = self.services.iter().filter(|it| it.is_draining).count();
         self.touched = (0..self.services.len()).collect();
@@ -91,6 +121,28 @@ impl Director {
             .push(now, EventKind::Reloaded { added, removed });
         self.is_table_changed |= self.desired() != before;
         Ok(changes)
+    }
+
+    /// The other half: what is not configured any more leaves, after a drain if the setup says so.
+    pub fn finish_reload(&mut self, now: Timestamp) {
+        let how = self.drain.map_or(Shutdown::Remove, |_| Shutdown::Drain);
+        for (place, service) in self.services.iter_mut().enumerate() {
+            if service.is_kept() {
+                if let Some(drain) = self.drain {
+                    service.set_drain(now, drain);
+                }
+                service.stop(now, how);
+                self.touched.insert(place);
+                self.is_table_changed = true;
+            }
+        }
+    }
+
+    /// Whether a reload was begun and leaves something to be
+    /// [finished](Self::finish_reload).
+    #[must_use]
+    pub fn is_reloading(&self) -> bool {
+        self.services.iter().any(Service::is_kept)
     }
 
     /// Services that a group has lost leave on their own.
@@ -111,26 +163,24 @@ impl Director {
         Ok(())
     }
 
-    /// Lets the services that are left leave; those of their keys that others have now are theirs.
-    /// Says how many were configured before.
-    fn retire_rest(&mut self, now: Timestamp, old: Vec<Option<Service>>) -> usize {
+    /// Keeps the services that are left, for now; those of their keys that others have now are
+    /// theirs. Says how many were configured before.
+    fn keep_rest(&mut self, now: Timestamp, old: Vec<Option<Service>>) -> usize {
         let taken: BTreeSet<ServiceKey> = self
             .services
             .iter()
             .flat_map(|service| service.services.iter().map(VirtualService::key))
             .collect();
-        let how = self.drain.map_or(Shutdown::Remove, |_| Shutdown::Drain);
         let mut removed = 0;
         for mut service in old.into_iter().flatten() {
             removed += usize::from(service.is_configured);
             service
                 .services
                 .retain(|service| !taken.contains(&service.key()));
-            if !service.services.is_empty() {
-                if let Some(drain) = self.drain.filter(|_| service.is_configured) {
-                    service.set_drain(now, drain);
-                }
-                service.stop(now, how);
+            if service.services.is_empty() {
+                service.tell_return(now, &mut self.events);
+            } else {
+                service.is_configured = false;
                 self.services.push(service);
             }
         }

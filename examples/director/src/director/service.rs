@@ -154,8 +154,8 @@ impl Service {
         Ok(service)
     }
 
-    /// Services that are not configured any more, with what is in them: they leave, at once or
-    /// after a drain.
+    /// Services that are not configured any more, with what is in them: they stay as they are until
+    /// they are [stopped](Self::stop).
     pub(super) fn departing(
         now: Timestamp,
         service: &TableService,
@@ -172,9 +172,8 @@ impl Service {
             servers.insert(key, Server::everywhere(destination.clone()));
         }
         let pool = Pool::new(now, settings, aggregates)?;
-        let mut departing = Self::with_pool(vec![service.service.clone()], servers, pool);
-        departing.stop(now, drain.map_or(Shutdown::Remove, |_| Shutdown::Drain));
-        Ok(departing)
+        let services = vec![service.service.clone()];
+        Ok(Self::with_pool(services, servers, pool))
     }
 
     fn with_pool(
@@ -238,6 +237,21 @@ impl Service {
             self.pool.stop(now, how);
             self.stopped = Some(how);
             self.is_configured = false;
+        }
+    }
+
+    /// Whether it is not configured any more, and has not been told to leave yet.
+    pub(super) const fn is_kept(&self) -> bool {
+        !self.is_configured && self.stopped.is_none()
+    }
+
+    /// Its services go on as others: what drains in them does not do so any more.
+    pub(super) fn tell_return(&self, now: Timestamp, events: &mut Events) {
+        for (destination, _) in self.pool.draining() {
+            let destination = *destination;
+            let service = Arc::clone(&self.name);
+            let event = PoolEvent::DrainCancelled { destination };
+            events.push(now, EventKind::Service { service, event });
         }
     }
 

@@ -51,6 +51,8 @@ pub enum Happening<'a> {
     Applied,
     /// The table could not be read or written as a whole; that is tried again.
     LookFailed(&'a lvs_ipvs::Error),
+    /// The kernel did not take the timeouts of connections; they are set again.
+    TimeoutsRefused(&'a lvs_ipvs::Error),
     /// What became of telling others.
     Notify(&'a NotifyEvent),
 }
@@ -80,6 +82,7 @@ impl fmt::Display for Happening<'_> {
             }
             Self::Applied => Ok(()),
             Self::LookFailed(error) => write!(f, "failed  {error}; the table is looked at again"),
+            Self::TimeoutsRefused(error) => write!(f, "failed  timeouts: {error}; tried again"),
             Self::Notify(event) => event.fmt(f),
         }
     }

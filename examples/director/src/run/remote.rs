@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::look::Look;
-use super::{RunStats, Runner};
+use super::{RunError, RunStats, Runner};
 use crate::director::{Role, ServerKey, ServerStatus};
 use crate::setup::Setup;
 
@@ -78,6 +78,10 @@ type Answer<T> = SyncSender<T>;
 enum Request {
     Role(Role, Duration, Answer<Result<(), RemoteError>>),
     Reload(Box<Setup>, Answer<Result<(), RemoteError>>),
+    Try(Box<Setup>, Answer<Result<(), RemoteError>>),
+    Begin(Answer<Result<bool, RemoteError>>),
+    Finish(Answer<()>),
+    Complete(Duration, Answer<Result<(), RemoteError>>),
     Weight(ServiceKey, ServerKey, Option<u32>, Answer<bool>),
     Vote(ServiceKey, ServerKey, Option<AdminHint>, Answer<bool>),
     Status(Answer<Status>),
@@ -131,6 +135,53 @@ impl Remote {
     /// It cannot be run, or there was no answer within the limit.
     pub fn reload(&self, setup: Setup, limit: Duration) -> Result<(), RemoteError> {
         self.ask(limit, |answer| Request::Reload(Box::new(setup), answer))?
+    }
+
+    /// Looks at a new setup without taking it over, and keeps it for
+    /// [`begin_reload`](Self::begin_reload). For reloads of which the table is a part:
+    ///
+    /// ```text
+    /// try_reload      nothing has changed, whatever is refused
+    /// begin_reload    what comes or changes, of services that stay, too
+    /// complete        the kernel has it: now addresses may come, and go
+    /// finish_reload   services that are not configured any more leave
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// It cannot be run, or there was no answer within the limit.
+    pub fn try_reload(&self, setup: Setup, limit: Duration) -> Result<(), RemoteError> {
+        self.ask(limit, |answer| Request::Try(Box::new(setup), answer))?
+    }
+
+    /// Takes over what [`try_reload`](Self::try_reload) was given last, but for services that are
+    /// not configured any more: they stay until [`finish_reload`](Self::finish_reload). Says whether
+    /// there are some.
+    ///
+    /// # Errors
+    ///
+    /// There is nothing, the director is stopping, or there was no answer within the limit.
+    pub fn begin_reload(&self, limit: Duration) -> Result<bool, RemoteError> {
+        self.ask(limit, Request::Begin)?
+    }
+
+    /// What is not configured any more leaves.
+    ///
+    /// # Errors
+    ///
+    /// There was no answer within the limit.
+    pub fn finish_reload(&self, limit: Duration) -> Result<(), RemoteError> {
+        self.ask(limit, Request::Finish)
+    }
+
+    /// Returns when the kernel's table is as it should be in the director's role, but for what the
+    /// kernel refuses and would refuse again.
+    ///
+    /// # Errors
+    ///
+    /// That is not so within the limit.
+    pub fn complete(&self, limit: Duration) -> Result<(), RemoteError> {
+        self.ask(limit, |answer| Request::Complete(limit, answer))?
     }
 
     /// Replaces the configured weight of a server, or goes back to it. Says whether there is such a
@@ -205,13 +256,22 @@ impl Remote {
     }
 }
 
+/// Who waits for the table.
+#[derive(Debug)]
+struct Waiting {
+    until: Timestamp,
+    /// Not that it is as another role wants it.
+    is_for_role: bool,
+    answer: Answer<Result<(), RemoteError>>,
+}
+
 /// Where requests arrive.
 #[derive(Debug)]
 pub(super) struct Inbox {
     remote: Remote,
     requests: Receiver<Request>,
-    /// Who waits for the table to be as the role wants it, and until when.
-    waiting: Vec<(Timestamp, Answer<Result<(), RemoteError>>)>,
+    /// Who waits for the table to be as the role wants it.
+    waiting: Vec<Waiting>,
     /// When the table is to be looked at for those.
     look: Timestamp,
     /// Looks in succession that found nothing but what the kernel refuses.
@@ -261,22 +321,32 @@ impl Inbox {
             _ => 0,
         };
         match look {
-            Look::InOrder => self.answer_waiting(&Ok(())),
+            Look::InOrder => self.answer_waiting(),
             Look::Changed => self.look = now,
             // Both directors have the same file, and often the same kernel: if one such service kept
             // them from taking over, nobody would serve the others.
-            Look::Refused if self.refusals >= REFUSALS => self.answer_waiting(&Ok(())),
+            Look::Refused if self.refusals >= REFUSALS => self.answer_waiting(),
             Look::Refused | Look::Failed => self.look = now.saturating_add(CONFIRM_INTERVAL),
         }
         // They have given up.
-        self.waiting.retain(|(until, _)| *until > now);
+        self.waiting.retain(|waiting| waiting.until > now);
     }
 
-    fn answer_waiting(&mut self, answer: &Result<(), RemoteError>) {
-        for (_, waiting) in self.waiting.drain(..) {
+    fn answer_waiting(&mut self) {
+        for waiting in self.waiting.drain(..) {
             // Who does not wait any more needs no answer.
-            let _ = waiting.try_send(answer.clone());
+            let _ = waiting.answer.try_send(Ok(()));
         }
+    }
+
+    /// Another role is wanted.
+    fn supersede(&mut self) {
+        self.waiting.retain(|waiting| {
+            if waiting.is_for_role {
+                let _ = waiting.answer.try_send(Err(RemoteError::Superseded));
+            }
+            !waiting.is_for_role
+        });
     }
 }
 
@@ -301,19 +371,32 @@ impl Runner {
         match request {
             Request::Role(role, limit, answer) => {
                 if role != self.director.role() {
-                    let superseded = Err(RemoteError::Superseded);
-                    self.inbox.answer_waiting(&superseded);
+                    self.inbox.supersede();
                 }
                 self.director.set_role(now, role);
-                self.inbox.waiting.push((now.saturating_add(limit), answer));
-                self.inbox.look = now;
-                // Somebody waits: at once, however long ago the last look failed.
-                self.retry = None;
+                self.await_table(limit, true, answer);
             }
+            Request::Complete(limit, answer) => self.await_table(limit, false, answer),
             Request::Reload(setup, answer) => {
                 let done = self.reload(&setup);
-                let done = done.map_err(|error| RemoteError::Refused(error.to_string()));
-                let _ = answer.try_send(done);
+                let _ = answer.try_send(done.map_err(refused));
+            }
+            Request::Try(setup, answer) => {
+                let tried = self.try_reload(&setup);
+                self.tried = tried.is_ok().then_some(setup);
+                let _ = answer.try_send(tried.map_err(refused));
+            }
+            Request::Begin(answer) => {
+                let begun = match self.tried.take() {
+                    Some(setup) => self.begin_reload(&setup).map_err(refused),
+                    None => Err(RemoteError::Refused("no setup was tried".to_owned())),
+                };
+                let has_leaving = self.director.is_reloading();
+                let _ = answer.try_send(begun.map(|()| has_leaving));
+            }
+            Request::Finish(answer) => {
+                self.director.finish_reload(now);
+                let _ = answer.try_send(());
             }
             Request::Weight(service, server, weight, answer) => {
                 let is_there = self.director.set_weight(now, &service, &server, weight);
@@ -329,6 +412,23 @@ impl Runner {
             }
             Request::Stop => self.inbox.is_stopped = true,
         }
+    }
+
+    fn await_table(
+        &mut self,
+        limit: Duration,
+        is_for_role: bool,
+        answer: Answer<Result<(), RemoteError>>,
+    ) {
+        let now = self.now();
+        self.inbox.waiting.push(Waiting {
+            until: now.saturating_add(limit),
+            is_for_role,
+            answer,
+        });
+        self.inbox.look = now;
+        // Somebody waits: at once, however long ago the last look failed.
+        self.retry = None;
     }
 
     /// How everything is.
@@ -351,4 +451,8 @@ impl Runner {
             pools: pools.collect(),
         }
     }
+}
+
+fn refused(error: RunError) -> RemoteError {
+    RemoteError::Refused(error.to_string())
 }

@@ -1,5 +1,7 @@
 //! Runs against a kernel in memory, in which things go wrong on demand.
 
+mod reloading;
+
 use std::sync::mpsc;
 use std::thread;
 

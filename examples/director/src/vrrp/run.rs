@@ -196,6 +196,19 @@ impl Routers {
         self.handle.snapshot().ok()
     }
 
+    /// Says whether [`reload`](Self::reload) would take this configuration, without doing so.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    ///
+    /// # Blocking
+    ///
+    /// Until the driver has looked at it.
+    pub fn try_reload(&self, driver: DriverConfig) -> Result<(), DriverError> {
+        self.handle.try_reload(driver)
+    }
+
     /// Goes on with another configuration, by the difference. `removed` are the virtual routers that
     /// it has no more, `before` and `file` the files of both.
     ///

@@ -10,6 +10,7 @@
 mod adoption;
 mod bed;
 mod history;
+mod returning;
 mod roles;
 
 use core::time::Duration;
