@@ -2,6 +2,7 @@
 
 use director::keepalived::Diagnostic;
 use director::log::Log;
+use director::notify::FifoEvent;
 use director::vrrp::Names;
 use director::vrrp::run::VrrpEvent;
 use director::vrrp::told;
@@ -24,6 +25,8 @@ pub(crate) enum Happening {
     Review(String),
     /// The driver says so, or scripts did something.
     Vrrp(VrrpEvent),
+    /// It happened to a FIFO, or to who reads it.
+    Fifo(FifoEvent),
     /// The file was read again, or why that changes nothing.
     Reloaded(Result<(), String>),
     /// How things are.
@@ -67,6 +70,7 @@ pub(crate) fn fields(what: &Happening, names: &Names) -> (&'static str, Value) {
             ("host", json!({ "severity": "warning", "message": message }))
         }
         Happening::Vrrp(event) => event.fields(names),
+        Happening::Fifo(event) => event.fields(),
         Happening::Reloaded(Ok(())) => ("reloaded", json!({ "routers": names.list() })),
         Happening::Reloaded(Err(reason)) => ("not-reloaded", json!({ "reason": reason })),
         Happening::Snapshot(taken) => ("snapshot", told::snapshot(taken, names)),

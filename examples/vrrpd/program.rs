@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
+use director::notify::Fifos;
 use director::signals::{Signal, Signals};
 use director::vrrp::Names;
 use director::vrrp::run::{Routers, enter};
@@ -32,6 +33,7 @@ pub(crate) struct Program<'a> {
     journal: Journal,
     names: Names,
     routers: Routers,
+    fifos: Fifos,
     output: Output,
     /// Where a successor knocks; there is only one.
     door: Option<Door>,
@@ -56,7 +58,10 @@ impl<'a> Program<'a> {
         for diagnostic in configuration.diagnostics() {
             journal.tell(Happening::Diagnostic(diagnostic.clone()));
         }
-        let driver = begin(arguments, &mut configuration, &journal, &names)?;
+        let told = journal.clone();
+        let fifos = Fifos::start(move |event| told.tell(Happening::Fifo(event)));
+        let fifos = fifos.map_err(|error| Failure::System("start a thread", error))?;
+        let driver = begin(arguments, &configuration, &journal, &names, &fifos)?;
         // Now that its devices are there.
         for found in configuration.review() {
             journal.tell(Happening::Review(found));
@@ -80,6 +85,7 @@ impl<'a> Program<'a> {
         let listener = journal.clone();
         let tell = move |event| listener.tell(Happening::Vrrp(event));
         let scripts = configuration.scripts.take();
+        let scripts = scripts.map(|scripts| scripts.with_fifos(fifos.clone()));
         let routers = Routers::start(driver, arguments.driver.into(), scripts, tell)?;
         Ok(Self {
             arguments,
@@ -88,6 +94,7 @@ impl<'a> Program<'a> {
             journal,
             names,
             routers,
+            fifos,
             output,
             door,
             successor: None,
@@ -117,6 +124,7 @@ impl<'a> Program<'a> {
             self.leave_to(successor, &left, &snapshot);
         }
         self.routers.finish();
+        self.fifos.finish();
         if is_stopped {
             self.journal.tell(Happening::Stopped);
         }
@@ -238,9 +246,10 @@ impl<'a> Program<'a> {
 /// The driver, from the beginning or from where another process leaves off.
 fn begin(
     arguments: &Arguments,
-    configuration: &mut Configuration,
+    configuration: &Configuration,
     journal: &Journal,
     names: &Names,
+    fifos: &Fifos,
 ) -> Result<Driver, Failure> {
     let config = configuration.driver.clone();
     if !arguments.take_over {
@@ -255,9 +264,7 @@ fn begin(
     };
     let (left, config) = estate.into_parts(config, &configuration.trackers());
     let driver = Driver::resume(config, &left)?;
-    if let Some(scripts) = &mut configuration.scripts {
-        scripts.take_over();
-    }
+    fifos.inherit();
     let routers = left.routers.keys();
     let routers = routers.filter_map(|id| names.of(*id).map(|name| name.router));
     journal.tell(Happening::TakenOver(routers.collect()));

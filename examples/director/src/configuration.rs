@@ -71,11 +71,10 @@ impl Configuration {
         }
         let vrrp = arguments.runs_vrrp() && !config.vrrp().instances.is_empty();
         let vrrp = vrrp.then(|| VrrpPart::new(&config, &plan, arguments, &mut diagnostics));
-        let setup = match &vrrp {
-            Some(_) => setup.map(|setup| setup.sharing_pipes(&config)),
-            None => setup,
-        };
+        diagnostics.extend(setup.iter().flat_map(|setup| setup.diagnostics()).cloned());
         diagnostics.sort_by(|one, other| one.position.cmp(&other.position));
+        // Both halves read the accounts of scripts, and write into the same FIFO.
+        diagnostics.dedup();
         Ok(Self {
             file: Arc::new(PlannedFile { plan, config }),
             setup,
@@ -102,10 +101,7 @@ impl Configuration {
 
     /// What there is to be said about it, a line each.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        let said = self.diagnostics.iter().map(ToString::to_string);
-        let setup = self.setup.iter();
-        let setup = setup.flat_map(|setup| setup.not_run.iter().chain(&setup.problems));
-        said.chain(setup.cloned())
+        self.diagnostics.iter().map(ToString::to_string)
     }
 
     /// Why it cannot be run, if so.
@@ -115,16 +111,11 @@ impl Configuration {
             return Some(error.to_string());
         }
         let worst = self.diagnostics.iter().map(|found| found.severity).max();
-        let has_errors = worst == Some(Severity::Error)
-            || self
-                .setup
-                .as_ref()
-                .is_some_and(|it| !it.problems.is_empty());
-        if has_errors && !arguments.ignore_errors {
+        if worst == Some(Severity::Error) && !arguments.ignore_errors {
             return Some("there are errors; --ignore-errors runs what is left".to_owned());
         }
-        let has_warnings = worst == Some(Severity::Warning)
-            || self.setup.as_ref().is_some_and(|it| !it.not_run.is_empty());
+        let mut found = self.diagnostics.iter();
+        let has_warnings = found.any(|found| found.severity == Severity::Warning);
         (arguments.strict && has_warnings).then(|| "there are warnings (--strict)".to_owned())
     }
 

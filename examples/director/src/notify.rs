@@ -1,10 +1,13 @@
-//! Telling others what happens to services and servers: commands one after the other, and lines in
-//! pipes.
+//! Telling others what happens: commands one after the other, and lines in FIFOs.
 //!
 //! ```text
-//! Director ─► Event ─► Book (pure) ─► Notice ─► a thread ─┬─► commands, in order for each service
-//!                                                         └─► pipes
+//! Director ─► Event ─► Book (pure) ─► Notice ─┬─► a thread ─► commands, in order for each service
+//!                                             └─► Fifos ◄─ virtual routers
 //! ```
+//!
+//! [`Fifos`] are of the whole process, as virtual routers write there, too; so is who runs a command.
+//! The rest is about services and servers; of virtual routers [their
+//! scripts](crate::vrrp::scripts) tell.
 //!
 //! | keepalived | Told of |
 //! |---|---|
@@ -32,16 +35,22 @@
 //! | `LVS_SUBJECT` | the line without its last word |
 //! | `LVS_STATE`, `LVS_FROM` | `UP` or `DOWN`: what it is now, and was before |
 //!
-//! Nothing waits for a command or for somebody who reads a pipe: [`Notifications::tell`] puts what is
-//! to be told into a queue. Each queue has its limit; what is left out is told of.
+//! Nothing waits for a command or for somebody who reads a FIFO: [`Notifications::tell`] puts commands
+//! into a queue. Each queue has its limit; what is left out is told of. At the end commands have
+//! `child_wait_time` together, then they are killed.
 
+pub(crate) mod account;
+pub(crate) mod fifo;
 mod notice;
+pub(crate) mod queue;
+pub(crate) mod run;
 mod thread;
 
 pub use notice::{Book, Notice};
 pub use thread::{NOTIFY_TIMEOUT, Notifications, NotifyEvent};
 
-pub use crate::vrrp::scripts::Ended;
+pub use fifo::{FifoEvent, Fifos, Half};
+pub use run::Ended;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use director::log::Log;
+use director::notify::Fifos;
 use director::run::RunStats;
 use director::setup::Setup;
 use director::signals::{Signal, Signals};
@@ -48,6 +49,8 @@ pub(crate) struct Program<'a> {
     /// The table as take-overs see it.
     handle: TableHandle,
     take_over: TakeOver,
+    /// Those of both halves.
+    fifos: Fifos,
     /// Virtual routers, where there are some.
     routers: Option<Routers>,
     end: Option<Instant>,
@@ -89,8 +92,8 @@ pub(crate) fn run(
     }
     reviewing::report(&findings, arguments, journal)?;
     let setup = configuration.setup.iter();
-    for line in setup.flat_map(|setup| setup.initialize_files(None)) {
-        journal.error(&line);
+    for diagnostic in setup.flat_map(|setup| setup.initialize_files(None)) {
+        journal.error(&diagnostic.to_string());
     }
     let start = journal.start();
     let log = Log::default();
@@ -128,6 +131,9 @@ impl<'a> Program<'a> {
         let (told, named) = (log.clone(), names.clone());
         let tell = move |done| told.tell(Told::take_over(&done, &named));
         let take_over = TakeOver::new(handle.clone(), tell);
+        let told = log.clone();
+        let fifos = Fifos::start(move |event| told.tell(Told::fifo(&event)));
+        let fifos = fifos.map_err(Failure::running)?;
         let mut program = Self {
             path: path.to_owned(),
             arguments,
@@ -139,6 +145,7 @@ impl<'a> Program<'a> {
             table: None,
             handle,
             take_over,
+            fifos,
             routers: None,
             end,
             hold: None,
@@ -177,7 +184,9 @@ impl<'a> Program<'a> {
                 log.tell(told);
             }
         };
-        let routers = Routers::start(driver, Loop::Blocking, vrrp.scripts.take(), tell);
+        let scripts = vrrp.scripts.take();
+        let scripts = scripts.map(|scripts| scripts.with_fifos(self.fifos.clone()));
+        let routers = Routers::start(driver, Loop::Blocking, scripts, tell);
         self.routers = Some(routers.map_err(Failure::running)?);
         Ok(())
     }
@@ -188,7 +197,7 @@ impl<'a> Program<'a> {
             &self.kernel,
             self.arguments,
             is_standby,
-            self.configuration.file.config.globals().child_wait_time,
+            self.fifos.clone(),
             self.log.clone(),
         )?;
         self.handle.set(Some(table.remote().clone()));
@@ -231,6 +240,7 @@ impl<'a> Program<'a> {
             }
             self.take_ends();
         }
+        self.fifos.finish();
         let result = match self.failure {
             Some(failure) => Err(failure),
             None => Ok(()),

@@ -176,14 +176,11 @@ impl Runner {
         self
     }
 
-    /// Lets others be told of what happened so far, for at most that long; nobody is told of what
-    /// comes later.
-    pub fn finish_notifications(
-        &mut self,
-        limit: Duration,
-        report: &mut dyn FnMut(&Happening<'_>),
-    ) {
+    /// Lets others be told of what happened so far, for at most `child_wait_time`; nobody is told of
+    /// what comes later.
+    pub fn finish_notifications(&mut self, report: &mut dyn FnMut(&Happening<'_>)) {
         if let Some(notifications) = self.notifications.take() {
+            let limit = notifications.wait();
             for event in &notifications.finish(limit) {
                 report(&Happening::Notify(event));
             }

@@ -22,11 +22,12 @@ pub use self::pool::{PlannedPool, PlannedServer, PlannedSorry};
 use crate::director::fan_out::fitted;
 use crate::keepalived::vrrp::TrackFile;
 use crate::keepalived::{
-    self, Config, Granularity, GroupEntry, Position, RealServer, SorryServer, Tunnel,
-    TunnelChecksum, VirtualAddress, VirtualServer,
+    self, Config, Diagnostic, Granularity, GroupEntry, Messages, Position, RealServer, SorryServer,
+    Tunnel, TunnelChecksum, VirtualAddress, VirtualServer,
 };
+use crate::notify::fifo::{Half, PlannedFifo, planned};
 use crate::vrrp::is_about_routers;
-use crate::vrrp::scripts::{Wanted, initialize};
+use crate::vrrp::scripts::initialize;
 use checks::Planner;
 
 /// Keywords of the configuration that are run; every other
@@ -61,15 +62,13 @@ pub struct Setup {
     pub timeouts: Timeouts,
     /// Files that checks read, each once.
     pub files: Vec<TrackFile>,
-    /// Pipes that are told of changes.
-    pipes: Vec<Wanted>,
+    /// FIFOs that are told of changes.
+    fifos: Vec<PlannedFifo>,
+    /// How long commands may go on at the end.
+    child_wait: Duration,
     /// How long what leaves may finish its connections.
     drain: Option<Duration>,
-    /// What the configuration asks for and does not get, each with file and line: what is not run
-    /// yet, and what IPVS cannot hold (a service twice, a server of another family without tunnel).
-    pub not_run: Vec<String>,
-    /// What cannot be run as configured, each with file and line.
-    pub problems: Vec<String>,
+    messages: Messages,
 }
 
 /// A check to be given to a driver.
@@ -98,10 +97,10 @@ impl Setup {
             checks: Vec::new(),
             timeouts: timeouts(config),
             files: checks::files(config),
-            pipes: Vec::new(),
+            fifos: Vec::new(),
+            child_wait: config.globals().child_wait_time,
             drain: None,
-            not_run: Vec::new(),
-            problems: Vec::new(),
+            messages: Messages::default(),
         };
         for feature in config.features() {
             let keyword = feature.keyword.as_str();
@@ -111,11 +110,21 @@ impl Setup {
             if (is_alone || !is_about_routers(keyword))
                 && !runs.iter().any(|keywords| keywords.contains(&keyword))
             {
-                setup.not_run.push(format!("{feature}: not run yet"));
+                let name = match feature.name.as_str() {
+                    "" => String::new(),
+                    name => format!(" {name}"),
+                };
+                let message = format!("{keyword}{name}: not run yet");
+                setup.messages.warning(&feature.position, message);
             }
         }
-        setup.pipes = setup.wanted_pipes(config);
         let planner = Planner::new(config);
+        setup.fifos = planned(
+            config,
+            Half::Servers,
+            planner.accounts(),
+            &mut setup.messages,
+        );
         let mut places = HashMap::new();
         for virtual_server in config.virtual_servers() {
             let services = setup.services(config, virtual_server, &mut places);
@@ -125,9 +134,19 @@ impl Setup {
         }
         if setup.pools.is_empty() && config.vrrp().instances.is_empty() {
             let message = "nothing to run: there is no usable virtual_server";
-            setup.not_run.push(message.to_owned());
+            setup
+                .messages
+                .warning(&config.beginning(), message.to_owned());
         }
         setup
+    }
+
+    /// What is to be said: warnings about what the configuration asks for and does not get (what is
+    /// not run yet, and what IPVS cannot hold: a service twice, a server of another family without
+    /// tunnel), errors about what cannot be run as configured.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.messages.list
     }
 
     /// The services of a `virtual_server` block; `places` says where each service was first seen.
@@ -157,8 +176,8 @@ impl Setup {
         if let [(first, place), more @ ..] = repeated.as_slice() {
             let subject = and_more(first, more.len());
             let message = format!("already served by the virtual_server at {place}; left out here");
-            self.not_run
-                .push(format!("{position}: {subject}: {message}"));
+            self.messages
+                .warning(position, format!("{subject}: {message}"));
         }
         services
     }
@@ -186,11 +205,11 @@ impl Setup {
             }
             if checks == 0 && !real_server.checks.is_empty() {
                 let message = "none of its checks is run, so it counts as up";
-                self.not_run
-                    .push(format!("{position}: real_server {ip}: {message}"));
+                self.messages
+                    .warning(position, format!("real_server {ip}: {message}"));
             }
             let mut command = |keyword, written: &Option<keepalived::Command>| {
-                self.notify_command(config, (position, keyword), written.as_ref())
+                self.notify_command(planner.accounts(), (position, keyword), written.as_ref())
             };
             servers.push(PlannedServer {
                 destination,
@@ -211,11 +230,11 @@ impl Setup {
         let weights = servers.iter().map(|server| server.destination.weight());
         for correction in settings.correct(weights.map(u64::from).sum()) {
             let position = &virtual_server.position;
-            self.not_run.push(format!("{position}: {correction}"));
+            self.messages.warning(position, correction.to_string());
         }
         let position = &virtual_server.position;
         let mut command = |keyword, written: &Option<keepalived::Command>| {
-            self.notify_command(config, (position, keyword), written.as_ref())
+            self.notify_command(planner.accounts(), (position, keyword), written.as_ref())
         };
         let quorum_up = command("quorum_up", &virtual_server.quorum_up);
         let quorum_down = command("quorum_down", &virtual_server.quorum_down);
@@ -251,7 +270,7 @@ impl Setup {
     /// to be called before the checks run. Files that checks read `before` stay as they are. Says
     /// what could not be written.
     #[must_use]
-    pub fn initialize_files(&self, before: Option<&Config>) -> Vec<String> {
+    pub fn initialize_files(&self, before: Option<&Config>) -> Vec<Diagnostic> {
         initialize_files(&self.files, before)
     }
 
@@ -288,9 +307,8 @@ impl Setup {
             let ip = destination.key().address;
             let subject = and_more(&first, left_out.count());
             let message = "another family needs lvs_method TUN; left out there";
-            self.not_run.push(format!(
-                "{position}: real_server {ip} for {subject}: {message}"
-            ));
+            let message = format!("real_server {ip} for {subject}: {message}");
+            self.messages.warning(position, message);
         }
         services.iter().try_for_each(|service| {
             let key = service.key();
@@ -328,27 +346,28 @@ impl Setup {
     }
 
     fn problem(&mut self, position: &Position, error: &dyn core::fmt::Display) {
-        let problem = format!("{position}: {error}");
+        let message = error.to_string();
         // The same about each address of a large group.
-        if self.problems.last() != Some(&problem) {
-            self.problems.push(problem);
+        let last = self.messages.list.last();
+        if last.is_none_or(|last| (&last.position, &last.message) != (position, &message)) {
+            self.messages.error(position, message);
         }
     }
 }
 
 /// [`Setup::initialize_files`], where the setup is with somebody else already.
 #[must_use]
-pub fn initialize_files(files: &[TrackFile], before: Option<&Config>) -> Vec<String> {
+pub fn initialize_files(files: &[TrackFile], before: Option<&Config>) -> Vec<Diagnostic> {
     let before = before.map(checks::files).unwrap_or_default();
     let is_known = |file: &&TrackFile| before.iter().any(|known| known.path == file.path);
-    let new = files.iter().filter(|file| !is_known(file));
-    let written = new.map(|file| (file, initialize(file)));
-    let failed = written.filter_map(|(file, written)| {
-        let (position, path) = (&file.position, &file.path);
-        let error = written.err()?;
-        Some(format!("{position}: init_file: {path}: {error}"))
-    });
-    failed.collect()
+    let mut messages = Messages::default();
+    for file in files.iter().filter(|file| !is_known(file)) {
+        if let Err(error) = initialize(file) {
+            let message = format!("init_file: {}: {error}", file.path);
+            messages.warning(&file.position, message);
+        }
+    }
+    messages.list
 }
 
 /// One line whatever the size of a group.

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use director::director::EventKind;
 use director::log::{Entry, Log};
+use director::notify::FifoEvent;
 use director::review::Finding;
 use director::run::{Happening, Status};
 use director::vrrp::run::VrrpEvent;
@@ -83,6 +84,16 @@ impl Told {
             fields,
             line,
         })
+    }
+
+    /// What happened to a FIFO, or to who reads it.
+    pub(crate) fn fifo(happened: &FifoEvent) -> Self {
+        let (event, fields) = happened.fields();
+        Self {
+            event,
+            fields,
+            line: happened.to_string(),
+        }
     }
 
     /// A step of a take-over.

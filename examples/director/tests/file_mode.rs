@@ -100,17 +100,13 @@ fn what_is_not_run_yet_is_named_with_file_and_line() {
          real_server 10.0.0.2 80 {\n    BFD_CHECK {\n      name b\n    }\n  }\n}\n\
          bfd_instance b {\n  neighbor_ip 10.0.0.1\n}\n",
     );
-    let names = [
-        "test.conf:18:5: BFD_CHECK 10.0.0.1:80",
-        "test.conf:25:5: BFD_CHECK 10.0.0.2:80",
-        "test.conf:30:1: bfd_instance b",
+    let expected = [
+        "test.conf:18:5: warning: BFD_CHECK 10.0.0.1:80: not run yet",
+        "test.conf:24:3: warning: real_server 10.0.0.2: none of its checks is run, so it counts as up",
+        "test.conf:25:5: warning: BFD_CHECK 10.0.0.2:80: not run yet",
+        "test.conf:30:1: warning: bfd_instance b: not run yet",
     ];
-    let mut expected: Vec<_> = names.map(|name| format!("{name}: not run yet")).into();
-    expected.push(
-        "test.conf:24:3: real_server 10.0.0.2: none of its checks is run, so it counts as up"
-            .to_owned(),
-    );
-    assert_eq!((code, errors), (0, expected));
+    assert_eq!((code, errors), (0, expected.map(str::to_owned).into()));
     assert_eq!(pools, ["TCP 192.0.2.1:80: 2 real servers"]);
 }
 
@@ -196,21 +192,21 @@ fn accounts_and_ports_that_do_not_exist_are_named_with_the_check() {
     for (text, expected) in [
         (
             format!("{nobody}{}", with_server("10.0.0.1 80", script)),
-            "test.conf:12:2: MISC_CHECK cannot be run: ",
+            "test.conf:12:2: error: MISC_CHECK cannot be run: ",
         ),
         (
             with_server("10.0.0.1 80", "MISC_CHECK {\n misc_path /bin/true\n user root nosuchgroup\n}"),
-            "test.conf:9:2: MISC_CHECK cannot be run: there is no group nosuchgroup",
+            "test.conf:9:2: error: MISC_CHECK cannot be run: group nosuchgroup: ",
         ),
         (
             "virtual_server fwmark 3 {\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 {\n TCP_CHECK \
              {\n }\n }\n}"
                 .to_owned(),
-            "test.conf:5:2: TCP_CHECK cannot be run: port is 0: ",
+            "test.conf:5:2: error: TCP_CHECK cannot be run: port is 0: ",
         ),
         (
             with_server("10.0.0.1 80", "TCP_CHECK {\n delay_loop 0.0001\n }"),
-            "test.conf:9:2: TCP_CHECK cannot be run: interval is 100µs: ",
+            "test.conf:9:2: error: TCP_CHECK cannot be run: interval is 100µs: ",
         ),
     ] {
         let (code, errors, pools) = check(&text);
@@ -242,8 +238,8 @@ fn groups_stand_for_all_their_addresses_and_marks() {
     assert_eq!(
         errors(&end),
         [
-            format!("test.conf:14:3: {unreachable}"),
-            "test.conf:18:1: TCP 192.0.2.2:80: already served by the virtual_server at test.conf:7:1; left out here"
+            format!("test.conf:14:3: warning: {unreachable}"),
+            "test.conf:18:1: warning: TCP 192.0.2.2:80: already served by the virtual_server at test.conf:7:1; left out here"
                 .to_owned(),
         ]
     );

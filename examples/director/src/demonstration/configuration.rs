@@ -85,7 +85,7 @@ mod tests {
             let instance = &config.vrrp().instances[0];
             assert_eq!(instance.priority, priority);
             let setup = Setup::new(&config);
-            assert_eq!(setup.problems, [""; 0]);
+            assert_eq!(setup.diagnostics(), []);
             let [service] = config.virtual_servers() else {
                 panic!("{}", configuration.text(director));
             };

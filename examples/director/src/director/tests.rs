@@ -14,7 +14,7 @@ fn setup(text: &str) -> Setup {
     let config = Config::parse("t.conf", text);
     assert_eq!(config.diagnostics(), [], "{text}");
     let setup = Setup::new(&config);
-    assert_eq!(setup.problems, Vec::<String>::new());
+    assert_eq!(setup.diagnostics(), []);
     setup
 }
 

@@ -198,6 +198,35 @@ impl Report {
     }
 }
 
+/// Collects what those who plan have to say about a file, without a limit: the reader has left out
+/// what is too much.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    pub(crate) list: Vec<Diagnostic>,
+}
+
+impl Messages {
+    pub(crate) fn note(&mut self, position: &Position, message: String) {
+        self.add(position, Severity::Note, message);
+    }
+
+    pub(crate) fn warning(&mut self, position: &Position, message: String) {
+        self.add(position, Severity::Warning, message);
+    }
+
+    pub(crate) fn error(&mut self, position: &Position, message: String) {
+        self.add(position, Severity::Error, message);
+    }
+
+    fn add(&mut self, position: &Position, severity: Severity, message: String) {
+        self.list.push(Diagnostic {
+            position: position.clone(),
+            severity,
+            message,
+        });
+    }
+}
+
 /// Sorts file by file, in the order in which they are first mentioned, and within a file from top to
 /// bottom.
 pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {

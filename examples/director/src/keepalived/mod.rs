@@ -65,6 +65,7 @@ mod virtual_server;
 pub mod vrrp;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::{fs, io};
 
 pub use ast::{Block, Statement, Word};
@@ -89,7 +90,7 @@ pub use virtual_server::{
     Protocol, SCHEDULERS, ServiceFlags, SorryServer, VirtualAddress, VirtualServer,
 };
 
-pub(crate) use diagnostic::sort;
+pub(crate) use diagnostic::{Messages, sort};
 
 use diagnostic::Report;
 use preprocess::Preprocessor;
@@ -139,6 +140,7 @@ impl Options {
 /// A configuration: what it says, and what is to be said about it.
 #[derive(Debug)]
 pub struct Config {
+    name: Arc<str>,
     statements: Vec<Statement>,
     globals: Globals,
     groups: Vec<VirtualServerGroup>,
@@ -202,6 +204,7 @@ impl Config {
             vrrp,
         } = top;
         Self {
+            name: name.into(),
             statements,
             globals,
             groups,
@@ -211,6 +214,11 @@ impl Config {
             features,
             worst,
         }
+    }
+
+    /// Where it begins, for what is about the whole of it.
+    pub(crate) fn beginning(&self) -> Position {
+        Position::new(Arc::clone(&self.name), 1, 1)
     }
 
     /// All statements as written, after includes and parameters; for what has no typed value here.

@@ -1,4 +1,4 @@
-//! The thread that runs commands and writes into pipes.
+//! The thread that runs commands.
 
 use core::fmt;
 use core::time::Duration;
@@ -13,10 +13,12 @@ use lvs_healthcheck::Command;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use super::fifo::{Fifos, Half};
 use super::notice::{Book, Notice};
+use super::queue::{Progress, Queues};
+use super::run::Ended;
 use crate::director::Event;
 use crate::setup::Setup;
-use crate::vrrp::scripts::{Ended, Pipes, Progress, Queues, ScriptEvent, Wanted};
 
 /// So much may wait for the thread, and from it; then it is left out.
 const CAPACITY: usize = 4096;
@@ -47,21 +49,7 @@ pub enum NotifyEvent {
         /// How it ended.
         ended: Ended,
     },
-    /// A line could not be written: nobody reads there, or too slowly.
-    PipeFull {
-        /// The pipe.
-        path: String,
-        /// What was to be said.
-        line: String,
-    },
-    /// There is no pipe, or nobody who reads it.
-    NoPipe {
-        /// The pipe, or its reader.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// So many notices were left out, because too many came at once.
+    /// The commands of so many notices were left out, because too many came at once.
     LeftOut(u64),
 }
 
@@ -74,10 +62,6 @@ impl fmt::Display for NotifyEvent {
                 command,
                 ended,
             } => write!(f, "notify  {notice}: {command}: {ended}"),
-            Self::PipeFull { path, line } => {
-                write!(f, "notify  {path} is full, so nobody hears: {line}")
-            }
-            Self::NoPipe { name, reason } => write!(f, "notify  {name}: {reason}"),
             Self::LeftOut(count) => {
                 write!(f, "notify  {count} left out, because too many came at once")
             }
@@ -88,8 +72,7 @@ impl fmt::Display for NotifyEvent {
 /// What goes to the thread, and comes from it.
 #[derive(Debug, Default)]
 struct Mail {
-    notices: VecDeque<(Notice, Option<Command>)>,
-    pipes: Option<Vec<Wanted>>,
+    notices: VecDeque<(Notice, Command)>,
     left_out: u64,
     end: Option<End>,
     events: VecDeque<NotifyEvent>,
@@ -123,17 +106,20 @@ impl Shared {
 #[derive(Debug)]
 pub struct Notifications {
     book: Book,
+    fifos: Fifos,
+    /// `child_wait_time`
+    wait: Duration,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Notifications {
-    /// Starts the thread; it opens the pipes of the configuration, and starts who reads them.
+    /// Starts the thread, and claims the FIFOs of the configuration.
     ///
     /// # Errors
     ///
     /// The system has no thread or no descriptor for it.
-    pub fn start(setup: &Setup) -> io::Result<Self> {
+    pub fn start(setup: &Setup, fifos: Fifos) -> io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let eventfd = || EventFd::from_flags(flags).map_err(io::Error::from);
         let shared = Arc::new(Shared {
@@ -141,16 +127,17 @@ impl Notifications {
             wake: eventfd()?,
             told: eventfd()?,
         });
-        shared.lock().pipes = Some(setup.pipes().to_vec());
+        fifos.claim(Half::Servers, setup.fifos());
         let worker = Worker {
             shared: Arc::clone(&shared),
             queues: Queues::new(NOTIFY_TIMEOUT),
-            pipes: Pipes::default(),
             begin: Instant::now(),
         };
         let thread = thread::Builder::new().name("notify".into());
         Ok(Self {
             book: Book::new(setup),
+            fifos,
+            wait: setup.child_wait(),
             shared,
             thread: Some(thread.spawn(move || worker.run())?),
         })
@@ -158,12 +145,16 @@ impl Notifications {
 
     /// Tells of an event, if that is something to be told. Never waits.
     pub fn tell(&self, event: &Event) {
-        let Some(notice) = self.book.notice(event) else {
+        let Some((notice, command)) = self.book.notice(event) else {
+            return;
+        };
+        self.fifos.write(Half::Servers, &notice.to_string());
+        let Some(command) = command else {
             return;
         };
         let mut mail = self.shared.lock();
         if mail.notices.len() < CAPACITY {
-            mail.notices.push_back(notice);
+            mail.notices.push_back((notice, command));
         } else {
             mail.left_out = mail.left_out.saturating_add(1);
         }
@@ -174,8 +165,14 @@ impl Notifications {
     /// Goes on with another configuration; what waits still waits.
     pub fn follow(&mut self, setup: &Setup) {
         self.book.follow(setup);
-        self.shared.lock().pipes = Some(setup.pipes().to_vec());
-        self.wake();
+        self.wait = setup.child_wait();
+        self.fifos.claim(Half::Servers, setup.fifos());
+    }
+
+    /// How long commands may go on once nothing more comes.
+    #[must_use]
+    pub const fn wait(&self) -> Duration {
+        self.wait
     }
 
     /// What became of notices since the last time.
@@ -229,7 +226,6 @@ impl Drop for Notifications {
 struct Worker {
     shared: Arc<Shared>,
     queues: Queues<Arc<str>, Notice>,
-    pipes: Pipes,
     begin: Instant,
 }
 
@@ -252,29 +248,19 @@ impl Worker {
     fn take(&mut self) -> Option<End> {
         let mut mail = self.shared.lock();
         let notices = core::mem::take(&mut mail.notices);
-        let (pipes, end) = (mail.pipes.take(), mail.end);
+        let end = mail.end;
         let left_out = core::mem::take(&mut mail.left_out);
         drop(mail);
-        if let Some(pipes) = pipes {
-            self.pipes.want(pipes);
-        }
-        let mut events = Vec::new();
         for (notice, command) in notices {
-            self.pipes.write(&notice.to_string(), &mut events);
-            if let Some(command) = command {
-                let service = Arc::clone(&notice.service);
-                self.queues.push(service, notice, command);
-            }
+            let service = Arc::clone(&notice.service);
+            self.queues.push(service, notice, command);
         }
         let left_out = (left_out > 0).then_some(NotifyEvent::LeftOut(left_out));
-        let events = events.into_iter().filter_map(of_pipe);
-        self.say(events.chain(left_out));
+        self.say(left_out.into_iter());
         end
     }
 
     fn step(&mut self) {
-        let mut events = Vec::new();
-        self.pipes.step(&mut events);
         let progress = self.queues.step(self.begin.elapsed()).into_iter();
         let progress = progress.map(|progress| match progress {
             Progress::Started(notice, command) => NotifyEvent::Started { notice, command },
@@ -284,8 +270,7 @@ impl Worker {
                 ended,
             },
         });
-        let events = events.into_iter().filter_map(of_pipe);
-        self.say(events.chain(progress));
+        self.say(progress);
     }
 
     fn say(&self, events: impl Iterator<Item = NotifyEvent>) {
@@ -314,13 +299,10 @@ impl Worker {
             }
             self.wait(limit);
         }
-        self.pipes.close();
     }
 
     fn wait(&self, limit: Option<Instant>) {
-        let is_due = self.pipes.is_due();
-        let due = is_due.then_some(Duration::ZERO);
-        let due = due.or_else(|| self.queues.next_deadline());
+        let due = self.queues.next_deadline();
         let due = due.map(|due| due.saturating_sub(self.begin.elapsed()));
         let limit = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
         let timeout = [due, limit].into_iter().flatten().min().map(|left| {
@@ -328,22 +310,14 @@ impl Worker {
             PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
         });
         let wake = PollFd::new(self.shared.wake.as_fd(), PollFlags::POLLIN);
-        let others = self.queues.descriptors().chain(self.pipes.descriptors());
-        let others = others.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
+        let others = self
+            .queues
+            .descriptors()
+            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
         let mut descriptors: Vec<_> = core::iter::once(wake).chain(others).collect();
         // Whatever it says, the next look shows what there is to do.
         let _ = poll(&mut descriptors, timeout.unwrap_or(PollTimeout::NONE));
         // It does not block: nothing there is nothing to take.
         let _ = self.shared.wake.read();
-    }
-}
-
-/// What happened to a pipe.
-fn of_pipe(event: ScriptEvent) -> Option<NotifyEvent> {
-    match event {
-        ScriptEvent::NotRun { name, reason } => Some(NotifyEvent::NoPipe { name, reason }),
-        ScriptEvent::PipeFull { path, line } => Some(NotifyEvent::PipeFull { path, line }),
-        // Of virtual routers.
-        _ => None,
     }
 }

@@ -128,7 +128,8 @@ impl Program<'_> {
 
     /// Files that new checks read.
     fn initialize(&self, files: &[TrackFile]) {
-        for line in initialize_files(files, Some(&self.configuration.file.config)) {
+        for diagnostic in initialize_files(files, Some(&self.configuration.file.config)) {
+            let line = diagnostic.to_string();
             self.log.tell(Told::line("configuration", &line));
         }
     }

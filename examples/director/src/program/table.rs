@@ -10,7 +10,7 @@ use std::thread;
 use director::bell::Bell;
 use director::director::{Role, Shutdown};
 use director::log::Log;
-use director::notify::Notifications;
+use director::notify::{Fifos, Notifications};
 use director::run::{Happening, Remote, RunError, RunStats, Runner};
 use director::setup::Setup;
 use director::signals::Signals;
@@ -88,7 +88,7 @@ impl Table {
         kernel: &Kernel,
         arguments: &Arguments,
         is_standby: bool,
-        wait: Duration,
+        fifos: Fifos,
         log: Log<Told>,
     ) -> Result<Self, Failure> {
         let client = kernel.connect();
@@ -102,7 +102,7 @@ impl Table {
         let signals = Signals::none().map_err(Failure::running)?;
         let runner = Runner::new(setup, client, driver, signals, ledger);
         let mut runner = runner.map_err(Failure::running)?;
-        let notifications = Notifications::start(setup).map_err(Failure::running)?;
+        let notifications = Notifications::start(setup, fifos).map_err(Failure::running)?;
         runner = runner.with_notifications(notifications);
         // It may become one later, by a reload.
         runner.set_standby_table(arguments.standby_table.into());
@@ -122,7 +122,7 @@ impl Table {
         let bell = Bell::new(Arc::clone(&end));
         let started = thread.spawn(move || {
             let _bell = bell;
-            let result = run(&mut runner, how, wait, &log);
+            let result = run(&mut runner, how, &log);
             // Somebody waits for it, or the program is at its end.
             let _ = sender.send((runner.stats(), result));
         });
@@ -158,13 +158,8 @@ impl AsFd for Table {
 }
 
 /// Runs until told to stop; then what it put into the table is taken out again, if it is not to stay.
-/// Commands that tell of it have that long to end.
-fn run(
-    runner: &mut Runner,
-    how: Shutdown,
-    wait: Duration,
-    log: &Log<Told>,
-) -> Result<(), RunError> {
+/// Commands that tell of it have `child_wait_time` to end.
+fn run(runner: &mut Runner, how: Shutdown, log: &Log<Told>) -> Result<(), RunError> {
     let mut report = |happening: &Happening<'_>| {
         if let Some(told) = Told::table(happening) {
             log.tell(told);
@@ -183,7 +178,7 @@ fn run(
         let withdrawn = runner.withdraw(&mut report);
         result = result.and(withdrawn);
     }
-    runner.finish_notifications(wait, &mut report);
+    runner.finish_notifications(&mut report);
     result
 }
 

@@ -1,6 +1,5 @@
 //! From the check blocks of a real server to checks that a driver takes: all but `BFD_CHECK`.
 
-mod command;
 mod dns;
 mod file;
 mod http;
@@ -18,6 +17,7 @@ use lvs_healthcheck::policy::{Keepalived, Policy};
 use lvs_healthcheck::{Probe, Target};
 
 use crate::keepalived::{self, CheckKind, Config, Connection};
+use crate::notify::account::{AccountError, Accounts};
 
 /// Keywords of what is run here, with what it needs.
 pub(super) const RUN: [&str; 12] = [
@@ -40,12 +40,8 @@ pub(super) const RUN: [&str; 12] = [
 pub(super) enum CheckError {
     #[error(transparent)]
     Refused(#[from] lvs_healthcheck::Error),
-    #[error("there is no group {0}")]
-    NoGroup(String),
-    #[error("looking up its group: {0}")]
-    Lookup(#[from] nix::errno::Errno),
-    #[error("running it as {0} needs root")]
-    NotRoot(String),
+    #[error(transparent)]
+    Account(#[from] AccountError),
     #[error("there is no track_file {0}")]
     NoTrackFile(String),
     #[error("{0}")]
@@ -55,13 +51,13 @@ pub(super) enum CheckError {
 /// A check that a driver takes, and what it says for people.
 pub(super) type Planned = (lvs_healthcheck::Check, String);
 
-pub(super) use command::{command, credentials};
 pub(super) use file::files;
 
 /// Makes the checks of a configuration.
 #[derive(Debug)]
 pub(super) struct Planner<'a> {
     config: &'a Config,
+    accounts: Accounts,
     tls: tls::Ways,
 }
 
@@ -69,8 +65,14 @@ impl<'a> Planner<'a> {
     pub(super) fn new(config: &'a Config) -> Self {
         Self {
             config,
+            accounts: Accounts::new(config.globals()),
             tls: tls::Ways::new(config.globals().ssl.as_ref()),
         }
+    }
+
+    /// Who runs commands.
+    pub(super) const fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// What a check block comes to; `None` for a kind that is not run, which is named among the
@@ -87,7 +89,7 @@ impl<'a> Planner<'a> {
             CheckKind::Dns(dns) => dns::planned(check, dns),
             CheckKind::Udp(udp) => udp::planned(check, udp),
             CheckKind::Ping(connection) => ping::planned(check, connection),
-            CheckKind::Misc(misc) => misc::planned(self.config, check, misc),
+            CheckKind::Misc(misc) => misc::planned(&self.accounts, check, misc),
             CheckKind::File(file) => file::planned(self.config, check, file),
             CheckKind::Bfd { .. } => return None,
         })

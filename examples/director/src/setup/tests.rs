@@ -19,11 +19,16 @@ fn table(setup: Setup) -> Table {
     Director::new(now, &setup, &Table::new()).unwrap().desired()
 }
 
+/// What there is to be said about a configuration.
+fn told(setup: &Setup) -> Vec<String> {
+    let told = setup.diagnostics().iter();
+    told.map(ToString::to_string).collect()
+}
+
 /// The only service of a configuration without problems.
 fn only_service(text: &str) -> VirtualService {
     let setup = setup(text);
-    assert_eq!(setup.problems, Vec::<String>::new(), "{text}");
-    assert_eq!(setup.not_run, Vec::<String>::new(), "{text}");
+    assert_eq!(setup.diagnostics(), [], "{text}");
     let table = table(setup);
     assert_eq!(table.len(), 1);
     table.services().next().unwrap().service.clone()
@@ -136,7 +141,7 @@ fn persistence_has_timeout_mask_and_engine() {
     let lines = "lb_algo rr\nlb_kind TUN\nprotocol TCP\npersistence_timeout 10\n\
                  persistence_granularity 255.0.0.0";
     let setup = setup(&format!("{group}{}", with("group G", lines, "10.0.0.1")));
-    assert_eq!((&setup.problems, &setup.not_run), (&vec![], &vec![]));
+    assert_eq!(setup.diagnostics(), []);
     let table = table(setup);
     let masks: Vec<_> = table.services().map(|entry| entry.service.mask()).collect();
     let whole = PersistenceMask::full(Family::Inet6);
@@ -151,11 +156,7 @@ fn destinations_have_port_weight_thresholds_and_forwarding() {
              real_server {server} {{\n{inside}\n}}\n}}\n"
         );
         let setup = setup(&text);
-        assert_eq!(
-            (&setup.problems, &setup.not_run),
-            (&vec![], &vec![]),
-            "{text}"
-        );
+        assert_eq!(setup.diagnostics(), [], "{text}");
         table(setup).services().next().unwrap().destinations[0].clone()
     };
     let at = |text: &str| text.parse().unwrap();
@@ -276,11 +277,10 @@ fn servers_are_left_out_only_of_services_of_the_other_family() {
                 real_server 10.0.0.1 80 {\n}\n\
                 real_server 2001:db8::11 {\nlvs_method TUN\n}\n}\n";
     let setup = setup(text);
-    assert_eq!(setup.problems, Vec::<String>::new());
     assert_eq!(
-        setup.not_run,
+        told(&setup),
         [
-            "t.conf:10:1: real_server 10.0.0.1 for TCP [2001:db8::1]:80 and 3 more: another family \
+            "t.conf:10:1: warning: real_server 10.0.0.1 for TCP [2001:db8::1]:80 and 3 more: another family \
              needs lvs_method TUN; left out there"
         ]
     );
@@ -307,11 +307,10 @@ fn a_service_is_served_by_the_first_block_that_names_it() {
         with("group G", PLAIN, "10.0.0.2 80")
     );
     let setup = setup(&text);
-    assert_eq!(setup.problems, Vec::<String>::new());
     assert_eq!(
-        setup.not_run,
+        told(&setup),
         [
-            "t.conf:12:1: TCP 192.0.2.9:80 and 3 more: already served by the virtual_server at \
+            "t.conf:12:1: warning: TCP 192.0.2.9:80 and 3 more: already served by the virtual_server at \
              t.conf:1:1; left out here"
         ]
     );
@@ -347,11 +346,11 @@ fn what_is_run_is_not_named_and_what_is_not_is() {
             "{keyword} is never a feature: {named:?}"
         );
     }
-    assert_eq!(setup(&text).not_run, Vec::<String>::new());
+    assert_eq!(setup(&text).diagnostics(), []);
 
     let empty = setup("vrrp_script x {\nscript /bin/true\n}\n");
     assert_eq!(
-        empty.not_run,
-        ["nothing to run: there is no usable virtual_server"]
+        told(&empty),
+        ["t.conf:1:1: warning: nothing to run: there is no usable virtual_server"]
     );
 }

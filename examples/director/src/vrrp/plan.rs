@@ -12,8 +12,9 @@ use super::group::{self, PlannedGroup};
 use super::numbers::Numbers;
 use super::router::{self, PlannedRouter};
 use super::tracker::{PlannedTracker, Trackers};
+pub(super) use crate::keepalived::Messages;
 use crate::keepalived::vrrp::{InterfaceDelay, VrrpSyncGroup};
-use crate::keepalived::{Config, Diagnostic, Position, Severity, sort};
+use crate::keepalived::{Config, Diagnostic, Position, sort};
 
 /// What a node, and whoever installs its addresses, is to run.
 #[derive(Clone, Debug)]
@@ -50,34 +51,6 @@ pub enum PlanError {
         /// The interface.
         interface: String,
     },
-}
-
-/// Collects what is to be said.
-#[derive(Debug, Default)]
-pub(super) struct Messages {
-    pub(super) list: Vec<Diagnostic>,
-}
-
-impl Messages {
-    pub(super) fn note(&mut self, position: &Position, message: String) {
-        self.add(position, Severity::Note, message);
-    }
-
-    pub(super) fn warning(&mut self, position: &Position, message: String) {
-        self.add(position, Severity::Warning, message);
-    }
-
-    pub(super) fn error(&mut self, position: &Position, message: String) {
-        self.add(position, Severity::Error, message);
-    }
-
-    fn add(&mut self, position: &Position, severity: Severity, message: String) {
-        self.list.push(Diagnostic {
-            position: position.clone(),
-            severity,
-            message,
-        });
-    }
 }
 
 impl Plan {

@@ -90,9 +90,6 @@ pub fn script(event: &ScriptEvent) -> (&'static str, Value) {
             }
             ("notified", fields)
         }
-        ScriptEvent::PipeFull { path, line } => {
-            ("pipe-full", json!({ "path": path, "line": line }))
-        }
     }
 }
 

@@ -3,16 +3,16 @@
 use lvs_healthcheck::CommandProbe;
 use lvs_healthcheck::policy::{KeepalivedChecker, Policy};
 
-use super::command::command;
 use super::{CheckError, Planned, knobs, plan};
-use crate::keepalived::{self, Config, MiscCheck};
+use crate::keepalived::{self, MiscCheck};
+use crate::notify::account::Accounts;
 
 pub(super) fn planned(
-    config: &Config,
+    accounts: &Accounts,
     check: &keepalived::Check,
     misc: &MiscCheck,
 ) -> Result<Planned, CheckError> {
-    let command = command(config, &misc.command)?;
+    let command = accounts.command(&misc.command)?;
     let name = format!("MISC_CHECK {command}");
     let knobs = knobs(check, Some(misc.timeout));
     let policy = Policy::keepalived(KeepalivedChecker::Misc, &knobs);

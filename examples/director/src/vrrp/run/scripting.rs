@@ -14,8 +14,8 @@ use nix::sys::eventfd::EventFd;
 use super::{PlannedFile, StartError, Tell, VrrpEvent};
 use crate::vrrp::scripts::{ScriptEvent, Scripts};
 
-/// For how long notifications of the end may go on.
-const LAST_WAIT: Duration = Duration::from_secs(5);
+/// What was killed at the end gets so much time to be gone.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 /// How often virtual routers that have told nothing yet are looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -123,6 +123,7 @@ impl Scripting {
             tell,
             next_look: Duration::ZERO,
             until: None,
+            is_killed: false,
         };
         let thread = thread::Builder::new().name("vrrp-scripts".into());
         let started = thread.spawn(move || runner.run());
@@ -138,8 +139,9 @@ struct Runner {
     tell: Tell,
     /// What virtual routers that have told nothing are is asked then.
     next_look: Duration,
-    /// It ends, then at the latest.
+    /// Nothing more comes: then at the latest what still runs is killed.
     until: Option<Duration>,
+    is_killed: bool,
 }
 
 impl Runner {
@@ -155,11 +157,16 @@ impl Runner {
                 }
                 (self.tell)(VrrpEvent::Script(event));
             }
-            if let Some(until) = self.until
-                && (self.scripts.is_idle() || until <= now)
-            {
-                self.scripts.kill();
-                return;
+            if let Some(until) = self.until {
+                if self.scripts.is_idle() || (self.is_killed && until <= now) {
+                    self.scripts.kill();
+                    return;
+                }
+                if until <= now {
+                    self.scripts.kill();
+                    self.is_killed = true;
+                    self.until = Some(now.saturating_add(LAST_WAIT));
+                }
             }
             self.look(now);
             self.wait(now);
@@ -197,7 +204,7 @@ impl Runner {
             }
             Order::Stopping => self.scripts.expect_stop(),
             Order::HandingOver => self.scripts.expect_hand_over(),
-            Order::End => self.until = Some(clock::now().saturating_add(LAST_WAIT)),
+            Order::End => self.until = Some(clock::now().saturating_add(self.scripts.wait())),
         }
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!                 ┌─► Watch: scripts, files, processes ──► what trackers say ──► the driver
 //! Plan ─► Scripts ┤
-//! the driver ─────┴─► Changes (pure) ─► Queues: commands in order, pipes
+//! the driver ─────┴─► Changes (pure) ─► Queues: commands in order; FIFOs
 //! ```
 //!
 //! [`Scripts`] has no thread of its own: poll its [descriptors](Scripts::descriptors) until its
@@ -18,35 +18,31 @@
 //! - Files are read, and processes counted, four times a second.
 //! - A script that could not be run because its user is unknown is an error of the configuration.
 
-mod account;
 mod changes;
 mod files;
 mod notify;
-mod pipe;
 mod processes;
-mod queue;
-mod run;
 mod watch;
 
+use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
+use lvs_healthcheck::Command as Program;
 use lvs_vrrp::Timestamp;
 use lvs_vrrp::net::Snapshot;
 use lvs_vrrp::node::{Report, RouterId};
 use lvs_vrrp::track::{TrackerId, TrackerStatus};
 
 use super::{Plan, PlannedTracker, TrackerSource};
-use crate::keepalived::{Config, Diagnostic};
+use crate::keepalived::{Command, Config, Diagnostic, Messages, Position};
+use crate::notify::account::Accounts;
+use crate::notify::{Ended, Fifos};
 
 pub use changes::{Change, ChangeSubject};
 pub use notify::NOTIFY_TIMEOUT;
-pub use run::Ended;
 
 pub(crate) use files::initialize;
-pub(crate) use pipe::{Pipes, Wanted};
-pub(crate) use queue::{Progress, Queues};
 
-use account::Accounts;
 use changes::Changes;
 use notify::Notifier;
 use watch::Watch;
@@ -57,6 +53,8 @@ pub struct Scripts {
     watch: Watch,
     changes: Changes,
     notifier: Notifier,
+    /// `child_wait_time`
+    wait: Duration,
 }
 
 /// Something that scripts did, or that was done with them.
@@ -100,13 +98,6 @@ pub enum ScriptEvent {
         /// How it ended.
         ended: Ended,
     },
-    /// A change could not be written into a pipe: nobody reads there, or too slowly.
-    PipeFull {
-        /// The pipe.
-        path: String,
-        /// What was to be said.
-        line: String,
-    },
 }
 
 impl Scripts {
@@ -116,6 +107,7 @@ impl Scripts {
             watch: Watch::default(),
             changes: Changes::default(),
             notifier: Notifier::default(),
+            wait: config.globals().child_wait_time,
         };
         let diagnostics = scripts.follow(plan, config);
         (scripts, diagnostics)
@@ -123,11 +115,25 @@ impl Scripts {
 
     /// Goes on with another plan, by the difference: what is as it was goes on undisturbed.
     pub fn follow(&mut self, plan: &Plan, config: &Config) -> Vec<Diagnostic> {
-        let mut accounts = Accounts::new(config);
-        self.watch.follow(plan.trackers(), &mut accounts);
+        let mut programs = Programs::new(config);
+        self.watch.follow(plan.trackers(), &mut programs);
         self.changes.follow(plan);
-        self.notifier.follow(plan, config.globals(), &mut accounts);
-        accounts.finish()
+        self.notifier.follow(plan, config, &mut programs);
+        self.wait = config.globals().child_wait_time;
+        programs.messages.list
+    }
+
+    /// Tells FIFOs, too.
+    #[must_use]
+    pub fn with_fifos(mut self, fifos: Fifos) -> Self {
+        self.notifier.write_into(fifos);
+        self
+    }
+
+    /// How long notifications may go on once nothing more comes.
+    #[must_use]
+    pub const fn wait(&self) -> Duration {
+        self.wait
     }
 
     /// Says that these virtual routers are about to be removed: their end is told as such.
@@ -144,25 +150,19 @@ impl Scripts {
     }
 
     /// Says that another process is about to go on with all virtual routers: nothing is told of
-    /// that, nothing is followed any more, and pipes are left to it.
+    /// that, nothing is followed any more, and FIFOs are left to it.
     pub fn expect_hand_over(&mut self) {
         self.changes.expect_hand_over();
         self.notifier.leave();
         self.watch.stop();
     }
 
-    /// Says that this process goes on where another one has [left](Self::expect_hand_over): pipes
-    /// that are there are its own.
-    pub const fn take_over(&mut self) {
-        self.notifier.inherit();
-    }
-
     /// Takes another plan for what is told, before the driver has it: what it reports of new virtual
     /// routers is told already. [`follow`](Self::follow) comes once it has.
     pub fn expect(&mut self, plan: &Plan, config: &Config) {
-        let mut accounts = Accounts::new(config);
         self.changes.follow(plan);
-        self.notifier.follow(plan, config.globals(), &mut accounts);
+        self.notifier
+            .follow(plan, config, &mut Programs::new(config));
     }
 
     /// Takes what the driver reports.
@@ -212,10 +212,31 @@ impl Scripts {
         self.notifier.is_idle()
     }
 
-    /// Kills what runs.
+    /// Kills what runs; what waits is not run any more. [`step`](Self::step) tells of it.
     pub fn kill(&mut self) {
         self.watch.stop();
         self.notifier.kill();
+    }
+}
+
+/// Makes commands of what a configuration says, and keeps what is wrong with it.
+#[derive(Debug)]
+struct Programs {
+    accounts: Accounts,
+    messages: Messages,
+}
+
+impl Programs {
+    fn new(config: &Config) -> Self {
+        Self {
+            accounts: Accounts::new(config.globals()),
+            messages: Messages::default(),
+        }
+    }
+
+    fn program(&mut self, command: &Command, owner: &str, place: &Position) -> Option<Program> {
+        self.accounts
+            .script(command, owner, place, &mut self.messages)
     }
 }
 

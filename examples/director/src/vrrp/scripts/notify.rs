@@ -1,4 +1,4 @@
-//! Telling: commands in order, one at a time for each virtual router and each group, and pipes.
+//! Telling: commands in order, one at a time for each virtual router and each group, and FIFOs.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -7,13 +7,12 @@ use std::os::fd::BorrowedFd;
 use lvs_healthcheck::Command as Program;
 use lvs_vrrp::Timestamp;
 
-use super::ScriptEvent;
-use super::account::Accounts;
 use super::changes::{Change, ChangeSubject, Role, What};
-use super::pipe::Pipes;
-use super::queue::{Progress, Queues};
+use super::{Programs, ScriptEvent};
 use crate::keepalived::vrrp::Notify;
-use crate::keepalived::{Command, Globals, Position};
+use crate::keepalived::{Command, Config, Position};
+use crate::notify::fifo::{Fifos, Half, PlannedFifo, planned};
+use crate::notify::queue::{Progress, Queues};
 use crate::vrrp::Plan;
 
 /// What is run for a virtual router or a group.
@@ -38,9 +37,10 @@ pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) struct Notifier {
     commands: BTreeMap<ChangeSubject, Commands>,
     queues: Queues<ChangeSubject, Change>,
-    pipes: Pipes,
-    /// What happened since the last step.
-    events: Vec<ScriptEvent>,
+    /// As they are planned.
+    planned: Vec<PlannedFifo>,
+    /// Where they are, once something runs.
+    fifos: Option<Fifos>,
 }
 
 impl Default for Notifier {
@@ -48,40 +48,51 @@ impl Default for Notifier {
         Self {
             commands: BTreeMap::new(),
             queues: Queues::new(NOTIFY_TIMEOUT),
-            pipes: Pipes::default(),
-            events: Vec::new(),
+            planned: Vec::new(),
+            fifos: None,
         }
     }
 }
 
 impl Notifier {
     /// Goes on with another plan. What is not in it any more is still told of its end.
-    pub(super) fn follow(&mut self, plan: &Plan, globals: &Globals, accounts: &mut Accounts<'_>) {
+    pub(super) fn follow(&mut self, plan: &Plan, config: &Config, programs: &mut Programs) {
         for router in plan.routers() {
             let owner = format!("vrrp_instance {}", router.name);
-            let commands = Commands::new(&router.notify, &owner, &router.position, accounts);
+            let commands = Commands::new(&router.notify, &owner, &router.position, programs);
             let subject = ChangeSubject::Router(router.name.clone());
             self.commands.insert(subject, commands);
         }
         for group in plan.groups() {
             let owner = format!("vrrp_sync_group {}", group.name);
-            let commands = Commands::new(&group.notify, &owner, &group.position, accounts);
+            let commands = Commands::new(&group.notify, &owner, &group.position, programs);
             let subject = ChangeSubject::Group(group.name.clone());
             self.commands.insert(subject, commands);
         }
-        let fifos = [
-            ("notify_fifo", &globals.notify_fifo),
-            ("vrrp_notify_fifo", &globals.vrrp_notify_fifo),
-        ];
-        self.pipes.follow(fifos, accounts);
+        let Programs { accounts, messages } = programs;
+        self.planned = planned(config, Half::Routers, accounts, messages);
+        self.claim();
+    }
+
+    pub(super) fn write_into(&mut self, fifos: Fifos) {
+        self.fifos = Some(fifos);
+        self.claim();
+    }
+
+    fn claim(&self) {
+        if let Some(fifos) = &self.fifos {
+            fifos.claim(Half::Routers, &self.planned);
+        }
     }
 
     pub(super) fn tell(&mut self, changes: Vec<Change>) {
         for change in changes {
             let none = Commands::default();
             let commands = self.commands.get(&change.subject).unwrap_or(&none);
-            if commands.tells_priorities || !matches!(change.what, What::Priority(_)) {
-                self.pipes.write(&change.to_string(), &mut self.events);
+            if let Some(fifos) = &self.fifos
+                && (commands.tells_priorities || !matches!(change.what, What::Priority(_)))
+            {
+                fifos.write(Half::Routers, &change.to_string());
             }
             let programs = commands.of(&change);
             for program in programs {
@@ -92,19 +103,14 @@ impl Notifier {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        if !self.events.is_empty() || self.pipes.is_due() {
-            return Some(Timestamp::ZERO);
-        }
         self.queues.next_deadline()
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.queues.descriptors().chain(self.pipes.descriptors())
+        self.queues.descriptors()
     }
 
     pub(super) fn step(&mut self, now: Timestamp, events: &mut Vec<ScriptEvent>) {
-        self.pipes.step(&mut self.events);
-        events.append(&mut self.events);
         let progress = self.queues.step(now).into_iter();
         events.extend(progress.map(|progress| match progress {
             Progress::Started(change, command) => ScriptEvent::Notifies { change, command },
@@ -116,12 +122,10 @@ impl Notifier {
         }));
     }
 
-    pub(super) const fn inherit(&mut self) {
-        self.pipes.inherit();
-    }
-
-    pub(super) fn leave(&mut self) {
-        self.pipes.leave();
+    pub(super) fn leave(&self) {
+        if let Some(fifos) = &self.fifos {
+            fifos.leave();
+        }
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -130,16 +134,15 @@ impl Notifier {
 
     pub(super) fn kill(&mut self) {
         self.queues.kill();
-        self.pipes.close();
     }
 }
 
 impl Commands {
-    fn new(notify: &Notify, owner: &str, position: &Position, accounts: &mut Accounts<'_>) -> Self {
+    fn new(notify: &Notify, owner: &str, position: &Position, programs: &mut Programs) -> Self {
         let mut program = |keyword: &str, command: &Option<Command>| {
             let owner = format!("{owner}: {keyword}");
             let command = command.as_ref()?;
-            accounts.program(command, &owner, position)
+            programs.program(command, &owner, position)
         };
         let commands = Self {
             master: program("notify_master", &notify.master),
@@ -155,10 +158,8 @@ impl Commands {
             tells_priorities: notify.priority_changes,
         };
         if notify.smtp_alert {
-            accounts.warn(
-                position,
-                format!("{owner}: smtp_alert is not supported; ignored"),
-            );
+            let message = format!("{owner}: smtp_alert is not supported; ignored");
+            programs.messages.warning(position, message);
         }
         commands
     }

@@ -7,10 +7,9 @@ use lvs_healthcheck::Command as Program;
 use lvs_vrrp::Timestamp;
 use lvs_vrrp::track::{Script, ScriptStep, TrackerId, TrackerStatus};
 
-use super::account::Accounts;
-use super::run::Run;
-use super::{ScriptEvent, files, name, processes};
+use super::{Programs, ScriptEvent, files, name, processes};
 use crate::keepalived::vrrp::{TrackFile, TrackProcess, VrrpScript};
+use crate::notify::run::Run;
 use crate::vrrp::{PlannedTracker, TrackerSource, script_config};
 
 /// How often files and processes are looked at.
@@ -104,14 +103,14 @@ fn nowhere(source: &TrackerSource) -> TrackerSource {
 
 impl Watch {
     /// Goes on with these: those that are as they were are not disturbed.
-    pub(super) fn follow(&mut self, trackers: &[PlannedTracker], accounts: &mut Accounts<'_>) {
+    pub(super) fn follow(&mut self, trackers: &[PlannedTracker], programs: &mut Programs) {
         let mut before = core::mem::take(self);
         for tracker in trackers {
             match &tracker.source {
                 TrackerSource::Interface(_) => {}
                 TrackerSource::Script(script) => {
                     let owner = format!("vrrp_script {}", script.name);
-                    let program = accounts.program(&script.command, &owner, &script.position);
+                    let program = programs.program(&script.command, &owner, &script.position);
                     let Some(program) = program else {
                         continue;
                     };

@@ -260,7 +260,7 @@ fn every_host_of_an_old_mail_check_is_a_check() {
     let text =
         with_check("SMTP_CHECK {\nhost {\nconnect_ip 10.0.0.2\n}\nhost {\nconnect_port 25\n}\n}");
     let setup = crate::setup::Setup::new(&Config::parse("t.conf", &text));
-    assert_eq!(setup.problems, Vec::<String>::new());
+    assert_eq!(setup.diagnostics(), []);
     let names: Vec<_> = setup.checks.iter().map(|check| &*check.name).collect();
     assert_eq!(
         names,
@@ -434,12 +434,13 @@ fn bfd_is_named_with_file_and_line() {
     let (config, check) = check(&text);
     assert!(Planner::new(&config).planned(&check).is_none());
     let setup = crate::setup::Setup::new(&config);
+    let told = setup.diagnostics().iter().map(ToString::to_string);
     assert_eq!(
-        setup.not_run,
+        told.collect::<Vec<_>>(),
         [
-            "t.conf:1:1: bfd_instance b: not run yet",
-            "t.conf:9:1: BFD_CHECK 10.0.0.1:8080: not run yet",
-            "t.conf:8:1: real_server 10.0.0.1: none of its checks is run, so it counts as up",
+            "t.conf:1:1: warning: bfd_instance b: not run yet",
+            "t.conf:9:1: warning: BFD_CHECK 10.0.0.1:8080: not run yet",
+            "t.conf:8:1: warning: real_server 10.0.0.1: none of its checks is run, so it counts as up",
         ]
     );
 }

@@ -51,38 +51,42 @@ impl fmt::Display for Ended {
 
 /// A command that was started.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(crate) struct Run {
     child: Child,
+    /// It was asked to end.
+    is_asked: bool,
     is_killed: bool,
 }
 
 impl Run {
-    pub(super) fn start(program: &Program) -> io::Result<Self> {
+    pub(crate) fn start(program: &Program) -> io::Result<Self> {
         Ok(Self {
             child: Child::spawn(program)?,
+            is_asked: false,
             is_killed: false,
         })
     }
 
     /// Its end, and its output.
-    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let process = (!self.child.is_reaped()).then(|| self.child.process());
         process.into_iter().chain(self.child.output())
     }
 
     /// Kills its process group.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.is_killed = true;
         self.child.kill();
     }
 
     /// Asks its process group to end.
-    pub(super) fn terminate(&self) {
+    pub(crate) fn terminate(&mut self) {
+        self.is_asked = true;
         self.child.signal(Signal::Term);
     }
 
     /// Ends its process group: it is asked, given a moment, and killed. No zombie is left.
-    pub(super) fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.terminate();
         self.child.reap_within(END_WAIT);
         if !self.child.is_reaped() {
@@ -92,13 +96,13 @@ impl Run {
     }
 
     /// Reads its output, and says how it ended if it has.
-    pub(super) fn step(&mut self) -> Option<Ended> {
+    pub(crate) fn step(&mut self) -> Option<Ended> {
         self.drain();
         if self.child.is_reaped() {
             return None;
         }
         let status = self.child.status()?;
-        if self.is_killed {
+        if self.is_killed || self.is_asked {
             // Those that are left of the group go before its number can be another's.
             self.child.kill();
         }
@@ -113,7 +117,7 @@ impl Run {
 
     /// Whether somebody it has started still has its output: that is read on, as a daemon must not
     /// be ended by a signal for what it says.
-    pub(super) fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         self.child.output().is_some()
     }
 

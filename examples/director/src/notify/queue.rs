@@ -120,10 +120,14 @@ impl<K: Ord, T: Clone> Queues<K, T> {
         self.queues.is_empty()
     }
 
-    /// Kills what runs, and forgets what waits.
+    /// Kills what runs; what waits is not run any more.
     pub(crate) fn kill(&mut self) {
         for queue in self.queues.values_mut() {
-            queue.waiting.clear();
+            for (what, program) in queue.waiting.drain(..) {
+                let ended = Ended::NotStarted("the end came first".to_owned());
+                let progress = Progress::Ended(what, program.to_string(), ended);
+                self.progress.push(progress);
+            }
             if let Some(running) = &mut queue.running {
                 running.run.kill();
             }
