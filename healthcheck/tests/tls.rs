@@ -58,7 +58,7 @@ fn serve<T: Send + 'static>(
 
 type Secured = StreamOwned<ServerConnection, TcpStream>;
 
-fn server_connection() -> ServerConnection {
+fn server_config() -> Arc<ServerConfig> {
     let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -68,7 +68,11 @@ fn server_connection() -> ServerConnection {
         .with_single_cert(chain, key)
         .unwrap();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    ServerConnection::new(Arc::new(config)).unwrap()
+    Arc::new(config)
+}
+
+fn server_connection() -> ServerConnection {
+    ServerConnection::new(server_config()).unwrap()
 }
 
 fn secured(stream: TcpStream) -> Secured {
@@ -594,4 +598,80 @@ fn server_that_never_ends_is_given_up_and_others_are_heard() {
         server.join().unwrap();
         other.join().unwrap();
     }
+}
+
+/// A web server that refuses who offers no protocol it knows; what was offered.
+#[cfg(feature = "http")]
+fn insisting(mut stream: TcpStream) -> Vec<String> {
+    let mut acceptor = rustls::server::Acceptor::default();
+    let accepted = loop {
+        acceptor.read_tls(&mut stream).unwrap();
+        if let Some(accepted) = acceptor.accept().unwrap() {
+            break accepted;
+        }
+    };
+    let hello = accepted.client_hello();
+    let offered = hello.alpn().into_iter().flatten();
+    let offered: Vec<_> = offered
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect();
+    if !offered.iter().any(|name| name == "http/1.1") {
+        // A fatal alert: no_application_protocol, RFC 7301 §3.2.
+        stream.write_all(&[21, 3, 3, 0, 2, 2, 120]).unwrap();
+        return offered;
+    }
+    let connection = accepted.into_connection(server_config()).unwrap();
+    let mut stream = StreamOwned::new(connection, stream);
+    assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+    let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(reply).unwrap();
+    let _ = stream.read(&mut [0; 16]);
+    offered
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn http_offers_itself_to_servers_that_insist() {
+    use lvs_healthcheck::probe::http::{Http, HttpSequence};
+
+    fn run(
+        protocol: impl Protocol + 'static,
+        tls: Tls,
+        code: Code,
+        expected: &[&str],
+        alpn: Option<&str>,
+    ) {
+        let (probe, server) = serve(insisting);
+        let probe = probe.with_tls(tls).with_protocol(protocol);
+        let outcome = first_report(probe, policy()).outcome;
+        assert_eq!(outcome.code, code, "{outcome}");
+        let agreed = outcome.tls.as_deref().and_then(|info| info.alpn.as_deref());
+        assert_eq!(agreed, alpn.map(str::as_bytes));
+        let text = match expected {
+            _ if code == Code::Ok => "200 OK".to_owned(),
+            [] => "the server wants a protocol offered by ALPN, and none was".to_owned(),
+            names => format!(
+                "the server wants none of the protocols offered by ALPN: {}",
+                names.join(", ")
+            ),
+        };
+        assert!(outcome.detail.as_str().ends_with(&text), "{outcome}");
+        assert_eq!(server.join().unwrap(), expected, "{outcome}");
+    }
+
+    let get = || Http::get("/");
+    let http = Some("http/1.1");
+    run(get(), trusting(), Code::Ok, &["http/1.1"], http);
+    let pages = HttpSequence::new([get()]);
+    run(pages, trusting(), Code::Ok, &["http/1.1"], http);
+    // Whoever says something of it has the last word.
+    let both = trusting().with_alpn(["h2", "http/1.1"]);
+    run(get(), both, Code::Ok, &["h2", "http/1.1"], http);
+    let refused = Code::TlsHandshake;
+    run(get(), trusting().with_alpn(["h2"]), refused, &["h2"], None);
+    run(get(), trusting().with_alpn([""; 0]), refused, &[], None);
+    // These programs offer nothing, and nor do other protocols.
+    run(Http::keepalived("/"), trusting(), refused, &[], None);
+    run(Http::haproxy(), trusting(), refused, &[], None);
+    run((), trusting(), refused, &[], None);
 }

@@ -75,6 +75,13 @@ pub trait Protocol: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The protocols to offer by ALPN (RFC 7301), the best first, where
+    /// [`Tls`](super::tls::Tls::with_alpn) says nothing of them: some servers refuse who offers none.
+    /// Default: none.
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        &[]
+    }
+
     /// All names of the server that dialogues may use, for [`validate`](super::Probe::validate).
     /// Default: the one.
     fn server_names(&self) -> Vec<&str> {

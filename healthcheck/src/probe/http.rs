@@ -17,8 +17,9 @@
 //!
 //! # What is asked, and what is heard
 //!
-//! Over TLS no protocol is offered (ALPN) unless [`Tls::with_alpn`](super::tls::Tls::with_alpn) says
-//! so; offer `http/1.1` to servers that insist.
+//! Over TLS `http/1.1` is offered (ALPN), unless [`Tls::with_alpn`](super::tls::Tls::with_alpn) says
+//! otherwise: some servers refuse who offers nothing. The ways of keepalived and HAProxy offer
+//! nothing, as these do.
 //!
 //! The request is one of HTTP/1.1 with `Connection: close`, unless another
 //! [version](Http::with_version) is chosen. If nothing is expected of the body, the attempt is over
@@ -133,6 +134,7 @@ impl Http {
         Self::get(path).edit(|settings| {
             settings.version = Version::Http10;
             settings.style = Style::Keepalived;
+            settings.alpn = &[];
             settings.host = Host::AddressAndPort;
             settings.until_eof = true;
             settings.max_body = 16 << 20;
@@ -146,6 +148,7 @@ impl Http {
             settings.method = Method::Options;
             settings.version = Version::Http10;
             settings.style = Style::Bare;
+            settings.alpn = &[];
             settings.host = Host::Absent;
             settings.status = StatusSet::SUCCESS_OR_REDIRECT;
             settings.max_body = 16 << 10;
@@ -303,5 +306,9 @@ impl Protocol for Http {
 
     fn server_name(&self) -> Option<&str> {
         server_name(&self.0)
+    }
+
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        self.0.alpn
     }
 }

@@ -13,7 +13,7 @@
 //! use lvs_healthcheck::{Target, TcpProbe};
 //!
 //! // One value for many targets: they share what it was made into.
-//! let tls = Tls::new().with_alpn(["http/1.1"]);
+//! let tls = Tls::new().with_expiry_warning_days(30);
 //! let a = TcpProbe::new(Target::new("192.0.2.7:443".parse()?)).with_tls(tls.clone().with_name("a.example"));
 //! let b = TcpProbe::new(Target::new("192.0.2.8:443".parse()?)).with_tls(tls.with_name("b.example"));
 //!
@@ -68,6 +68,8 @@ use crate::error::Invalid;
 pub struct Tls {
     shared: Arc<Shared>,
     name: Option<Box<str>>,
+    /// What is offered by ALPN where the settings say nothing.
+    offered: &'static [&'static [u8]],
 }
 
 impl PartialEq for Tls {
@@ -75,7 +77,7 @@ impl PartialEq for Tls {
     /// name no files and not the system's certificates, which may have changed since.
     fn eq(&self, other: &Self) -> bool {
         let (own, others) = (self.identity(), other.identity());
-        own == others && self.name == other.name
+        own == others && self.name == other.name && self.offered == other.offered
     }
 }
 
@@ -85,6 +87,7 @@ impl Hash for Tls {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.identity().hash(state);
         self.name.hash(state);
+        self.offered.hash(state);
     }
 }
 
@@ -126,7 +129,7 @@ pub(crate) struct Settings {
     pub(crate) trust: Trust,
     pub(crate) client: Option<(Pem, Pem)>,
     pub(crate) versions: (TlsVersion, TlsVersion),
-    pub(crate) alpn: Vec<Vec<u8>>,
+    pub(crate) alpn: Option<Vec<Vec<u8>>>,
     pub(crate) close_notify: bool,
     pub(crate) expiry_warning_days: u16,
     pub(crate) resumption: bool,
@@ -237,12 +240,13 @@ impl Tls {
                 trust: Trust::default(),
                 client: None,
                 versions: (TlsVersion::V1_2, TlsVersion::V1_3),
-                alpn: Vec::new(),
+                alpn: None,
                 close_notify: true,
                 expiry_warning_days: 14,
                 resumption: false,
             })),
             name: None,
+            offered: &[],
         }
     }
 
@@ -279,11 +283,13 @@ impl Tls {
     }
 
     /// Offers these protocols (ALPN, RFC 7301), the best first; each of 1 to 255 bytes, such as
-    /// `http/1.1`. Default: none. A server that wants others refuses the handshake; one that does
-    /// not care chooses none, which [`TlsInfo::alpn`] tells.
+    /// `http/1.1`. Default: those of the [protocol](crate::probe::Protocol::alpn) spoken over it,
+    /// which HTTP has; an empty list offers none in any case. A server that wants others refuses the
+    /// handshake; one that does not care chooses none, which [`TlsInfo::alpn`] tells.
     pub fn with_alpn(mut self, protocols: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
         let protocols = protocols.into_iter();
-        self.settings_mut().alpn = protocols.map(|name| name.as_ref().to_vec()).collect();
+        let protocols = protocols.map(|name| name.as_ref().to_vec());
+        self.settings_mut().alpn = Some(protocols.collect());
         self
     }
 
@@ -319,8 +325,17 @@ impl Tls {
 
     /// The protocols offered by ALPN.
     #[must_use]
-    pub fn alpn(&self) -> &[Vec<u8>] {
-        &self.shared.settings.alpn
+    pub fn alpn(&self) -> Vec<&[u8]> {
+        match &self.shared.settings.alpn {
+            Some(protocols) => protocols.iter().map(Vec::as_slice).collect(),
+            None => self.offered.to_vec(),
+        }
+    }
+
+    /// Offers these by ALPN where the settings say nothing.
+    pub(crate) const fn offering(mut self, protocols: &'static [&'static [u8]]) -> Self {
+        self.offered = protocols;
+        self
     }
 
     /// Checks the settings, and makes them into what clones share: reads files and, if they are
@@ -388,6 +403,7 @@ impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")
             .field("name", &self.name)
+            .field("offered", &self.offered)
             .field("settings", &self.shared.settings)
             .finish()
     }

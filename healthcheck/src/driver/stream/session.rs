@@ -47,8 +47,9 @@ impl Session {
             Some(name) => server_name(name).map_err(|invalid| unusable(invalid.to_string()))?,
             None => ServerName::IpAddress(address.ip().into()),
         };
-        let connection =
-            ClientConnection::new(config, name).map_err(|error| unusable(error.to_string()))?;
+        let offered = tls.alpn().into_iter().map(<[u8]>::to_vec).collect();
+        let connection = ClientConnection::new_with_alpn(config, name, offered)
+            .map_err(|error| unusable(error.to_string()))?;
         Ok(Self {
             connection,
             tls: tls.clone(),
@@ -207,7 +208,7 @@ impl Session {
     }
 
     fn refuse(&self, error: &Error) -> Trouble {
-        let (kind, text) = explain(error, self.tls.settings(), self.handshaking);
+        let (kind, text) = explain(error, &self.tls, self.handshaking);
         Trouble::Tls(kind, text)
     }
 

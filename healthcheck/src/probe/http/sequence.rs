@@ -174,6 +174,12 @@ impl Protocol for HttpSequence {
         self.requests.iter().filter_map(Http::server_name).collect()
     }
 
+    /// Those of the first request that offers any.
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        let mut offers = self.requests.iter().map(Protocol::alpn);
+        offers.find(|offer| !offer.is_empty()).unwrap_or_default()
+    }
+
     fn judge(&self, mut outcome: Outcome) -> Outcome {
         let Some(turns) = &self.turns else {
             return outcome;

@@ -12,6 +12,8 @@ pub(super) struct Settings {
     pub(super) host: Host,
     /// The name for TLS, if it is given apart from the host.
     pub(super) server_name: Option<Box<str>>,
+    /// The protocols to offer by ALPN.
+    pub(super) alpn: &'static [&'static [u8]],
     pub(super) fields: Vec<(Box<str>, Box<str>)>,
     pub(super) style: Style,
     pub(super) state_field: bool,
@@ -38,6 +40,7 @@ impl Settings {
             version: Version::Http11,
             host: Host::Address,
             server_name: None,
+            alpn: &[b"http/1.1"],
             fields: Vec::new(),
             style: Style::Own,
             state_field: false,

@@ -122,6 +122,7 @@ impl<P: Protocol> TcpEngine<P> {
             Some(name) if tls.name().is_none() => tls.with_name(name),
             _ => tls,
         };
+        let tls = tls.offering(self.protocol.alpn());
         self.phase = Phase::Tls;
         let deadline = Action::SetDeadline(self.deadline(now));
         Step::Do(vec![deadline, Action::StartTls(tls)])

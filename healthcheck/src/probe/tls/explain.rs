@@ -3,10 +3,11 @@
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 use super::certificate::date;
-use super::{Settings, TlsKind, TlsVersion};
+use super::{Settings, Tls, TlsKind, TlsVersion};
 
 /// What kind of failure an error is, and what to tell people.
-pub(crate) fn explain(error: &Error, settings: &Settings, handshaking: bool) -> (TlsKind, String) {
+pub(crate) fn explain(error: &Error, tls: &Tls, handshaking: bool) -> (TlsKind, String) {
+    let settings = tls.settings();
     let (kind, text) = match error {
         Error::InvalidCertificate(error) => {
             return (
@@ -20,13 +21,13 @@ pub(crate) fn explain(error: &Error, settings: &Settings, handshaking: bool) -> 
                 "the server showed no certificate".to_owned(),
             );
         }
-        Error::AlertReceived(alert) => received(*alert, settings),
+        Error::AlertReceived(alert) => received(*alert, tls),
         Error::PeerIncompatible(what) => incompatible(what, settings),
         Error::InvalidMessage(InvalidMessage::InvalidContentType) if handshaking => {
             let text = "what the server answers is not TLS; does it speak plain text on this port?";
             (TlsKind::Handshake, text.to_owned())
         }
-        Error::NoApplicationProtocol => (TlsKind::Handshake, no_protocol(settings)),
+        Error::NoApplicationProtocol => (TlsKind::Handshake, no_protocol(tls)),
         other => (TlsKind::Handshake, other.to_string()),
     };
     match kind {
@@ -79,7 +80,8 @@ fn bare(name: &str) -> &str {
 }
 
 /// The server's alert, RFC 8446 §6.2.
-fn received(alert: AlertDescription, settings: &Settings) -> (TlsKind, String) {
+fn received(alert: AlertDescription, tls: &Tls) -> (TlsKind, String) {
+    let settings = tls.settings();
     let said = format!("the server refuses with the alert {alert:?}");
     let asks_for_certificate = match settings.client {
         None => "it wants a client certificate, and none is set",
@@ -97,7 +99,7 @@ fn received(alert: AlertDescription, settings: &Settings) -> (TlsKind, String) {
             TlsKind::Unsupported,
             format!("{said}: it wants cipher suites this library does not have"),
         ),
-        AlertDescription::NoApplicationProtocol => (TlsKind::Handshake, no_protocol(settings)),
+        AlertDescription::NoApplicationProtocol => (TlsKind::Handshake, no_protocol(tls)),
         AlertDescription::UnrecognisedName => (
             TlsKind::Handshake,
             format!("{said}: it does not know the name asked for"),
@@ -148,12 +150,15 @@ fn no_version(settings: &Settings) -> (TlsKind, String) {
     )
 }
 
-fn no_protocol(settings: &Settings) -> String {
-    let offered: Vec<_> = settings
-        .alpn
-        .iter()
-        .map(|name| String::from_utf8_lossy(name))
+fn no_protocol(tls: &Tls) -> String {
+    let offered: Vec<_> = tls
+        .alpn()
+        .into_iter()
+        .map(String::from_utf8_lossy)
         .collect();
+    if offered.is_empty() {
+        return "the server wants a protocol offered by ALPN, and none was".to_owned();
+    }
     format!(
         "the server wants none of the protocols offered by ALPN: {}",
         offered.join(", ")
@@ -180,7 +185,7 @@ mod tests {
     #[test]
     fn same_error_means_another_thing_after_the_handshake() {
         let tls = Tls::new();
-        let kind = |error: &Error, handshaking| explain(error, tls.settings(), handshaking).0;
+        let kind = |error: &Error, handshaking| explain(error, &tls, handshaking).0;
         assert_eq!(kind(&Error::DecryptError, true), TlsKind::Handshake);
         assert_eq!(kind(&Error::DecryptError, false), TlsKind::Proto);
         let alert = Error::AlertReceived(AlertDescription::CertificateRequired);

@@ -41,7 +41,7 @@ pub(super) fn config(settings: &Settings) -> Result<ClientConfig, Invalid> {
             })?
         }
     };
-    for name in &settings.alpn {
+    for name in settings.alpn.iter().flatten() {
         if name.is_empty() || name.len() > 255 {
             let value = String::from_utf8_lossy(name);
             return Err(Invalid::new(
@@ -51,7 +51,6 @@ pub(super) fn config(settings: &Settings) -> Result<ClientConfig, Invalid> {
             ));
         }
     }
-    config.alpn_protocols.clone_from(&settings.alpn);
     config.resumption = if settings.resumption {
         Resumption::in_memory_sessions(SESSIONS)
     } else {
