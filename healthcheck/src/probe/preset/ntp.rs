@@ -73,16 +73,18 @@ impl Exchange for Ntp {
         if packet.get(24..32) != Some(&attempt.random.to_be_bytes()) {
             return Answer::Other("an answer to another question");
         }
+        let kiss = packet.get(12..16).unwrap_or_default();
         let (code, detail) = match stratum {
-            0 => {
-                let kiss = Detail::from_bytes(packet.get(12..16).unwrap_or_default());
+            // Without a word it does not refuse: chrony says so that it never knew the time.
+            0 if kiss != [0; 4] => {
+                let kiss = Detail::from_bytes(kiss);
                 let code = match kiss.as_str() {
                     "RATE" => Code::Busy,
                     _ => Code::Status,
                 };
                 (code, format!("stratum 0: {kiss}"))
             }
-            _ if first >> 6 == 3 || stratum >= UNSYNCHRONIZED => {
+            _ if first >> 6 == 3 || !(1..UNSYNCHRONIZED).contains(&stratum) => {
                 (Code::Status, "its clock is not synchronized".to_owned())
             }
             _ if stratum > self.max_stratum => {
@@ -160,6 +162,11 @@ mod tests {
             ),
             (
                 answer(0x24, 16, b"\0\0\0\0"),
+                Code::Status,
+                "its clock is not synchronized",
+            ),
+            (
+                answer(0xe4, 0, b"\0\0\0\0"),
                 Code::Status,
                 "its clock is not synchronized",
             ),
