@@ -24,7 +24,8 @@ Examples:
   probe smtp://127.0.0.1 --starttls                redis:// mysql:// postgres:// ldap://
   probe dns://127.0.0.1/example.org?type=SOA       memcached:// imap:// pop3:// ftp://
   probe dns @127.0.0.1 example.org SOA
-  probe udp://127.0.0.1:123 --send '\\x23…' --expect-prefix '\\x24'
+  probe udp://127.0.0.1:4711 --send ping --expect-prefix pong
+  probe ntp://127.0.0.1      radius://:SECRET@HOST snmp://COMMUNITY@HOST sip:// quic://
   probe icmp 127.0.0.1
   probe agent://127.0.0.1:9777
   probe command -- /usr/lib/checks/load --warn 4
@@ -43,6 +44,11 @@ Targets: SCHEME://HOST[:PORT], or SCHEME HOST[:PORT]. A name is looked up once, 
                 type A unless given, without a name the SOA of the root; --expect is one of the
                 answers
   udp           --send; without --expect… silence passes, and only an ICMP error fails
+  ntp           the server's clock is synchronized
+  radius        radius://:SECRET@HOST: an answer to Status-Server that is signed with the secret
+  sip           OPTIONS; --expect is a status or a range of them (200-299)
+  snmp          snmp://COMMUNITY@HOST[/?version=1]: sysUpTime; version 2c unless 1 is given
+  quic          which versions the server speaks; no handshake
   icmp          echo; needs a group in net.ipv4.ping_group_range, or CAP_NET_RAW
   command       -- PROGRAM ARGUMENTS…; exit code 0 passes
   agent         a line of HAProxy's agent protocol
@@ -121,7 +127,8 @@ pub(crate) struct Options {
 /// What is said and expected.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Words {
-    /// http: statuses (200-299,301); dns: one of the answers; tcp, expect, udp: a part of the reply
+    /// http: statuses (200-299,301); sip: a status or a range; dns: one of the answers; tcp, expect,
+    /// udp: a part of the reply
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     pub(crate) expect: Vec<String>,
     /// Say this (tcp, expect, udp, agent)
@@ -215,7 +222,8 @@ pub(crate) struct Words {
     #[arg(long)]
     pub(crate) inherit_environment: bool,
 
-    /// redis: a file whose first line is the password, which then nobody sees in the process list
+    /// redis, radius: a file whose first line is the password, which then nobody sees in the process
+    /// list
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 }
@@ -295,7 +303,7 @@ pub(crate) struct TlsOptions {
     /// Highest version [default: 1.3]
     #[arg(long, value_name = "VERSION")]
     pub(crate) tls_max: Option<TlsVersionName>,
-    /// Offer these protocols
+    /// Offer these protocols [default: http/1.1 with http, none otherwise and with a preset]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) alpn: Vec<String>,
     /// Say so when the certificate ends within so many days [default: 14]

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::kind::Kind;
 use crate::locator::Locator;
 use crate::subject::Subject;
-use crate::{address, policy, server, steps, web};
+use crate::{address, exchange, policy, server, steps, web};
 
 /// The check, or only what is to be said of it if its name leads nowhere.
 pub(crate) enum Definition {
@@ -116,6 +116,7 @@ fn over_the_network(
             Ok((Check::new(probe, policy), expected))
         }
         Kind::Icmp => Ok(icmp(options, target, policy)),
+        kind if kind.is_datagram() => exchange::exchange(options, locator, target, policy),
         _ => stream(arguments, locator, target, policy),
     }
 }

@@ -122,7 +122,7 @@ fn advice(subject: &Subject, outcome: &Outcome) -> Option<String> {
     let ip = subject.address.map(|address| address.ip().to_string());
     let ip = ip.unwrap_or_default();
     Some(match outcome.code {
-        Code::Refused if subject.kind == Kind::Udp || subject.kind == Kind::Dns => format!(
+        Code::Refused if subject.kind.is_datagram() => format!(
             "nothing is bound to the port there; on the server: ss -lun 'sport = :{port}'"
         ),
         Code::Refused => format!(
@@ -162,11 +162,26 @@ fn advice(subject: &Subject, outcome: &Outcome) -> Option<String> {
             format!("does the server expect {other}a PROXY header (--proxy-header v2)?")
         }
         Code::Reset => "did its program crash, or does it expect something else on this port?".to_owned(),
+        Code::TimeoutIo if subject.kind == Kind::Radius => {
+            "is that the secret which the server has for this host, and does it answer Status-Server \
+             (FreeRADIUS: status_server = yes)? It is silent to strangers"
+                .to_owned()
+        }
+        Code::TimeoutIo if subject.kind == Kind::Snmp => {
+            "is that the community, and may this host ask? Agents are silent to strangers".to_owned()
+        }
+        Code::TimeoutIo if subject.kind == Kind::Quic => {
+            format!("does a firewall drop UDP? On the server: ss -lun 'sport = :{port}'")
+        }
         Code::TimeoutIo => "is the server busy, or its program stuck? --timeout gives it more".to_owned(),
         Code::Status if subject.kind == Kind::Http => return status(detail),
         Code::Status if subject.kind == Kind::Dns => {
             "--rcode NAME if that is fine; REFUSED: not its zone, or we are not its client".to_owned()
         }
+        Code::Status if subject.kind == Kind::Sip => {
+            "--expect 200-499 if any answer shows that it is alive".to_owned()
+        }
+        Code::Status if subject.kind == Kind::Ntp => "on the server: chronyc tracking".to_owned(),
         Code::ExitNonzero | Code::ExitSignal => {
             "run it by hand; it has an environment of PATH only (--inherit-environment), and / as its \
              directory"

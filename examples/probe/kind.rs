@@ -20,6 +20,11 @@ pub(crate) enum Kind {
     Imap,
     Pop3,
     Ftp,
+    Ntp,
+    Radius,
+    Sip,
+    Snmp,
+    Quic,
 }
 
 /// Scheme, kind, whether over TLS, port (0: must be given).
@@ -50,6 +55,11 @@ const SCHEMES: &[(&str, Kind, bool, u16)] = &[
     ("pop3s", Kind::Pop3, true, 995),
     ("ftp", Kind::Ftp, false, 21),
     ("ftps", Kind::Ftp, true, 990),
+    ("ntp", Kind::Ntp, false, 123),
+    ("radius", Kind::Radius, false, 1812),
+    ("sip", Kind::Sip, false, 5060),
+    ("snmp", Kind::Snmp, false, 161),
+    ("quic", Kind::Quic, false, 443),
 ];
 
 /// A way to name a kind: `https`.
@@ -86,7 +96,15 @@ impl Scheme {
 impl Kind {
     /// Whether it is held over a TCP connection, TLS or not.
     pub(crate) const fn is_stream(self) -> bool {
-        !matches!(self, Self::Dns | Self::Udp | Self::Icmp | Self::Command)
+        !matches!(self, Self::Icmp | Self::Command) && !self.is_datagram()
+    }
+
+    /// Whether it is held over UDP. A question to a name server may also be asked over TCP.
+    pub(crate) const fn is_datagram(self) -> bool {
+        matches!(
+            self,
+            Self::Dns | Self::Udp | Self::Ntp | Self::Radius | Self::Sip | Self::Snmp | Self::Quic
+        )
     }
 
     /// Whether an option of the command line, by its field, means something to it.
@@ -103,7 +121,7 @@ impl Kind {
             | "alpn" | "expiry_warning" => self.is_stream() && self != Self::Mysql,
             "expect" => matches!(
                 self,
-                Self::Http | Self::Dns | Self::Tcp | Self::Expect | Self::Udp
+                Self::Http | Self::Dns | Self::Tcp | Self::Expect | Self::Udp | Self::Sip
             ),
             "send" => matches!(self, Self::Tcp | Self::Expect | Self::Udp | Self::Agent),
             "expect_contains" | "expect_regex" => {
@@ -120,7 +138,7 @@ impl Kind {
             "any_source" => self == Self::Udp,
             "requests" | "min_replies" | "size" => self == Self::Icmp,
             "dynamic" | "inherit_environment" => self == Self::Command,
-            "password_file" => self == Self::Redis,
+            "password_file" => matches!(self, Self::Redis | Self::Radius),
             _ => true,
         }
     }
@@ -146,5 +164,8 @@ mod tests {
         assert!(Kind::Http.takes("expect") && !Kind::Redis.takes("expect"));
         assert!(!Kind::Command.takes("source") && Kind::Command.takes("timeout"));
         assert!(Kind::Smtp.takes("pin") && !Kind::Udp.takes("pin"));
+        assert!(Kind::Sip.takes("expect") && !Kind::Ntp.takes("expect"));
+        assert!(Kind::Radius.takes("password_file") && !Kind::Snmp.takes("password_file"));
+        assert!(Kind::Quic.takes("source_port") && !Kind::Quic.takes("tls"));
     }
 }

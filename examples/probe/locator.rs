@@ -157,24 +157,28 @@ impl Locator {
 
     /// Who logs in is said only where a check can log in.
     fn check_credentials(&self) -> Result<(), Failure> {
-        let user = matches!(self.scheme.kind, Kind::Mysql | Kind::Postgres);
-        let password = self.scheme.kind == Kind::Redis;
+        let user = matches!(self.scheme.kind, Kind::Mysql | Kind::Postgres | Kind::Snmp);
+        let password = matches!(self.scheme.kind, Kind::Redis | Kind::Radius);
         if self.user.as_deref().is_some_and(|name| !name.is_empty()) && !user {
             let limit = match self.scheme.kind {
                 Kind::Http => "credentials are sent as a field: --header 'Authorization: Basic …'",
-                _ => "only mysql:// and postgres:// take one",
+                Kind::Radius => "a secret comes after a colon: radius://:SECRET@HOST",
+                _ => "only mysql://, postgres:// and snmp:// take one",
             };
             return Err(Failure::value("user", "given", limit));
         }
         if self.password.is_some() && !password {
-            let limit = "only redis:// takes one; other checks log in without";
+            let limit = "only redis:// and radius:// take one; other checks log in without";
             return Err(Failure::value("password", "given", limit));
         }
         Ok(())
     }
 
     fn check_path(&self) -> Result<(), Failure> {
-        let takes = matches!(self.scheme.kind, Kind::Http | Kind::Dns | Kind::Redis);
+        let takes = matches!(
+            self.scheme.kind,
+            Kind::Http | Kind::Dns | Kind::Redis | Kind::Snmp
+        );
         if takes || self.path.is_empty() || self.path == "/" {
             return Ok(());
         }
@@ -228,6 +232,8 @@ impl Locator {
         }
         let user = match (&self.user, &self.password) {
             (user, Some(_)) => format!("{}:***@", user.as_deref().unwrap_or_default()),
+            // A community is a password of sorts.
+            (Some(_), None) if self.scheme.kind == Kind::Snmp => "***@".to_owned(),
             (Some(user), None) => format!("{user}@"),
             (None, None) => String::new(),
         };
@@ -349,6 +355,8 @@ mod tests {
         assert_eq!(locator.password.as_deref(), Some("s>cret"));
         assert_eq!(locator.shown(), "redis://:***@h");
         assert_eq!(read("mysql://me@h").unwrap().shown(), "mysql://me@h");
+        assert_eq!(read("radius://:s@h").unwrap().shown(), "radius://:***@h");
+        assert_eq!(read("snmp://public@h").unwrap().shown(), "snmp://***@h");
     }
 
     #[test]
@@ -373,6 +381,10 @@ mod tests {
             ("command:///bin/true", "TARGET is command:///bin/true"),
             ("dns a", "server is "),
             ("dns @a b c d", "question is b c d"),
+            ("radius://s@h", "user is given: a secret comes after"),
+            ("sip://me@h", "user is given"),
+            ("sip://:s@h", "password is given: only redis"),
+            ("ntp://h/x", "path is \"/x\""),
             ("mysql://h/base", "path is \"/base\""),
             ("redis://:%4@h", "password is \"%4\""),
             ("redis://:%ff@h", "password is \"%ff\""),

@@ -18,6 +18,7 @@ mod arguments;
 mod definition;
 mod duration;
 mod escape;
+mod exchange;
 mod explain;
 mod failure;
 mod json;

@@ -108,10 +108,7 @@ fn rcode(text: &str) -> Result<Rcode, Failure> {
 
 /// Redis, with its password and the key that must not exist.
 pub(crate) fn redis(options: &Options, locator: &Locator) -> Result<(Script, String), Failure> {
-    let password = match &options.words.password_file {
-        Some(file) => Some(first_line(file)?),
-        None => locator.password.clone(),
-    };
+    let password = password(options, locator)?;
     let password = password.as_deref();
     if !locator.name()?.is_empty() {
         let limit = "must be /?key=NAME, or nothing";
@@ -131,6 +128,14 @@ pub(crate) fn redis(options: &Options, locator: &Locator) -> Result<(Script, Str
                 limit,
             ))
         }
+    }
+}
+
+/// What is in the file for it, or in the URL.
+pub(crate) fn password(options: &Options, locator: &Locator) -> Result<Option<String>, Failure> {
+    match &options.words.password_file {
+        Some(file) => Ok(Some(first_line(file)?)),
+        None => Ok(locator.password.clone()),
     }
 }
 

@@ -2,11 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use core::net::{Ipv4Addr, SocketAddr};
+#[path = "support/programs.rs"]
+mod programs;
+
 use core::time::Duration;
-use std::fs;
-use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -14,53 +13,12 @@ use lvs_healthcheck::policy::Spread;
 use lvs_healthcheck::probe::preset::{Ntp, Sip, Snmp};
 use lvs_healthcheck::probe::udp::{Exchange, ExchangeProbe};
 use lvs_healthcheck::{Check, CheckEvent, Code, Config, Driver, Outcome, Policy, Target};
-use tempfile::TempDir;
 
-/// How long a server may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A program of a server, with a directory of its own.
-struct Server {
-    process: Child,
-    address: SocketAddr,
-    directory: TempDir,
-}
+#[cfg(feature = "radius")]
+use self::programs::FREERADIUS;
+use self::programs::{CHRONY, KAMAILIO, PATIENCE, SNMPD, Server};
 
 impl Server {
-    /// Starts a program with this configuration in a file; in it and in the arguments `DIR`, `PORT`
-    /// and `CONF` stand for what is only known now.
-    fn start(command: &str, configuration: &str) -> Self {
-        let directory = TempDir::new().unwrap();
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = socket.local_addr().unwrap();
-        drop(socket);
-        let path = directory.path().join("radiusd.conf");
-        let fill = |text: &str| {
-            text.replace("DIR", &directory.path().display().to_string())
-                .replace("PORT", &address.port().to_string())
-                .replace("CONF", &path.display().to_string())
-        };
-        fs::write(&path, fill(configuration)).unwrap();
-        let log = fs::File::create(directory.path().join("log")).unwrap();
-        let command = fill(command);
-        let mut words = command.split_whitespace();
-        let process = Command::new(words.next().unwrap())
-            .args(words)
-            .env("SNMP_PERSISTENT_DIR", directory.path())
-            .env("PATH", "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
-            .current_dir(directory.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command}: {error}"));
-        Self {
-            process,
-            address,
-            directory,
-        }
-    }
-
     /// What one attempt finds out.
     fn outcome<E: Exchange + Clone + 'static>(&self, exchange: E, time: Duration) -> Outcome {
         let policy = Policy::default().with_spread(Spread::None);
@@ -86,27 +44,8 @@ impl Server {
             if outcome.code == Code::Ok {
                 return outcome;
             }
-            let log = fs::read_to_string(self.directory.path().join("log"));
-            assert!(
-                begin.elapsed() < PATIENCE,
-                "{outcome}\n{}",
-                log.unwrap_or_default()
-            );
+            assert!(begin.elapsed() < PATIENCE, "{outcome}\n{}", self.log());
             thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.process.id()).unwrap());
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-        let begin = Instant::now();
-        while let Ok(None) = self.process.try_wait() {
-            if begin.elapsed() > PATIENCE {
-                let _ = self.process.kill();
-            }
-            thread::sleep(Duration::from_millis(10));
         }
     }
 }
@@ -117,9 +56,7 @@ const SHORT: Duration = Duration::from_secs(1);
 #[test]
 #[ignore = "needs chrony"]
 fn chrony_knows_the_time() {
-    let configuration = "port PORT\nbindaddress 127.0.0.1\nlocal stratum 10\nallow 127.0.0.1\n\
-        cmdport 0\nbindcmdaddress /\npidfile DIR/pid\nuser root\n";
-    let server = Server::start("chronyd -d -x -f CONF", configuration);
+    let server = Server::start(CHRONY);
     let outcome = server.passes(&Ntp::new());
     assert_eq!(outcome.detail.as_str(), "stratum 10");
     let near = server.outcome(Ntp::new().with_max_stratum(9), PATIENCE);
@@ -133,9 +70,9 @@ fn chrony_knows_the_time() {
 #[ignore = "needs chrony"]
 fn chrony_that_lost_the_time_fails() {
     // Without a source and without `local`.
-    let configuration = "port PORT\nbindaddress 127.0.0.1\nallow 127.0.0.1\n\
-        cmdport 0\nbindcmdaddress /\npidfile DIR/pid\nuser root\n";
-    let server = Server::start("chronyd -d -x -f CONF", configuration);
+    let [command, configuration] = CHRONY;
+    let lost = configuration.replace("local stratum 10\n", "");
+    let server = Server::start([command, &lost]);
     let begin = Instant::now();
     loop {
         let outcome = server.outcome(Ntp::new(), SHORT);
@@ -150,8 +87,7 @@ fn chrony_that_lost_the_time_fails() {
 #[test]
 #[ignore = "needs snmpd"]
 fn snmpd_tells_how_long_it_runs() {
-    let command = "snmpd -f -Lo -C -c CONF -p DIR/pid udp:127.0.0.1:PORT";
-    let server = Server::start(command, "rocommunity seen 127.0.0.1\n");
+    let server = Server::start(SNMPD);
     server.passes(&Snmp::new("seen"));
     server.passes(&Snmp::new("seen").with_version_1());
     let stranger = server.outcome(Snmp::new("public"), SHORT);
@@ -164,14 +100,7 @@ fn snmpd_tells_how_long_it_runs() {
 #[test]
 #[ignore = "needs kamailio"]
 fn kamailio_answers_options() {
-    let configuration = "debug=1\nlog_stderror=yes\nfork=no\nchildren=1\n\
-        listen=udp:127.0.0.1:PORT\nloadmodule \"sl.so\"\nloadmodule \"pv.so\"\n\
-        request_route {\n\
-        if ($rU == \"full\") { sl_send_reply(\"503\", \"Full\"); exit; }\n\
-        if ($rU == \"nobody\") { sl_send_reply(\"404\", \"Nobody\"); exit; }\n\
-        sl_send_reply(\"200\", \"Fine\"); }\n";
-    let command = "kamailio -DD -E -f CONF -m 16 -M 4 -P DIR/pid -Y DIR";
-    let server = Server::start(command, configuration);
+    let server = Server::start(KAMAILIO);
     let outcome = server.passes(&Sip::new());
     assert_eq!(outcome.detail.as_str(), "200 Fine");
     for (user, code) in [("full", Code::Busy), ("nobody", Code::Status)] {
@@ -189,15 +118,7 @@ fn kamailio_answers_options() {
 fn freeradius_answers_who_knows_its_secret() {
     use lvs_healthcheck::probe::preset::Radius;
 
-    let configuration = "name = radiusd\nlogdir = DIR\nrun_dir = DIR\npidfile = DIR/pid\n\
-        libdir = /usr/lib/freeradius\nmax_requests = 256\n\
-        security {\nstatus_server = yes\nreject_delay = 0\nmax_attributes = 200\n}\n\
-        thread pool {\nstart_servers = 1\nmax_servers = 1\nmin_spare_servers = 1\n\
-        max_spare_servers = 1\nmax_requests_per_server = 0\n}\n\
-        client here {\nipaddr = 127.0.0.1\nsecret = testing123\n}\n\
-        server default {\nlisten {\ntype = auth\nipaddr = 127.0.0.1\nport = PORT\n}\n\
-        authorize {\n}\nauthenticate {\n}\n}\n";
-    let server = Server::start("freeradius -f -l stdout -n radiusd -d DIR", configuration);
+    let server = Server::start(FREERADIUS);
     server.passes(&Radius::new("testing123"));
     let stranger = server.outcome(Radius::new("other"), SHORT);
     assert_eq!(stranger.code, Code::TimeoutIo, "{stranger}");

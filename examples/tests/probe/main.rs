@@ -4,11 +4,16 @@
 #[path = "../example/mod.rs"]
 mod example;
 #[cfg(test)]
+mod exchanges;
+#[cfg(test)]
 mod judging;
 #[cfg(test)]
 mod places;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+#[path = "../../../healthcheck/tests/support/programs.rs"]
+mod programs;
 #[cfg(test)]
 mod refusing;
 #[cfg(test)]

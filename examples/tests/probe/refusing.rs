@@ -105,6 +105,44 @@ fn what_is_wrong_is_named() {
             "size is 70000: must be 8 to 65507",
         ),
         ("agent", "ARGUMENT is 0 words"),
+        (
+            "radius://127.0.0.1",
+            "secret is not given: must be given: radius://:SECRET@HOST",
+        ),
+        (
+            "radius://secret@127.0.0.1",
+            "user is given: a secret comes after a colon",
+        ),
+        (
+            "radius://127.0.0.1 --password-file /no/such",
+            "password-file is /no/such: must be readable",
+        ),
+        (
+            "radius://:@127.0.0.1",
+            "secret is 0 bytes: must be 1 to 128 bytes",
+        ),
+        ("snmp://127.0.0.1", "community is not given"),
+        (
+            "snmp://public@127.0.0.1/?version=3",
+            "version is \"3\": must be 1 or 2c",
+        ),
+        (
+            "sip://127.0.0.1 --expect 2xx",
+            "expect is \"2xx\": must be a status from 200 to 699",
+        ),
+        (
+            "ntp://127.0.0.1 --expect 3",
+            "--expect: means nothing to a check of the kind ntp",
+        ),
+        (
+            "quic://127.0.0.1 --tls",
+            "--tls: means nothing to a check of the kind quic",
+        ),
+        (
+            "snmp://public@127.0.0.1 --password-file x",
+            "--password-file: means nothing to a check of the kind snmp",
+        ),
+        ("sip://127.0.0.1 --close rst", "--close: means nothing"),
         ("command", "must name a program"),
         ("command -- true --ttl 3 --mark x", "up"),
         ("tcp 127.0.0.1:1 --ttl 0", "ttl is 0: must be 1 to 255"),
