@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
@@ -178,10 +179,12 @@ impl Drop for TlsServer {
     }
 }
 
+/// How often a name server looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// A name server that answers every question with one address, or with SERVFAIL.
 #[derive(Debug)]
 pub(crate) struct NameServer {
-    socket: UdpSocket,
     is_well: Arc<AtomicBool>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -194,20 +197,19 @@ impl NameServer {
             Arc::new(AtomicBool::new(true)),
             Arc::new(AtomicBool::new(false)),
         );
-        let hearing = socket.try_clone().unwrap();
+        // A shutdown would wake the thread as well, but with an address that std does not expect.
+        socket.set_read_timeout(Some(LOOK)).unwrap();
         let (well, over) = (Arc::clone(&is_well), Arc::clone(&is_over));
         let thread = thread::spawn(move || {
             let mut question = [0; 512];
-            while let Ok((length, from)) = hearing.recv_from(&mut question) {
-                if over.load(Ordering::Relaxed) {
-                    break;
+            while !over.load(Ordering::Relaxed) {
+                if let Ok((length, from)) = socket.recv_from(&mut question) {
+                    let answer = answer_to(&question[..length], well.load(Ordering::Relaxed));
+                    let _ = socket.send_to(&answer, from);
                 }
-                let answer = answer_to(&question[..length], well.load(Ordering::Relaxed));
-                let _ = hearing.send_to(&answer, from);
             }
         });
         Self {
-            socket,
             is_well,
             is_over,
             thread: Some(thread),
@@ -222,8 +224,6 @@ impl NameServer {
 impl Drop for NameServer {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
-        // Ends the wait for questions.
-        let _ = shutdown(self.socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

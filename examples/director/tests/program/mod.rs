@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 /// Longest wait for a line, or for the end after it was asked for: a guest, or a machine that runs
 /// other tests as well, is slow.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running program; killed when dropped.
 #[derive(Debug)]
