@@ -54,7 +54,7 @@ use self::event::Events;
 pub use self::event::{Batch, Event, EventKind};
 pub use self::reload::CheckChanges;
 use self::service::{ServerCheck, Service};
-pub use self::status::{ServerStatus, ServiceStatus};
+pub use self::status::{CheckStatus, ServerStatus, ServiceStatus};
 use crate::setup::Setup;
 pub use lvs_healthcheck::pool::Shutdown;
 
@@ -290,6 +290,11 @@ impl Director {
     pub fn checks(&self) -> impl Iterator<Item = (CheckNumber, &Check)> {
         let checks = self.checks.iter();
         checks.map(|(number, known)| (*number, &known.check))
+    }
+
+    /// What a check is called: `TCP_CHECK 10.0.0.11:80`.
+    fn check_name(&self, check: CheckNumber) -> Option<&str> {
+        self.checks.get(&check).map(|known| &*known.name)
     }
 
     /// Takes over services that an earlier run left in the table and that are not configured any

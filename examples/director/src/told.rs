@@ -181,24 +181,49 @@ impl Told {
         let mut line = format!("role    {}", status.role);
         let mut pools = Vec::new();
         for pool in &status.pools {
-            let scheduler = pool.scheduler;
-            let _ = write!(line, "\nservice {} {scheduler}", pool.name);
+            let (scheduler, sums) = (pool.scheduler, pool.status);
+            let _ = write!(
+                line,
+                "\nservice {} {scheduler}: {}, weight {}, {} of {} servers up{}{}",
+                pool.name,
+                quorum(sums.has_quorum),
+                sums.weight,
+                sums.healthy,
+                sums.total,
+                said(sums.needs_sorry, ", sorry server needed"),
+                said(sums.is_suspended, ", checks count for nothing"),
+            );
             let mut servers = Vec::new();
             for server in &pool.servers {
                 let (key, health) = (server.server, server.health);
                 let entry = Place(server.entry);
                 let _ = write!(line, "\nserver  {key} of {}: {entry}, {health}", pool.name);
+                let mut checks = Vec::new();
+                for check in &server.checks {
+                    let (name, health) = (&check.name, check.health);
+                    let _ = write!(line, "\ncheck   {name} of {}: {health}", pool.name);
+                    checks.push(json!({ "name": name, "health": health.to_string() }));
+                }
                 servers.push(json!({
                     "server": key.to_string(),
                     "weight": entry.weight(),
                     "health": health.to_string(),
                     "cause": server.cause.to_string(),
                     "draining": server.is_draining,
+                    "checks": checks,
                 }));
             }
             pools.push(json!({
                 "name": pool.name,
                 "scheduler": scheduler.to_string(),
+                "configured": pool.is_configured,
+                "quorum": sums.has_quorum,
+                "weight": sums.weight,
+                "servers_up": sums.healthy,
+                "servers_in_all": sums.total,
+                "sorry": sums.needs_sorry,
+                "ready": sums.is_ready,
+                "suspended": sums.is_suspended,
                 "servers": servers,
             }));
         }
@@ -208,6 +233,21 @@ impl Told {
             fields,
             line,
         }
+    }
+}
+
+const fn quorum(has_quorum: bool) -> &'static str {
+    match has_quorum {
+        true => "quorum",
+        false => "no quorum",
+    }
+}
+
+/// What is to be said if something is so.
+const fn said(is_so: bool, what: &str) -> &str {
+    match is_so {
+        true => what,
+        false => "",
     }
 }
 

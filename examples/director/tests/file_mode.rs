@@ -13,6 +13,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 use program::{End, Program};
+use serde_json::Value;
 use tempfile::TempDir;
 use unprivileged::Unprivileged;
 
@@ -383,4 +384,112 @@ fn a_reload_changes_what_is_another_and_refuses_what_is_wrong() {
         changes(&end),
         [FIRST, &server(1, 4), &server(2, 5), gone, LAST]
     );
+}
+
+/// `-i`: lines for one configuration id count with that alone, and with `@^` without it.
+#[test]
+fn lines_for_another_configuration_id_do_not_count() {
+    let text = "virtual_server 192.0.2.1 80 {\n lb_algo rr\n @one lb_kind NAT\n @two lb_kind DR\n \
+                @^one persistence_timeout 77\n protocol TCP\n real_server 10.0.0.1 80 {\n }\n \
+                @two real_server 10.0.0.2 80 {\n @two weight 2\n @two }\n}\n";
+    for (id, expected) in [
+        (
+            "one",
+            &[
+                "-A -t 192.0.2.1:80 -s rr",
+                "-a -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 1",
+                "-D -t 192.0.2.1:80",
+            ][..],
+        ),
+        (
+            "two",
+            &[
+                "-A -t 192.0.2.1:80 -s rr -p 77",
+                "-a -t 192.0.2.1:80 -r 10.0.0.1:80 -g -w 1",
+                "-a -t 192.0.2.1:80 -r 10.0.0.2:80 -g -w 2",
+                "-D -t 192.0.2.1:80",
+            ],
+        ),
+    ] {
+        let file = File::new(text);
+        let program = file.start(&["--memory", "-i", id]);
+        let last = expected[expected.len() - 2];
+        program.wait_for(|line| line.contains(last).then_some(()));
+        program.signal(Signal::SIGTERM);
+        let end = program.end();
+        assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{}", end.out);
+        let made = changes(&end);
+        assert_eq!(made, expected, "{id}");
+    }
+}
+
+/// SIGUSR1: with quorum and checks, for programs and for people.
+#[test]
+fn how_things_are_is_shown_on_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = |address: &str| {
+        format!(
+            " real_server {address} {port} {{\n weight 4\n TCP_CHECK {{\n retry 0\n \
+             connect_ip 127.0.0.1\n connect_port {}\n }}\n }}\n",
+            if address == "10.0.0.1" { port } else { 1 }
+        )
+    };
+    let file = File::new(&format!(
+        "virtual_server 192.0.2.1 80 {{\n delay_loop 1\n warmup 0\n lb_algo rr\n lb_kind NAT\n \
+         protocol TCP\n alpha\n quorum 5\n sorry_server 10.0.0.9 80\n{}{}}}\n",
+        server("10.0.0.1"),
+        server("10.0.0.2"),
+    ));
+    let json = file.start(&["--memory", "--json"]);
+    let told = |event: &'static str, text: &'static str| {
+        move |line: &str| {
+            let told: Value = serde_json::from_str(line).unwrap();
+            let is_it = told["event"] == event && told.to_string().contains(text);
+            is_it.then_some(told)
+        }
+    };
+    json.wait_for(told("check", "unknown to up"));
+    json.wait_for(told("check", "unknown to down"));
+    json.wait_for(told("table", "10.0.0.9"));
+    json.signal(Signal::SIGUSR1);
+    let status = json.wait_for(told("services", ""));
+    json.signal(Signal::SIGTERM);
+    assert_eq!(json.end().code, Some(0));
+    let service = &status["services"][0];
+    assert_eq!(service["name"], "TCP 192.0.2.1:80");
+    for (key, expected) in [
+        ("configured", Value::from(true)),
+        ("quorum", false.into()),
+        ("weight", 4.into()),
+        ("servers_up", 1.into()),
+        ("servers_in_all", 2.into()),
+        ("sorry", true.into()),
+        ("ready", true.into()),
+        ("suspended", false.into()),
+    ] {
+        assert_eq!(service[key], expected, "{key}: {service}");
+    }
+    for (number, health) in [(0, "up"), (1, "down")] {
+        let server = &service["servers"][number];
+        assert_eq!(server["health"], health, "{service}");
+        let check = &server["checks"][0];
+        let name = check["name"].as_str().unwrap();
+        assert!(name.starts_with("TCP_CHECK 127.0.0.1:"), "{service}");
+        assert_eq!(check["health"], health, "{service}");
+    }
+
+    let lines = file.start(&["--memory"]);
+    let has = |text: &'static str| move |line: &str| line.contains(text).then_some(());
+    lines.wait_for(has("unknown to up"));
+    lines.wait_for(has("unknown to down"));
+    lines.wait_for(has("-r 10.0.0.9"));
+    lines.signal(Signal::SIGUSR1);
+    let sums = "rr: no quorum, weight 4, 1 of 2 servers up, sorry server needed";
+    lines.wait_for(has(sums));
+    lines.wait_for(has(
+        "check   TCP_CHECK 127.0.0.1:1 of TCP 192.0.2.1:80: down",
+    ));
+    lines.signal(Signal::SIGTERM);
+    assert_eq!(lines.end().code, Some(0));
 }

@@ -34,7 +34,7 @@ use lvs_ipvs::{
     Actual, Client, DaemonRole, Desired, Destination, Persistence, Plan, Policy, Scheduler, Scope,
     ServiceKey, Snapshot, Table, VirtualService,
 };
-use network::{Host, cable, eventually};
+use network::{Host, PATIENCE, cable, eventually};
 use nix::sys::signal::Signal;
 use program::Program;
 use tempfile::TempDir;
@@ -109,7 +109,7 @@ impl Place {
     fn start(&self) -> Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_director"));
         command.arg(self.path("director.conf"));
-        command.arg("--ledger").arg(self.path("ledger"));
+        command.arg("--ledger").arg(self.path("ledger")).arg("-D");
         self.host.enter(|| Program::start(&mut command))
     }
 }
@@ -322,13 +322,13 @@ fn whenever_it_is_killed_the_next_one_has_addresses_and_roles_in_order() {
     for round in 0..KILLS {
         let wanted = configurations[usize::try_from(numbers.below(3)).unwrap()];
         it.configure(wanted);
-        let program = it.place.start();
+        let mut program = it.place.start();
         let begin = Instant::now();
         // Every other one is killed on its way, wherever it is then.
         if round % 2 == 0 {
             thread::sleep(Duration::from_millis(numbers.below(1000)));
         } else {
-            converges(&it, &program, &mut ipvs, wanted, &foreign);
+            program = converges(&it, program, &mut ipvs, wanted, &foreign);
             longest = longest.max(begin.elapsed());
             thread::sleep(Duration::from_millis(numbers.below(200)));
         }
@@ -349,7 +349,7 @@ fn whenever_it_is_killed_the_next_one_has_addresses_and_roles_in_order() {
     let wanted = configurations[2];
     it.configure(wanted);
     let program = it.place.start();
-    converges(&it, &program, &mut ipvs, wanted, &foreign);
+    let program = converges(&it, program, &mut ipvs, wanted, &foreign);
     program.signal(Signal::SIGTERM);
     let end = program.end();
     assert_eq!(end.code, Some(0), "{end:?}");
@@ -365,11 +365,11 @@ fn whenever_it_is_killed_the_next_one_has_addresses_and_roles_in_order() {
 /// Waits until all is as it is to be, by the doing of this one.
 fn converges(
     it: &RoutersPlace,
-    program: &Program,
+    program: Program,
     ipvs: &mut Client,
     wanted: Wanted,
     foreign: &Table,
-) {
+) -> Program {
     for router in wanted.routers {
         let active = format!("VI_{router}: backup to active");
         program.wait_for(|line| line.contains(&active).then_some(()));
@@ -380,14 +380,20 @@ fn converges(
         expected_addresses(wanted.routers),
         vec![(DaemonRole::Active, wanted.sync)],
     );
-    let seen = || {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         let daemons = ipvs.daemons().unwrap().into_iter();
-        let roles = daemons
+        let roles: Vec<_> = daemons
             .map(|daemon| (daemon.role, daemon.sync_id))
             .collect();
-        (differences(ipvs, &table), it.addresses(), roles)
-    };
-    eventually(seen, |seen: &(Vec<String>, BTreeSet<String>, Vec<_>)| {
-        *seen == expected
-    });
+        let seen = (differences(ipvs, &table), it.addresses(), roles);
+        if seen == expected {
+            return program;
+        }
+        if deadline < Instant::now() {
+            program.signal(Signal::SIGTERM);
+            panic!("still {seen:#?}, wanted {wanted:?}:\n{}", program.end().out);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }

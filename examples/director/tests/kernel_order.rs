@@ -27,12 +27,21 @@ use electing::{director, wait_state};
 use lvs_ipvs::DaemonRole;
 use masquerading::{GATEWAY, Network, SERVER, VIRTUAL, is};
 use nix::sys::signal::Signal;
+use program::Program;
 use tap::{Record, Stage, Tap};
+
+/// What comes before the first address.
+const FIRST_STEPS: [&str; 4] = [
+    "NEW_SERVICE",
+    "NEW_DEST",
+    "NEW_DAEMON backup",
+    "DEL_DAEMON backup",
+];
 
 /// What it says last, as it has stepped down.
 const STANDBY: &str = "VI_1: table as a standby's";
 
-/// One that takes over, and steps down as a better one comes.
+/// One that takes over, steps down as a better one comes, and takes over again when that resigns.
 fn recorded(options: &[&str]) -> Record {
     let network = Network::new();
     let _server = network
@@ -48,13 +57,21 @@ fn recorded(options: &[&str]) -> Record {
     wait_state(&program, "active", "backup");
     is(&mut ipvs, DaemonRole::Backup);
     program.wait_for(|line| line.contains(STANDBY).then_some(()));
+    ends(better);
+    let mut times = 0;
+    program.wait_for(|line| {
+        times += usize::from(line.contains("VI_1: sync daemon active started"));
+        (times == 2).then_some(())
+    });
     let record = tap.finish();
-    for program in [program, better] {
-        program.signal(Signal::SIGTERM);
-        let end = program.end();
-        assert_eq!(end.code, Some(0), "{}\n{}", end.out, end.err);
-    }
+    ends(program);
     record
+}
+
+fn ends(program: Program) {
+    program.signal(Signal::SIGTERM);
+    let end = program.end();
+    assert_eq!(end.code, Some(0), "{}\n{}", end.out, end.err);
 }
 
 /// Where something is for the first time from that place on.
@@ -67,22 +84,18 @@ fn place(record: &Record, from: usize, stage: Stage, what: &str) -> usize {
     place
 }
 
-/// For each address: what has to be done before it is asked for, and what may be asked for only then.
-fn a_take_over_is_in_order(record: &Record) {
+/// From that place on, for each address: what has to be done before it is asked for, and what may be
+/// asked for only then.
+fn a_take_over_is_in_order(record: &Record, from: usize, before: &[&str]) {
     for address in [VIRTUAL, GATEWAY].map(|address| address.to_string()) {
         let new = format!("NEWADDR {address}");
-        let [asked, done] = [Stage::Asked, Stage::Done].map(|it| place(record, 0, it, &new));
-        let before = [
-            "NEW_SERVICE",
-            "NEW_DEST",
-            "NEW_DAEMON backup",
-            "DEL_DAEMON backup",
-        ];
-        for step in before.map(|step| place(record, 0, Stage::Done, step)) {
+        let [asked, done] = [Stage::Asked, Stage::Done].map(|it| place(record, from, it, &new));
+        for step in before {
+            let step = place(record, from, Stage::Done, step);
             assert!(step < asked, "{new}: {record:#?}");
         }
-        let announced = place(record, 0, Stage::Announced, &address);
-        let active = place(record, 0, Stage::Asked, "NEW_DAEMON active");
+        let announced = place(record, from, Stage::Announced, &address);
+        let active = place(record, from, Stage::Asked, "NEW_DAEMON active");
         assert!(done < announced && announced < active, "{new}: {record:#?}");
     }
 }
@@ -109,8 +122,9 @@ fn a_demotion_is_in_order(record: &Record) -> usize {
 #[ignore = "needs a kernel with IPVS: run through .ci/test"]
 fn a_standby_with_its_table_ready() {
     let record = recorded(&[]);
-    a_take_over_is_in_order(&record);
-    a_demotion_is_in_order(&record);
+    a_take_over_is_in_order(&record, 0, &FIRST_STEPS);
+    let end = a_demotion_is_in_order(&record);
+    a_take_over_is_in_order(&record, end, &["DEL_DAEMON backup"]);
     // The table stays.
     let is_removed = |(_, what): &(Stage, String)| what == "DEL_SERVICE" || what == "DEL_DEST";
     assert!(!record.iter().any(is_removed), "{record:#?}");
@@ -121,10 +135,12 @@ fn a_standby_with_its_table_ready() {
 #[ignore = "needs a kernel with IPVS: run through .ci/test"]
 fn a_standby_with_an_empty_table() {
     let record = recorded(&["--standby-table", "empty"]);
-    a_take_over_is_in_order(&record);
+    a_take_over_is_in_order(&record, 0, &FIRST_STEPS);
     let end = a_demotion_is_in_order(&record);
     let removed = place(&record, 0, Stage::Asked, "DEL_SERVICE");
     assert!(end < removed, "{record:#?}");
+    let again = ["NEW_SERVICE", "NEW_DEST", "DEL_DAEMON backup"];
+    a_take_over_is_in_order(&record, removed, &again);
     let filled = place(&record, 0, Stage::Asked, "NEW_SERVICE");
     // Until its turn came it had nothing.
     let standby = place(&record, 0, Stage::Done, "NEW_DAEMON backup");

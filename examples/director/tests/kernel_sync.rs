@@ -46,7 +46,8 @@ fn a_download_survives_both_ways_of_a_fail_over() {
     let files = [network.configuration(150), network.configuration(100)];
     let [mut first_ipvs, mut second_ipvs] = [first_host.ipvs(), second_host.ipvs()];
 
-    let first = director(first_host, &files[0], &[]);
+    // The other one has its connections then, so there is nothing to wait for.
+    let first = director(first_host, &files[0], &["--drain", "10m"]);
     wait_state(&first, "backup", "active");
     let second = director(second_host, &files[1], &[]);
     wait_state(&second, "initialize", "backup");

@@ -18,6 +18,7 @@ mod program;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -35,7 +36,7 @@ const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3));
 /// A host with the interface `va`, and files of its own.
 struct Scene {
     host: Host,
-    _peer: Host,
+    peer: Host,
     folder: TempDir,
 }
 
@@ -46,7 +47,7 @@ impl Scene {
         host.ip("address add 192.0.2.11/24 dev va");
         Self {
             host,
-            _peer: peer,
+            peer,
             folder: tempfile::tempdir().unwrap(),
         }
     }
@@ -353,4 +354,60 @@ fn what_a_file_comes_to_is_shown_before_it_runs() {
     ] {
         assert!(end.out.lines().any(|it| it == line), "{line}: {}", end.out);
     }
+}
+
+/// `ha_suspend`: on a standby all stays as it is whatever checks say; of an Active one they count.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_standby_may_leave_checks_alone() {
+    let scene = Scene::new();
+    scene.peer.ip("address add 192.0.2.12/24 dev vb");
+    let router = instance("ONE", 51, FIRST);
+    let better = router.replace("interface va\n", "interface vb\n priority 200\n");
+    scene.write(&better);
+    let active = director(&scene.peer, &scene.path(), &["-P", "--json"]);
+    wait_active(&active, "ONE");
+
+    let _listener = scene
+        .host
+        .enter(|| TcpListener::bind("192.0.2.11:8080").unwrap());
+    let server = |address: &str, port: u16| {
+        format!(
+            " real_server {address} 80 {{\n TCP_CHECK {{\n retry 0\n connect_ip 192.0.2.11\n \
+             connect_port {port}\n }}\n }}\n"
+        )
+    };
+    let text = format!(
+        "{router}virtual_server {FIRST} 80 {{\n ha_suspend\n delay_loop 1\n warmup 0\n \
+         lb_algo rr\n lb_kind NAT\n protocol TCP\n{}{}}}\n",
+        server("10.0.0.1", 8080),
+        server("10.0.0.2", 8081),
+    );
+    scene.write(&text);
+    let standby = scene.start(&[]);
+    wait(&standby, "state", "to", "backup");
+    wait(&standby, "check", "text", "unknown to up");
+    wait(&standby, "check", "text", "unknown to down");
+    standby.signal(Signal::SIGUSR1);
+    let status = wait(&standby, "services", "role", "standby");
+    let service = &status["services"][0];
+    assert_eq!(service["suspended"], true, "{status}");
+    for number in [0, 1] {
+        assert_eq!(service["servers"][number]["weight"], 1, "{status}");
+    }
+
+    active.signal(Signal::SIGTERM);
+    assert_eq!(active.end().code, Some(0));
+    wait_active(&standby, "ONE");
+    let failed = "-d -t 192.0.2.1:80 -r 10.0.0.2:80";
+    wait(&standby, "table", "text", failed);
+    standby.signal(Signal::SIGUSR1);
+    let status = wait(&standby, "services", "role", "active");
+    assert_eq!(status["services"][0]["suspended"], false, "{status}");
+    standby.signal(Signal::SIGTERM);
+    let end = standby.end();
+    assert_eq!((end.code, end.err.as_str()), (Some(0), ""));
+    let events = events(&end);
+    let became_active = place(&events, "role", "text", "active");
+    assert!(became_active < place(&events, "table", "text", failed));
 }

@@ -12,6 +12,7 @@ use super::{CheckNumber, Director, ServerKey};
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceStatus<'a> {
     service: &'a Service,
+    director: &'a Director,
 }
 
 /// How a server is.
@@ -29,6 +30,18 @@ pub struct ServerStatus {
     pub health: Health,
     /// Whether it finishes its connections.
     pub is_draining: bool,
+    /// What each of its checks says, in their order.
+    pub checks: Vec<CheckStatus>,
+}
+
+/// What a check says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct CheckStatus {
+    /// What it is called: `TCP_CHECK 10.0.0.11:80`.
+    pub name: String,
+    /// The health of its server, as far as it is concerned.
+    pub health: Health,
 }
 
 impl<'a> ServiceStatus<'a> {
@@ -57,7 +70,7 @@ impl<'a> ServiceStatus<'a> {
 
     /// The servers in the order of the file, with the sorry server; those that leave are last.
     pub fn servers(&self) -> impl Iterator<Item = ServerStatus> + use<'a> {
-        let pool = &self.service.pool;
+        let (pool, director) = (&self.service.pool, self.director);
         self.service.servers().map(move |key| {
             let explanation = pool.explain(&key);
             let last = explanation.as_ref().and_then(|this| this.steps.last());
@@ -69,6 +82,15 @@ impl<'a> ServiceStatus<'a> {
                 let mut steps = this.steps.iter();
                 steps.any(|step| matches!(step, Step::Drain { end: None, .. }))
             });
+            let steps = explanation.iter().flat_map(|this| &this.steps);
+            let checks = steps.filter_map(|step| match step {
+                Step::Check { check, says } => Some(CheckStatus {
+                    name: director.check_name(*check)?.to_owned(),
+                    health: says.health,
+                }),
+                _ => None,
+            });
+            let checks = checks.collect();
             let health = pool.aggregate(&key).map_or(Health::Up, |aggregate| {
                 match aggregate.is_undecided() {
                     true => Health::Unknown,
@@ -84,6 +106,7 @@ impl<'a> ServiceStatus<'a> {
                 cause,
                 health,
                 is_draining,
+                checks,
             }
         })
     }
@@ -92,9 +115,11 @@ impl<'a> ServiceStatus<'a> {
 impl Director {
     /// How all pools are, in the order of the file; those that leave are last.
     pub fn status(&self) -> impl Iterator<Item = ServiceStatus<'_>> {
-        self.services
-            .iter()
-            .map(|service| ServiceStatus { service })
+        let services = self.services.iter();
+        services.map(|service| ServiceStatus {
+            service,
+            director: self,
+        })
     }
 
     /// Why a server has the weight it has, step by step. `None` if there is no such server.
