@@ -21,6 +21,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
 use electing::{director, has_address};
@@ -224,6 +225,72 @@ fn a_reload_changes_both_halves_or_none() {
         .filter(|it| it["event"] == "state" && it["router"] == "TWO");
     let states: Vec<_> = moves.map(|it| it["to"].as_str().unwrap()).collect();
     assert_eq!(states, ["backup", "active", "initialize"], "{}", end.out);
+}
+
+/// Whatever the table's half is refused for, the routers' half has not begun: here a check that needs
+/// exit codes, which a process that ignores SIGCHLD does not get.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn what_is_refused_has_changed_nothing() {
+    let scene = Scene::new();
+    let one = format!("{}{}", instance("ONE", 51, FIRST), service(FIRST));
+    let two = format!("{}{}", instance("TWO", 52, SECOND), service(SECOND));
+    scene.write(&format!("{one}{two}"));
+    let mut command = Command::new("env");
+    command.args(["--ignore-signal=CHLD", env!("CARGO_BIN_EXE_director")]);
+    command.args(["--memory", "--json", "-P", "-C", "-f"]);
+    command.arg(scene.path());
+    let program = scene.host.enter(|| Program::start(&mut command));
+    wait_active(&program, "ONE");
+    wait_active(&program, "TWO");
+
+    // A router leaves, one comes, and the check.
+    let check = "real_server 10.0.0.1 80 {\n MISC_CHECK {\n misc_path /bin/true\n }\n";
+    let checked = one.replace("real_server 10.0.0.1 80 {\n", check);
+    let three = instance("THREE", 53, Ipv4Addr::new(192, 0, 2, 4).into());
+    scene.write(&format!("{checked}{three}"));
+    program.signal(Signal::SIGHUP);
+    wait(&program, "not-reloaded", "text", "need exit codes");
+    assert!(scene.has(FIRST) && scene.has(SECOND));
+
+    // Then it goes on as if nothing had been.
+    scene.write(&format!("{one}{two}{three}"));
+    program.signal(Signal::SIGHUP);
+    wait_active(&program, "THREE");
+    program.signal(Signal::SIGTERM);
+    let end = program.end();
+    assert_eq!((end.code, end.err.as_str()), (Some(0), ""));
+    let events = events(&end);
+    for router in ["ONE", "TWO", "THREE"] {
+        let states = events.iter();
+        let states = states.filter(|it| it["event"] == "state" && it["router"] == router);
+        let states: Vec<_> = states.map(|it| it["to"].as_str().unwrap()).collect();
+        assert_eq!(states, ["backup", "active", "initialize"], "{}", end.out);
+    }
+}
+
+/// What the start would have said of it is said of a new file, too, and does not keep it from running.
+#[test]
+#[ignore = "needs root, for network namespaces"]
+fn a_new_file_is_reviewed() {
+    let scene = Scene::new();
+    let one = format!("{}{}", instance("ONE", 51, FIRST), service(FIRST));
+    scene.write(&one);
+    let program = scene.start(&[]);
+    wait_active(&program, "ONE");
+    let direct = service(SECOND)
+        .replace("lb_kind NAT", "lb_kind DR")
+        .replace("10.0.0.1 80", "192.0.2.12 8080");
+    scene.write(&format!("{one}{direct}"));
+    program.signal(Signal::SIGHUP);
+    wait(&program, "reloaded", "text", "is run now");
+    program.signal(Signal::SIGTERM);
+    let end = program.end();
+    assert_eq!((end.code, end.err.as_str()), (Some(0), ""));
+    let events = events(&end);
+    let found = place(&events, "finding", "code", "port-differs");
+    assert_eq!(events[found]["severity"], "fails");
+    assert!(found < place(&events, "reloaded", "text", "is run now"));
 }
 
 #[test]

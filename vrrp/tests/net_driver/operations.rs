@@ -98,9 +98,13 @@ fn nobody_waits_for_a_driver_that_has_ended() {
         driver.run().unwrap();
         let asking = thread::spawn(move || {
             answer.send(handle.snapshot().map(drop)).unwrap();
+            answer.send(handle.try_reload(again.clone())).unwrap();
             answer.send(handle.reload(again)).unwrap();
+            answer
+                .send(handle.wait_settled(PATIENCE).map(drop))
+                .unwrap();
         });
-        for _ in 0..2 {
+        for _ in 0..4 {
             let said = answers.recv_timeout(PATIENCE).unwrap();
             assert!(matches!(said, Err(DriverError::Ended)), "{said:?}");
         }
@@ -124,8 +128,12 @@ fn a_reload_changes_the_difference() {
     assert!(one.holds("192.0.2.100") && one.holds("192.0.2.110"));
 
     let next = base.with_router(RouterId::new(3), comes);
+    running.handle.try_reload(next.clone()).unwrap();
+    assert!(running.handle.wait_settled(PATIENCE).unwrap());
+    assert!(one.holds("192.0.2.110") && running.router(2).state == State::Active);
     running.handle.reload(next.clone()).unwrap();
-    eventually(|| one.holds("192.0.2.110"), |holds| !holds);
+    assert!(running.handle.wait_settled(PATIENCE).unwrap());
+    assert!(!one.holds("192.0.2.110"));
     let after = running.router(1);
     assert_eq!((after.state, after.since), (State::Active, before.since));
     assert_eq!(running.router(3).state, State::Initialize);
@@ -153,6 +161,7 @@ fn a_reload_changes_the_difference() {
 
     // What is wrong changes nothing.
     let wrong = next.with_router(ONE, router("no/name", 51, 100, "192.0.2.100"));
+    let tried = running.handle.try_reload(wrong.clone()).unwrap_err();
     let error = running.handle.reload(wrong).unwrap_err();
     assert!(
         error
@@ -160,6 +169,7 @@ fn a_reload_changes_the_difference() {
             .starts_with("interface name \"no/name\": "),
         "{error}"
     );
+    assert_eq!(tried.to_string(), error.to_string());
     assert_eq!(running.router(1).since, before.since);
     running.stop(ShutdownMode::Graceful);
     assert!(!one.holds("192.0.2.100") && !one.holds("198.51.100.100"));
