@@ -1,9 +1,10 @@
 //! What servers say, however it is worded and cut up: every engine keeps its contract.
 //!
-//! The fuzz targets `check_dns`, `check_smtp`, `check_agent`, `check_expect` and `check_presets` run
-//! the same functions on inputs they invent; here these are variations of a few, and chance.
+//! The fuzz targets `check_dns`, `check_smtp`, `check_agent`, `check_expect`, `check_presets` and
+//! `check_exchanges` run the same functions on inputs they invent; here these are variations of a
+//! few, and chance.
 
-#![cfg(all(feature = "dns", feature = "regex"))]
+#![cfg(all(feature = "dns", feature = "radius", feature = "regex"))]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -14,6 +15,7 @@
 
 mod agent;
 mod dns;
+mod exchanges;
 mod expect;
 mod presets;
 mod smtp;
@@ -115,4 +117,20 @@ fn name_servers_that_answer_anything() {
         b"\x12\x34\x80\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01",
     ];
     vary(dns::check, 2, &servers);
+}
+
+#[test]
+fn servers_over_udp_that_answer_anything() {
+    let servers: [&[u8]; 8] = [
+        b"\x02\x02",
+        b"\x00\x43\x00\x00\xf7",
+        b"\x00\x64Fine\r\nVia: x\r\n\r\n",
+        b"\x01\x93Full\n",
+        b"\x04\x00\x00\x00RATE",
+        b"\x40\x00\x00\x00\x01\x6b\x33\x43\xcf",
+        b"\x30\x2b\x02\x01\x01\x04\x06public\xa2\x1e\x02\x04\x52\x34\x56\x78\x02\x01\0\x02\x01\0\x30\
+            \x10\x30\x0e\x06\x08\x2b\x06\x01\x02\x01\x01\x03\0\x43\x02\0\xf7",
+        b"SIP/2.0 200 OK\r\nv: SIP/2.0/UDP x;branch=z9hG4bK123456789abcdef0\r\n\r\n",
+    ];
+    vary(exchanges::check, 1, &servers);
 }
