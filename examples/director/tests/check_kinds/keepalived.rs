@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::table::{Verdict, configuration, server};
 
 /// How long it may take: a guest is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Ended with the test.
 struct Keepalived(Child);

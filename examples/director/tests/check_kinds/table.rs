@@ -22,7 +22,7 @@ pub(crate) fn server(place: usize) -> String {
 pub(crate) fn configuration(definitions: &str, checks: &[(Verdict, &str)]) -> String {
     let mut text = format!(
         "{definitions}\nvirtual_server 192.0.2.1 80 {{\n delay_loop 1\n warmup 0\n \
-         connect_timeout 2\n lb_algo rr\n lb_kind NAT\n protocol TCP\n"
+         connect_timeout 8\n lb_algo rr\n lb_kind NAT\n protocol TCP\n"
     );
     for (place, (verdict, check)) in checks.iter().enumerate() {
         let address = server(place).replace(':', " ");
