@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
@@ -9,9 +10,9 @@ use lvs_healthcheck::probe::command::Credentials;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc::PIPE_BUF;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use rustix::io::ioctl_fionread;
 
 /// Open at both ends, so that it needs nobody at the other one, and keeps what is written while a
 /// reader is not there.
@@ -62,7 +63,8 @@ impl Pipe {
 
     /// Whether all that was written has been read.
     pub(super) fn is_empty(&self) -> bool {
-        ioctl_fionread(&self.file).is_ok_and(|left| left == 0)
+        let mut polled = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+        poll(&mut polled, PollTimeout::ZERO) == Ok(0)
     }
 
     /// Takes what nobody has read, and says how many lines that is.
