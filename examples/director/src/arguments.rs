@@ -61,9 +61,17 @@ pub(crate) struct Arguments {
 
     /// Say what is wrong with FILE, what of it is not run yet and what of it will not work on this
     /// host, each with a fix, then end; with exit code 1 if something will not work at all. With
-    /// --memory this host is not looked at
-    #[arg(short = 't', long, visible_alias = "config-test", requires = "file")]
-    pub(crate) check: bool,
+    /// --memory this host is not looked at. All of it goes to LOG, if that is given
+    #[arg(
+        short = 't',
+        long,
+        visible_alias = "config-test",
+        value_name = "LOG",
+        num_args = 0..=1,
+        require_equals = true,
+        requires = "file"
+    )]
+    check: Option<Option<PathBuf>>,
 
     /// Refuse a FILE that asks for anything that is corrected, unknown or not run
     #[arg(long, requires = "file")]
@@ -150,6 +158,16 @@ impl Arguments {
         self.path.as_deref().or(self.use_file.as_deref())
     }
 
+    /// Whether FILE is only looked at.
+    pub(crate) const fn checks(&self) -> bool {
+        self.check.is_some()
+    }
+
+    /// Where what is said goes, if not to standard output and standard error.
+    pub(crate) fn log(&self) -> Option<&Path> {
+        self.check.as_ref()?.as_deref()
+    }
+
     /// Whether virtual servers are run; with `-P` and `-C` both are.
     pub(crate) const fn runs_checkers(&self) -> bool {
         self.checkers || !self.vrrp
@@ -158,7 +176,7 @@ impl Arguments {
     /// Whether virtual routers are run; where the table is not the kernel's only if asked for, because
     /// they would take addresses all the same.
     pub(crate) const fn runs_vrrp(&self) -> bool {
-        self.vrrp || (!self.checkers && (!self.memory || self.check))
+        self.vrrp || (!self.checkers && (!self.memory || self.checks()))
     }
 }
 
@@ -245,7 +263,7 @@ mod tests {
             parse("director -n -l -G -D -d -V -I -t -i node1 -f /etc/keepalived/keepalived.conf");
         let file = Path::new("/etc/keepalived/keepalived.conf");
         assert_eq!(all.file(), Some(file));
-        assert!(all.detail && all.dump && all.check);
+        assert!(all.detail && all.dump && all.checks());
         assert!(all.dont_release_vrrp && all.dont_release_ipvs);
         assert_eq!(all.config_id.as_deref(), Some("node1"));
         for (flags, vrrp, checkers) in [
@@ -262,6 +280,14 @@ mod tests {
                 "{flags}"
             );
         }
-        assert!(parse("director x.conf --config-test").check);
+        for (flag, log) in [
+            ("--config-test", None),
+            ("--config-test=log", Some(Path::new("log"))),
+            ("-t=log", Some(Path::new("log"))),
+        ] {
+            let it = parse(&format!("director {flag} x.conf"));
+            assert_eq!((it.checks(), it.log()), (true, log), "{flag}");
+            assert_eq!(it.file(), Some(Path::new("x.conf")), "{flag}");
+        }
     }
 }

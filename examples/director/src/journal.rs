@@ -2,22 +2,32 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use director::run::RunStats;
 
-/// Lines on standard output, errors on standard error.
+/// Lines on standard output, errors on standard error; or all of it in a file.
 #[derive(Debug)]
 pub(crate) struct Journal {
     start: Instant,
+    file: Option<File>,
 }
 
 impl Journal {
     pub(crate) fn new() -> Self {
         Self {
             start: Instant::now(),
+            file: None,
         }
+    }
+
+    /// From now on all goes to that file, which is written anew.
+    pub(crate) fn write_to(&mut self, path: &Path) -> io::Result<()> {
+        self.file = Some(File::create(path)?);
+        Ok(())
     }
 
     /// When the program started.
@@ -27,10 +37,12 @@ impl Journal {
     }
 
     /// A line as it is.
-    #[expect(clippy::unused_self, reason = "one way to print for all")]
     pub(crate) fn plain(&mut self, line: &(impl fmt::Display + ?Sized)) {
         // Nobody reads any more: there is nothing better to do with the line.
-        let _ = writeln!(io::stdout().lock(), "{line}");
+        let _ = match &mut self.file {
+            Some(file) => writeln!(file, "{line}"),
+            None => writeln!(io::stdout().lock(), "{line}"),
+        };
     }
 
     /// Lines with the time in front.
@@ -42,9 +54,11 @@ impl Journal {
     }
 
     /// A line on standard error.
-    #[expect(clippy::unused_self, reason = "one way to print for all")]
     pub(crate) fn error(&mut self, line: &(impl fmt::Display + ?Sized)) {
-        let _ = writeln!(io::stderr().lock(), "director: {line}");
+        let _ = match &mut self.file {
+            Some(file) => writeln!(file, "director: {line}"),
+            None => writeln!(io::stderr().lock(), "director: {line}"),
+        };
     }
 
     pub(crate) fn summary(&mut self, stats: &RunStats) {

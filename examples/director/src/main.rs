@@ -49,6 +49,12 @@ impl Failure {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut journal = Journal::new();
+    if let Some(log) = arguments.log()
+        && let Err(error) = journal.write_to(log)
+    {
+        journal.error(&format_args!("--check={}: {error}", log.display()));
+        return ExitCode::from(2);
+    }
     // Before any thread, so that all of them leave the signals alone.
     let result = Signals::block()
         .map_err(Failure::running)

@@ -79,12 +79,12 @@ pub(crate) fn run(
     if let Some(name) = configuration.namespace() {
         let entered = enter(name);
         // Where the file is for another host that is for that one to say.
-        if !arguments.check {
+        if !arguments.checks() {
             entered.map_err(Failure::running)?;
         }
     }
     let findings = reviewing::look(&configuration, arguments, None);
-    if arguments.check {
+    if arguments.checks() {
         return reviewing::check(&configuration, &findings, arguments.json, journal);
     }
     if arguments.dump {

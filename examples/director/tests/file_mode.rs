@@ -386,6 +386,28 @@ fn a_reload_changes_what_is_another_and_refuses_what_is_wrong() {
     );
 }
 
+/// As keepalived's `--config-test=LOG`.
+#[test]
+fn what_a_check_says_may_go_to_a_file() {
+    let file = File::new(&with_server("10.0.0.1 80", "wieght 9"));
+    let said = file.run(&["--check", "--memory"]);
+    let end = file.run(&["--config-test=log", "--memory"]);
+    assert_eq!(
+        (end.code, end.out.as_str(), end.err.as_str()),
+        (said.code, "", "")
+    );
+    let log = fs::read_to_string(file.folder.path().join("log")).unwrap();
+    assert!(log.starts_with(&said.err), "{log}");
+    assert!(log.contains("192.0.2.1:80: 1 real servers"), "{log}");
+
+    let end = file.run(&["--config-test=nowhere/log", "--memory"]);
+    let expected = "director: --check=nowhere/log: No such file or directory";
+    assert!(
+        end.code == Some(2) && end.err.starts_with(expected),
+        "{end:?}"
+    );
+}
+
 /// `-i`: lines for one configuration id count with that alone, and with `@^` without it.
 #[test]
 fn lines_for_another_configuration_id_do_not_count() {
