@@ -11,6 +11,9 @@ use core::time::Duration;
 use super::ast::Statement;
 use super::diagnostic::Report;
 
+/// The longest `garp_extra_if`: a day.
+const EXTRA_MAX: u64 = 86_400;
+
 const MICROS: u64 = 1_000_000;
 
 /// The longest time that keepalived takes, in microseconds.
@@ -125,6 +128,15 @@ pub(super) fn number_at<T: TryFrom<u64>>(
     word_at(statement, index, expected, report, |word| {
         T::try_from(unsigned(word).filter(|number| range.contains(number))?).ok()
     })
+}
+
+/// Reads `[all] SECONDS`, as `garp_extra_if` and its default have it: at most a day.
+pub(super) fn extra_interface(statement: &Statement, report: &mut Report) -> Option<(u32, bool)> {
+    let all = statement.argument(0) == Some("all");
+    let at = usize::from(all);
+    leaf(statement, at.saturating_add(1), report);
+    let seconds = number_at(statement, at, 0..=EXTRA_MAX, report)?;
+    Some((seconds, all))
 }
 
 /// Reads a count of which 0 is corrected to 1.

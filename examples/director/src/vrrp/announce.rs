@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use lvs_vrrp::announce::{AnnounceSettings, Rounds};
 
-use super::plan::Messages;
+use crate::keepalived::Messages;
 use crate::keepalived::VrrpGlobals;
 use crate::keepalived::vrrp::{GarpGroup, VrrpInstance};
 

@@ -2,10 +2,11 @@
 
 use lvs_vrrp::net::{AddressSetup, DriverConfig, RouterSetup, VirtualMacSetup};
 
-use super::plan::{Messages, Plan};
+use super::plan::Plan;
 use super::router::{PlannedAddress, PlannedRouter};
 use super::tracker::TrackerSource;
 use crate::keepalived::Diagnostic;
+use crate::keepalived::Messages;
 
 impl Plan {
     /// The virtual routers on the interfaces of this host, and what the driver does not do yet.

@@ -3,9 +3,10 @@
 use lvs_vrrp::group::{GroupConfig, GroupId};
 use lvs_vrrp::track::Track;
 
-use super::plan::{Ids, Messages};
+use super::numbers::Ids;
 use super::router::PlannedRouter;
 use super::tracker::Trackers;
+use crate::keepalived::Messages;
 use crate::keepalived::Position;
 use crate::keepalived::vrrp::{Notify, VrrpSyncGroup};
 

@@ -3,6 +3,14 @@
 
 use std::collections::HashMap;
 
+/// Numbers of everything that has one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ids {
+    pub(super) routers: Numbers,
+    pub(super) groups: Numbers,
+    pub(super) trackers: Numbers,
+}
+
 /// Numbers given so far.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Numbers {

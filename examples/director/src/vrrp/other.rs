@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::plan::Messages;
-use crate::keepalived::{Block, Config, Diagnostic, Position, Statement};
+use crate::keepalived::{Block, Config, Diagnostic, Messages, Position, Statement};
 
 /// Blocks and statements outside of blocks that are about something else.
 const BLOCKS: [&str; 5] = [

@@ -9,12 +9,11 @@ use lvs_vrrp::node::{InterfaceConfig, NodeConfig, NodeRouter, Settings};
 
 use super::announce;
 use super::group::{self, PlannedGroup};
-use super::numbers::Numbers;
+use super::numbers::Ids;
 use super::router::{self, PlannedRouter};
 use super::tracker::{PlannedTracker, Trackers};
-pub(super) use crate::keepalived::Messages;
 use crate::keepalived::vrrp::{InterfaceDelay, VrrpSyncGroup};
-use crate::keepalived::{Config, Diagnostic, Position, sort};
+use crate::keepalived::{Config, Diagnostic, Messages, Position, sort};
 
 /// What a node, and whoever installs its addresses, is to run.
 #[derive(Clone, Debug)]
@@ -27,14 +26,6 @@ pub struct Plan {
     settings: Settings,
     diagnostics: Vec<Diagnostic>,
     ids: Ids,
-}
-
-/// Numbers of everything that has one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ids {
-    pub(super) routers: Numbers,
-    pub(super) groups: Numbers,
-    pub(super) trackers: Numbers,
 }
 
 /// A configuration that cannot become a node here.

@@ -13,13 +13,13 @@ use lvs_vrrp::track::Track;
 use lvs_vrrp::{AddressList, Interval, Priority, Profile, RouterConfig, Switches, Version, Vrid};
 
 use super::announce;
-use super::plan::{Ids, Messages};
+use super::numbers::Ids;
 use super::tracker::Trackers;
 use crate::keepalived::vrrp::{
     Authentication, AuthenticationKind, Broadcast, Destination, InitialState, Notify, Preferred,
     UnicastPeer, VirtualMac, VrrpAddress, VrrpInstance,
 };
-use crate::keepalived::{Family, Position};
+use crate::keepalived::{Family, Messages, Position};
 
 /// A virtual router of the node.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,8 @@
 use lvs_ipvs::{DaemonRole, InterfaceName};
 
 use super::choreography::SyncRoles;
-use super::plan::{Messages, Plan};
-use crate::keepalived::{Config, Diagnostic, Position};
+use super::plan::Plan;
+use crate::keepalived::{Config, Diagnostic, Messages, Position};
 
 /// The sync daemons of a configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

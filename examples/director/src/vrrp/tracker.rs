@@ -2,7 +2,8 @@
 
 use lvs_vrrp::track::{ScriptConfig, Track, TrackerId, TrackerStatus};
 
-use super::plan::{Ids, Messages};
+use super::numbers::Ids;
+use crate::keepalived::Messages;
 use crate::keepalived::vrrp::{
     TrackFile, TrackKind, TrackProcess, Tracked, Vrrp, VrrpScript, Weight,
 };

@@ -94,7 +94,7 @@ fn check_bounded(stats: &Stats, pushed: usize, bound: usize) {
     );
     assert!(stats.buffered_bytes > 0, "{stats:?}");
     assert!(
-        stats.peak_buffered_bytes <= 2 * Stats::BUFFER_BYTES,
+        stats.peak_buffered_bytes <= 2 * Stats::BUFFER_BYTES as u64,
         "{stats:?}"
     );
 }

@@ -16,10 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::stats::{Counter, Counters, Gauge};
-
-/// Size of the buffer of each direction.
-pub(super) const BUFFER_BYTES: usize = 16 * 1024;
+use super::stats::{Counter, Counters, Gauge, Stats};
 
 /// How one direction ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,7 +95,7 @@ async fn copy(
     carried: &Counter,
     buffered: &Gauge,
 ) -> End {
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut buffer = vec![0; Stats::BUFFER_BYTES];
     loop {
         let mut rest = match from.read(&mut buffer).await {
             Ok(0) => {

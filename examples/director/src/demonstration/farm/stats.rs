@@ -56,7 +56,7 @@ pub struct Stats {
 
 impl Stats {
     /// Size of the buffer that each direction of a connection has.
-    pub const BUFFER_BYTES: u64 = super::pump::BUFFER_BYTES as u64;
+    pub const BUFFER_BYTES: usize = 16 * 1024;
 }
 
 /// One destination's share.

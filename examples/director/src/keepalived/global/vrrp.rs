@@ -6,7 +6,6 @@ use core::time::Duration;
 use super::super::ast::Statement;
 use super::super::diagnostic::Report;
 use super::super::values::{self, TIMER_MAX};
-use super::super::vrrp;
 use super::read::{SECONDS, seconds};
 
 /// Defaults of virtual routers.
@@ -136,7 +135,7 @@ impl VrrpGlobals {
                 self.garp_master_refresh_repeat = read.unwrap_or(self.garp_master_refresh_repeat);
             }
             "vrrp_garp_extra_if" => {
-                let read = vrrp::extra_interface(statement, report);
+                let read = values::extra_interface(statement, report);
                 self.garp_extra_if = read.unwrap_or(self.garp_extra_if);
             }
             "vrrp_garp_interval" => spacing(&mut self.garp_interval, report),

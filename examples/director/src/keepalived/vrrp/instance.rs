@@ -16,7 +16,6 @@ use super::track::Tracked;
 use super::transport::{Authentication, Destination, VirtualMac};
 
 pub(super) use read::Draft;
-pub(in super::super) use read::extra_interface;
 
 /// A virtual router, corrected, with the defaults of the globals.
 #[derive(Clone, Debug, PartialEq)]

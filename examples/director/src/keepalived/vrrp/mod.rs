@@ -51,8 +51,6 @@ pub use script::VrrpScript;
 pub use track::{TrackKind, Tracked, Weight};
 pub use transport::{Authentication, AuthenticationKind, Destination, UnicastPeer, VirtualMac};
 
-pub(super) use instance::extra_interface;
-
 use super::ast::Statement;
 use super::diagnostic::Report;
 use super::global::Globals;

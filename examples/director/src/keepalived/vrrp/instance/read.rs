@@ -31,9 +31,6 @@ const IGNORED: [&str; 2] = ["debug", "kernel_rx_buf_size"];
 /// Keywords that only older files have.
 const DEPRECATED: [&str; 2] = ["linkbeat_use_polling", "lvs_sync_daemon_interface"];
 
-/// The longest `garp_extra_if`: a day.
-const EXTRA_MAX: u64 = 86_400;
-
 /// A virtual router as it is written.
 #[derive(Debug, Default)]
 pub(in super::super) struct Draft {
@@ -336,7 +333,9 @@ impl Draft {
                     values::at_least_one(statement, report),
                 );
             }
-            "garp_extra_if" => values::set(&mut self.extra, extra_interface(statement, report)),
+            "garp_extra_if" => {
+                values::set(&mut self.extra, values::extra_interface(statement, report))
+            }
             _ => return false,
         }
         true
@@ -404,18 +403,4 @@ pub(super) fn note_twice(address: &VrrpAddress, first: &VrrpAddress, report: &mu
 fn placed<T>(statement: &Statement) -> impl FnOnce(T) -> (T, Position) {
     let position = statement.argument_position(0).clone();
     |value| (value, position)
-}
-
-/// Reads `[all] SECONDS`.
-pub(in super::super::super) fn extra_interface(
-    statement: &Statement,
-    report: &mut Report,
-) -> Option<(u32, bool)> {
-    let all = statement.argument(0) == Some("all");
-    let at = usize::from(all);
-    values::leaf(statement, at.saturating_add(1), report);
-    Some((
-        values::number_at(statement, at, 0..=EXTRA_MAX, report)?,
-        all,
-    ))
 }
