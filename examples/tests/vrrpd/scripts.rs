@@ -20,7 +20,7 @@ fn a_script_that_fails_lowers_the_priority() {
         "ha.conf",
         &format!(
             "global_defs {{\n  script_user root\n}}\nvrrp_script chk {{\n  script \"/bin/test -e \
-             {}\"\n  interval 0.1\n  weight -30\n  fall 2\n}}\nvrrp_instance ONE {{\n{ROUTER}  \
+             {}\"\n  interval 0.1\n  timeout 5\n  weight -30\n  fall 2\n}}\nvrrp_instance ONE {{\n{ROUTER}  \
              track_script {{ chk }}\n}}\n",
             flag.display()
         ),
@@ -212,7 +212,7 @@ fn a_script_that_fails_from_the_start_is_told_as_fault() {
         "ha.conf",
         &format!(
             "global_defs {{\n  script_user root\n}}\nvrrp_script chk {{\n  script \"/bin/test -e \
-             {}\"\n  interval 0.1\n}}\nvrrp_instance ONE {{\n{ROUTER}{}  track_script {{ chk }}\n}}\n",
+             {}\"\n  interval 0.1\n  timeout 5\n}}\nvrrp_instance ONE {{\n{ROUTER}{}  track_script {{ chk }}\n}}\n",
             flag.display(),
             telling(&network)
         ),
