@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+#[cfg_attr(
+    not(feature = "radius"),
+    expect(dead_code, reason = "one server is for that feature")
+)]
 #[path = "support/programs.rs"]
 mod programs;
 
