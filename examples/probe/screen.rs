@@ -1,11 +1,11 @@
 //! Watching on a terminal: health, counter, time to the next attempt and the last outcomes.
 
-use core::fmt::Write as _;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::time::SystemTime;
 
+use director::canvas::{Canvas, ENTER, LEAVE};
 use lvs_healthcheck::Health;
 use rustix::termios::tcgetwinsize;
 
@@ -18,16 +18,11 @@ use crate::subject::Subject;
 /// So many outcomes are kept.
 const LAST: usize = 100;
 
-/// Another screen, without cursor, where long lines are cut.
-const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
-/// All as it was.
-const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
-
 /// The screen, given back when this goes.
 #[derive(Debug)]
 pub(crate) struct Screen {
     view: View,
-    rows: usize,
+    canvas: Canvas,
 }
 
 /// What is shown.
@@ -46,7 +41,7 @@ impl Screen {
     pub(crate) fn enter(subject: &Subject) -> Result<Self, Failure> {
         let mut screen = Self {
             view: View::default(),
-            rows: 0,
+            canvas: Canvas::default(),
         };
         print(ENTER)?;
         screen.draw(subject, None)?;
@@ -66,18 +61,9 @@ impl Screen {
         next: Option<Duration>,
     ) -> Result<(), Failure> {
         let size = tcgetwinsize(io::stdout());
-        let rows = size.map_or(24, |size| usize::from(size.ws_row)).max(4);
-        let mut text = String::from("\x1b[H");
-        if core::mem::replace(&mut self.rows, rows) != rows {
-            text.push_str("\x1b[2J");
-        }
-        for (number, line) in self.view.lines(subject, next, rows).iter().enumerate() {
-            // After the last line nothing may scroll.
-            let end = if number == 0 { "" } else { "\r\n" };
-            let _ = write!(text, "{end}{line}\x1b[K");
-        }
-        text.push_str("\x1b[J");
-        print(&text)
+        let size = size.map_or((24, 80), |size| (size.ws_row.into(), size.ws_col.into()));
+        let lines = self.view.lines(subject, next, size.0.max(4));
+        print(&self.canvas.paint(&lines, size))
     }
 }
 

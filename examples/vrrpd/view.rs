@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use director::canvas::{Canvas, ENTER, LEAVE};
 use director::vrrp::{Names, told};
 use lvs_vrrp::event::State;
 use lvs_vrrp::net::{Handle, RouterSnapshot, Snapshot};
@@ -18,11 +19,6 @@ use crate::output::print;
 const REFRESH: Duration = Duration::from_millis(250);
 /// So many happenings are kept.
 const LAST: usize = 100;
-
-/// Another screen, without cursor, where long lines are cut.
-const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
-/// All as it was.
-const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 /// The screen, given back when this goes.
 struct Screen;
@@ -54,9 +50,9 @@ pub(crate) fn show(journal: &Journal, names: &Names, handle: &Handle) {
             view.snapshot = Some(snapshot);
         }
         let size = tcgetwinsize(io::stdout());
-        let rows = size.map_or(24, |size| usize::from(size.ws_row));
+        let size = size.map_or((24, 80), |size| (size.ws_row.into(), size.ws_col.into()));
         // Who cannot see it needs it no more.
-        let _ = print(&view.draw(names, rows.max(4)));
+        let _ = print(&view.draw(names, size));
     }
 }
 
@@ -65,7 +61,7 @@ pub(crate) fn show(journal: &Journal, names: &Names, handle: &Handle) {
 struct View {
     snapshot: Option<Snapshot>,
     happenings: VecDeque<String>,
-    rows: usize,
+    canvas: Canvas,
 }
 
 impl View {
@@ -89,8 +85,9 @@ impl View {
         }
     }
 
-    /// A screen of so many lines, drawn over the last one.
-    fn draw(&mut self, names: &Names, rows: usize) -> String {
+    /// A screen of so many lines and columns, drawn over the last one.
+    fn draw(&mut self, names: &Names, size: (usize, usize)) -> String {
+        let rows = size.0.max(4);
         let mut lines = vec![format!(
             "{:<16} {:<15} {:>4} {:<4} {:<10} {:>7} {:>4} {:<21} {:>7} {:>9} {:>9} {:>8}",
             "ROUTER",
@@ -118,17 +115,7 @@ impl View {
         let skipped = self.happenings.len().saturating_sub(left);
         lines.extend(self.happenings.iter().skip(skipped).cloned());
         lines.truncate(rows);
-        let mut text = String::from("\x1b[H");
-        if core::mem::replace(&mut self.rows, rows) != rows {
-            text.push_str("\x1b[2J");
-        }
-        for (number, line) in lines.iter().enumerate() {
-            // After the last line nothing may scroll.
-            let end = if number == 0 { "" } else { "\r\n" };
-            let _ = write!(text, "{end}{line}\x1b[K");
-        }
-        text.push_str("\x1b[J");
-        text
+        self.canvas.paint(&lines, size)
     }
 }
 
@@ -215,7 +202,7 @@ mod tests {
     fn a_screen_says_what_it_shows() {
         let mut view = View::default();
         view.happenings.push_back("something".to_owned());
-        let text = view.draw(&Names::default(), 24);
+        let text = view.draw(&Names::default(), (24, 80));
         for part in ["ROUTER", "IP", "Ctrl-C", "something"] {
             assert!(text.contains(part), "{part}: {text:?}");
         }
@@ -228,7 +215,7 @@ mod tests {
             view.happenings.push_back(format!("line {number}"));
         }
         for rows in [4, 5, 24, 60] {
-            let text = view.draw(&Names::default(), rows);
+            let text = view.draw(&Names::default(), (rows, 80));
             assert!(text.matches("\r\n").count() < rows, "{rows}");
             assert!(text.contains("line 49"), "{rows}: {text:?}");
         }

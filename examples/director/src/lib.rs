@@ -18,6 +18,7 @@
 //! | [`review`] | what of a configuration will not work on this host, and what would help |
 //! | [`signals`] | signals as something to be read |
 //! | [`bell`] | says that a thread has ended |
+//! | [`canvas`] | the screen of a terminal, painted again and again |
 //! | [`log`] | what happened, on its way from many threads to the one that prints |
 //! | [`time`] | times on command lines and in scripts |
 //! | [`demonstration`] | all of that on loopback: web servers, a forwarder, two directors |
@@ -28,6 +29,7 @@
 //! | `tokio` | no | [`vrrp::run::Loop::Tokio`]: virtual routers on tokio's loop | tokio |
 
 pub mod bell;
+pub mod canvas;
 #[cfg(feature = "demonstration")]
 pub mod demonstration;
 pub mod director;

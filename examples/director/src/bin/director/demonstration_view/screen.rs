@@ -4,6 +4,7 @@ use core::fmt::Write as _;
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use director::canvas::Canvas;
 use director::demonstration::{Event, Status};
 use lvs_healthcheck::Health;
 use lvs_vrrp::event::State;
@@ -27,7 +28,7 @@ pub(crate) struct Screen {
     accepted: Rate,
     bytes: Rate,
     picked: Vec<Rate>,
-    size: (usize, usize),
+    canvas: Canvas,
 }
 
 impl Screen {
@@ -56,18 +57,7 @@ impl Screen {
         let skipped = self.events.len().saturating_sub(left);
         lines.extend(self.events.iter().skip(skipped).cloned());
         lines.truncate(rows);
-
-        let mut text = String::from("\x1b[H");
-        if core::mem::replace(&mut self.size, size) != size {
-            text.push_str("\x1b[2J");
-        }
-        for (number, line) in lines.iter().enumerate() {
-            // After the last line nothing may scroll.
-            let end = if number == 0 { "" } else { "\r\n" };
-            let _ = write!(text, "{end}{line}\x1b[K");
-        }
-        text.push_str("\x1b[J");
-        text
+        self.canvas.paint(&lines, size)
     }
 
     fn lines(&mut self, status: &Status, chosen: usize) -> Vec<String> {

@@ -5,17 +5,13 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::panic;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+use director::canvas::{ENTER, LEAVE};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::getpgrp;
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcgetwinsize,
     tcsetattr,
 };
-
-/// Another screen, without cursor, where long lines are cut.
-const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
-/// All as it was.
-const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 /// What is to be given back; who takes it out gives it back. There is one terminal.
 static TAKEN: Mutex<Option<Taken>> = Mutex::new(None);
