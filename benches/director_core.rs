@@ -5,10 +5,10 @@
 
 #![expect(clippy::expect_used, reason = "a bench, with a setup of its own")]
 
-use core::fmt::Write as _;
 use core::hint::black_box;
 use core::time::Duration;
 
+use benches::ten_thousand_real_servers;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use director::Director;
 use director::director::{Batch, CheckNumber, Finding};
@@ -19,23 +19,7 @@ use lvs_healthcheck::{Code, Outcome, Phase};
 use lvs_ipvs::Table;
 
 fn setup() -> Setup {
-    let mut text = String::new();
-    for service in 1..=100 {
-        let _ = writeln!(
-            text,
-            "virtual_server 192.0.2.{service} 80 {{\n  delay_loop 3\n  lb_algo wrr\n  \
-             lb_kind NAT\n  protocol TCP"
-        );
-        for server in 1..=100 {
-            let _ = writeln!(
-                text,
-                "  real_server 10.0.{service}.{server} 80 {{\n    weight {server}\n    \
-                 TCP_CHECK {{ connect_timeout 3 }}\n  }}"
-            );
-        }
-        text.push_str("}\n");
-    }
-    Setup::new(&Config::parse("bench.conf", &text))
+    Setup::new(&Config::parse("bench.conf", &ten_thousand_real_servers()))
 }
 
 /// All servers are up, and everything is told.
